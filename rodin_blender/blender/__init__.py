@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that knows Blender. Runs on the main thread only, and there neither opens a file nor waits."""
+
+from . import operators, panels, preferences, properties, timer
+
+# In the order of need; undone in the reverse order.
+_PARTS = (preferences, properties, operators, panels, timer)
+
+
+def register() -> None:
+    for part in _PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    for part in reversed(_PARTS):
+        part.unregister()

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar. `draw` reads, and nothing else."""
+
+from __future__ import annotations
+
+import time
+
+import bpy
+
+from ..tracking.tasks import Status, Task, Watch, is_done, is_failed
+from ..tracking.wording import duration_text
+from . import preferences, properties
+from .layouts import paragraph
+from .session import message_of, session
+
+_ICONS = {
+    Status.UNKNOWN: "QUESTION",
+    Status.WAITING: "TIME",
+    Status.GENERATING: "SORTTIME",
+    Status.DONE: "CHECKMARK",
+    Status.PARTLY_FAILED: "ERROR",
+    Status.FAILED: "CANCEL",
+}
+_WORDS = {
+    Status.UNKNOWN: "New",
+    Status.WAITING: "Waiting",
+    Status.DONE: "Done",
+    Status.PARTLY_FAILED: "Partly failed",
+    Status.FAILED: "Failed",
+}
+_STOPPED = {Watch.PAUSED: "Paused", Watch.OVERDUE: "Stopped", Watch.REFUSED: "Not found"}
+
+
+def _word(task: Task) -> str:
+    if not task.status.final and task.watch is not Watch.FOLLOWING:
+        return _STOPPED[task.watch]
+    return _WORDS.get(task.status) or f"{task.jobs_done} of {len(task.jobs)}"
+
+
+def _icon(task: Task) -> str:
+    if not task.status.final and task.watch is not Watch.FOLLOWING:
+        return "PAUSE" if task.watch is Watch.PAUSED else "ERROR"
+    return _ICONS[task.status]
+
+
+class RODIN_UL_tasks(bpy.types.UIList):
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):  # noqa: PLR0913
+        task = session.tasks.get(item.task_id)
+        if task is None:
+            return
+        split = layout.split(factor=0.62)
+        split.prop(item, "name", text="", emboss=False, icon=_icon(task))
+        row = split.row()
+        row.alignment = "RIGHT"
+        if message_of(task, session.obstacle) and task.followed:
+            row.label(text="", icon="ERROR")
+        row.label(text=_word(task))
+
+
+class RODIN_PT_tasks(bpy.types.Panel):
+    bl_idname = "RODIN_PT_tasks"
+    bl_label = "Rodin"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Rodin"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        self.layout.operator("rodin.open_preferences", text="", icon="PREFERENCES", emboss=False)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        shown = context.window_manager.rodin
+        _draw_obstacle(layout, context)
+        _draw_notice(layout, context)
+
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
+        row.operator("rodin.track")
+        column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
+
+        if not shown.tasks:
+            column = layout.column()
+            paragraph(column, "No tasks yet. Start one at Hyper3D and copy its subscription key.", context.region.width)
+            paragraph(column, "Then press Paste: its status will show here by itself.", context.region.width)
+            return
+        layout.template_list(
+            "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
+        )
+        task = properties.active_task()
+        if task:
+            _draw_task(layout, context, task)
+
+
+def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What is missing before anything can be asked, with the button that mends it."""
+    obstacle = preferences.settings().obstacle or session.obstacle
+    if not obstacle:
+        return
+    box = layout.box()
+    paragraph(box, obstacle.text, context.region.width, icon="ERROR")
+    match obstacle.kind:
+        case "offline":
+            box.operator("rodin.allow_online", icon="INTERNET")
+        case "no_key":
+            box.operator("rodin.enter_api_key", icon="KEY_HLT")
+        case "bad_key" if preferences.key_source().startswith("$"):
+            paragraph(box, f"The key comes from the environment variable {preferences.key_source()[1:]}.", context.region.width)
+        case "bad_key":
+            box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
+        case "address":
+            box.operator("rodin.open_preferences", icon="PREFERENCES")
+
+
+def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    if session.notice:
+        row = layout.box().row()
+        paragraph(row, session.notice, context.region.width - 30, icon="INFO")
+        row.operator("rodin.dismiss", text="", icon="X", emboss=False)
+
+
+def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
+    now = time.time()
+    width = context.region.width
+    column = layout.column()
+    if task.jobs:
+        column.progress(
+            text=f"{task.jobs_done} of {len(task.jobs)} jobs done", factor=task.jobs_done / len(task.jobs)
+        )
+    message = message_of(task, session.obstacle)
+    if message:
+        paragraph(column, message, width, icon="INFO" if task.watch is Watch.PAUSED else "ERROR")
+    elif task.status is Status.PARTLY_FAILED:
+        failed = len(task.jobs) - task.jobs_done
+        paragraph(column, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
+    elif task.status is Status.FAILED:
+        paragraph(column, "The service could not make it. Start it again at Hyper3D, or ask their support.", width, icon="ERROR")
+
+    _draw_clock(column, task, now)
+    if task.status.has_files:
+        _draw_download(column, task, width)
+
+    row = column.row(align=True)
+    if not task.status.final:
+        row.operator("rodin.check_now", icon="FILE_REFRESH")
+        if task.followed:
+            row.operator("rodin.pause", icon="PAUSE")
+        else:
+            row.operator("rodin.resume", icon="PLAY")
+    row = column.row(align=True)
+    row.operator("rodin.copy_key", icon="COPYDOWN")
+    row.operator("rodin.forget", icon="TRASH")
+
+    if task.jobs:
+        header, body = layout.panel("rodin_jobs", default_closed=len(task.jobs) > 5)
+        header.label(text="Jobs")
+        if body:
+            _draw_jobs(body, task)
+
+
+def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    if task.status.final:
+        column.label(text=f"Took {duration_text(task.finished_at - task.tracked_at)} from when it was tracked")
+        return
+    queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
+    if queues:
+        column.label(text=f"{max(queues)} jobs ahead in the queue")
+    column.label(text=f"Tracked for {duration_text(now - task.tracked_at)}")
+    checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
+    if task.followed and not session.obstacle:
+        wait = max(task.next_check_at, session.held_until) - now
+        checked += f", next in {duration_text(wait)}" if wait >= 1.0 else ", checking"
+    column.label(text=checked)
+
+
+def _draw_download(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    running = session.downloads.get(task.task_id)
+    if running:
+        paragraph(layout, running, width, icon="IMPORT")
+        return
+    row = layout.row()
+    row.scale_y = 1.5
+    row.operator("rodin.hand_off", text="Download Again" if task.folder else "Download", icon="IMPORT")
+    note = session.download_notes.get(task.task_id, "")
+    if task.folder:
+        paragraph(layout, f"Saved in {task.folder}", width)
+        layout.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
+    elif note:
+        paragraph(layout, note, width, icon="ERROR")
+
+
+def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
+    column = layout.column(align=True)
+    column.scale_y = 0.9
+    for number, job in enumerate(task.jobs, 1):
+        row = column.row()
+        icon = "CHECKMARK" if is_done(job) else "CANCEL" if is_failed(job) else "TIME"
+        row.label(text=f"Job {number}", icon=icon)
+        queue = f" ({job.queue_length} ahead)" if job.queue_length is not None else ""
+        row.label(text=job.status + queue)
+
+
+_CLASSES = (RODIN_UL_tasks, RODIN_PT_tasks)
+
+
+def register() -> None:
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(_CLASSES):
+        bpy.utils.unregister_class(cls)

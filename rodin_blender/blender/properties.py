@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`window_manager.rodin`: the tasks as the panel draws them and as other people's scripts read them.
+
+A copy of `session.tasks`, newest first, brought up to date by `show`. Blender empties it when it loads a file.
+"""
+
+from dataclasses import replace
+
+import bpy
+
+from ..service.keys import Secret
+from ..tracking.tasks import Status, Task
+from .session import message_of, session
+
+_STATUSES = (
+    (Status.UNKNOWN, "Not known yet", "The service has not told its status yet"),
+    (Status.WAITING, "Waiting", "In the service's queue"),
+    (Status.GENERATING, "Generating", "The service is at work on it"),
+    (Status.DONE, "Done", "Finished, ready to download"),
+    (Status.PARTLY_FAILED, "Partly failed", "Some of its jobs failed; the download can be tried"),
+    (Status.FAILED, "Failed", "The service could not make it"),
+)
+
+
+class RODIN_Job(bpy.types.PropertyGroup):
+    uuid: bpy.props.StringProperty(name="UUID")
+    status: bpy.props.StringProperty(name="Status", description="The service's word, as it came")
+
+
+def _renamed(self: "RODIN_Task", _context: bpy.types.Context) -> None:
+    task = session.tasks.get(self.task_id)
+    name = self.name.strip()
+    # Our own copying in comes by here too, with the name as it is.
+    if not task or self.name == task.name:
+        return
+    if not name:
+        self.name = task.name
+        return
+    from . import timer
+
+    timer.tracker().change(self.task_id, lambda stored: replace(stored, name=name))
+
+
+class RODIN_Task(bpy.types.PropertyGroup):
+    name: bpy.props.StringProperty(name="Name", description="Double-click to rename", update=_renamed)
+    task_id: bpy.props.StringProperty(name="Task ID")
+    task_uuid: bpy.props.StringProperty(name="Task UUID")
+    status: bpy.props.EnumProperty(name="Status", items=_STATUSES, default=Status.UNKNOWN)
+    message: bpy.props.StringProperty(name="Message", description="Trouble in asking, and what to do about it")
+    jobs: bpy.props.CollectionProperty(type=RODIN_Job)
+    jobs_done: bpy.props.IntProperty(name="Jobs Done")
+    jobs_total: bpy.props.IntProperty(name="Jobs")
+
+
+def _typed_key(_self: "RODIN_View") -> str:
+    return session.typed_key.reveal()
+
+
+def _set_typed_key(_self: "RODIN_View", text: str) -> None:
+    session.typed_key = Secret(text)
+
+
+class RODIN_View(bpy.types.PropertyGroup):
+    tasks: bpy.props.CollectionProperty(type=RODIN_Task)
+    active_index: bpy.props.IntProperty(name="Active Task", min=0)
+    # Kept in Python: Blender's own storage for a property could end up in a .blend file.
+    typed_key: bpy.props.StringProperty(
+        name="Subscription Key",
+        description="The subscription key of a generation call's answer (jobs.subscription_key)",
+        subtype="PASSWORD",
+        get=_typed_key,
+        set=_set_typed_key,
+    )
+
+
+def view() -> RODIN_View:
+    return bpy.context.window_manager.rodin
+
+
+def active_task() -> Task | None:
+    shown = view()
+    if 0 <= shown.active_index < len(shown.tasks):
+        return session.tasks.get(shown.tasks[shown.active_index].task_id)
+    return None
+
+
+def show(task_id: str) -> None:
+    """Bring the properties of one task up to date: added, changed or removed."""
+    shown = view()
+    index = _index(shown, task_id)
+    task = session.tasks.get(task_id)
+    if task is None:
+        if index is not None:
+            _remove(shown, index)
+    elif index is None:
+        _copy(task, shown.tasks.add())
+        _place_last(shown, task)
+    else:
+        _copy(task, shown.tasks[index])
+
+
+def select(task_id: str) -> None:
+    """Make a task the active one, if it is there."""
+    index = _index(view(), task_id)
+    if index is not None:
+        view().active_index = index
+
+
+def _copy(task: Task, item: RODIN_Task) -> None:
+    item.task_id = task.task_id
+    item.name = task.name
+    item.task_uuid = task.task_uuid
+    item.status = task.status
+    item.message = message_of(task, session.obstacle)
+    item.jobs_done = task.jobs_done
+    item.jobs_total = len(task.jobs)
+    item.jobs.clear()
+    for job in task.jobs:
+        shown = item.jobs.add()
+        shown.uuid = job.uuid
+        shown.status = job.status
+
+
+_positions: dict[str, int] = {}
+"""Where each task stands in the collection, which Blender searches from its beginning at each access."""
+
+
+def _index(shown: RODIN_View, task_id: str) -> int | None:
+    index = _positions.get(task_id)
+    if index is None and len(_positions) == len(shown.tasks):
+        return None
+    if index is None or index >= len(shown.tasks) or shown.tasks[index].task_id != task_id:
+        _count_again(shown)
+    return _positions.get(task_id)
+
+
+def _count_again(shown: RODIN_View) -> None:
+    _positions.clear()
+    _positions.update((item.task_id, index) for index, item in enumerate(shown.tasks))
+
+
+def _remove(shown: RODIN_View, index: int) -> None:
+    shown.tasks.remove(index)
+    if shown.active_index > index or shown.active_index >= len(shown.tasks):
+        shown.active_index = max(shown.active_index - 1, 0)
+    _count_again(shown)
+
+
+def _place_last(shown: RODIN_View, task: Task) -> None:
+    """Move the item just added to its place among the others, newest first."""
+    last = len(shown.tasks) - 1
+    _positions[task.task_id] = last
+    if last == 0 or _newer(shown.tasks[last - 1], task):
+        return
+    place = next(index for index, item in enumerate(shown.tasks) if not _newer(item, task))
+    shown.tasks.move(last, place)
+    if place <= shown.active_index < last:
+        shown.active_index += 1
+    _count_again(shown)
+
+
+def _newer(item: RODIN_Task, task: Task) -> bool:
+    other = session.tasks.get(item.task_id)
+    return other is not None and other.tracked_at >= task.tracked_at
+
+
+_CLASSES = (RODIN_Job, RODIN_Task, RODIN_View)
+
+
+def register() -> None:
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.WindowManager.rodin = bpy.props.PointerProperty(type=RODIN_View)
+
+
+def unregister() -> None:
+    del bpy.types.WindowManager.rodin
+    for cls in reversed(_CLASSES):
+        bpy.utils.unregister_class(cls)
+    _positions.clear()

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the interface knows, held in Python: nothing of it reaches a .blend file, undo or the preferences.
+
+The tracker's messages come in here (`take_in`), in a timer; operators send wishes out through `tracker`. The
+properties that the panel and other people's scripts read are a copy, see properties.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..service.keys import Secret
+from ..tracking.tasks import Status, Task
+from ..tracking.tracker import (
+    DownloadEnded,
+    DownloadProgress,
+    Followed,
+    Idle,
+    KeyTested,
+    Message,
+    NotFollowed,
+    Notice,
+    Obstacle,
+    ObstacleChanged,
+    RequestsHeld,
+    Settings,
+    TaskChanged,
+    TaskRemoved,
+    Tracker,
+)
+
+
+class Session:
+    """The state between `register` and `unregister`. For the main thread."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.tracker: Tracker | None = None
+        self.settings = Settings()
+        self.tasks: dict[str, Task] = {}
+        self.unshown: dict[str, None] = {}
+        """The ids of tasks whose properties are not as `tasks` has them, in the order of change."""
+        self.select = ""
+        """The id of a task to make the active one."""
+        self.obstacle: Obstacle | None = None
+        self.held_until = 0.0
+        self.downloads: dict[str, str] = {}
+        """What goes on in running downloads, by task id."""
+        self.download_notes: dict[str, str] = {}
+        """How the last download of a task ended, by task id."""
+        self.hand_offs: set[str] = set()
+        """Ids of tasks to hand off once their task uuid is stored."""
+        self.key_test: KeyTested | None = None
+        self.notice = ""
+        """What the panel tells until it is dismissed."""
+        self.announcements: list[str] = []
+        """What the status bar is to tell once."""
+        self.typed_key = Secret("")
+        self._idle_after = -1
+
+    def connect(self, path: Path, settings: Settings) -> Tracker:
+        """The tracker, begun if there is none."""
+        if self.tracker is None:
+            self.settings = settings
+            self._idle_after = -1
+            self.tracker = Tracker(path, settings)
+        elif settings != self.settings:
+            self.settings = settings
+            self.tracker.configure(settings)
+        return self.tracker
+
+    @property
+    def idle(self) -> bool:
+        """Whether the tracker has nothing to do, and nothing was asked of it since it said so."""
+        return self.tracker is not None and self.tracker.calls == self._idle_after
+
+    def disconnect(self) -> None:
+        if self.tracker:
+            self.tracker.stop()
+            self.tracker = None
+
+    def show_all_again(self) -> None:
+        """After Blender emptied the properties, on loading a file."""
+        self.unshown = dict.fromkeys(self.tasks)
+
+    def take_in(self, message: Message) -> None:
+        match message:
+            case TaskChanged(task):
+                before = self.tasks.get(task.task_id)
+                self.tasks[task.task_id] = task
+                self.unshown[task.task_id] = None
+                if before and task.status.final and not before.status.final:
+                    self.announcements.append(ended_text(task))
+            case TaskRemoved(task_id):
+                self.tasks.pop(task_id, None)
+                self.download_notes.pop(task_id, None)
+                self.hand_offs.discard(task_id)
+                self.unshown[task_id] = None
+            case Followed(task, was_known):
+                self.select = task.task_id
+                self.notice = ""
+                if task.subscription_key == self.typed_key:
+                    self.typed_key = Secret("")
+                if was_known:
+                    self.announcements.append(f"Rodin: this key is in the list already, as '{task.name}'")
+            case NotFollowed(text) | Notice(text):
+                self.notice = text
+                self.announcements.append(f"Rodin: {text}")
+            case ObstacleChanged(obstacle):
+                self.obstacle = obstacle
+                self.unshown.update((t.task_id, None) for t in self.tasks.values() if t.followed)
+            case RequestsHeld(until):
+                self.held_until = until
+            case KeyTested():
+                self.key_test = message
+            case DownloadProgress(task_id, text):
+                self.downloads[task_id] = text
+            case DownloadEnded(task_id, _, text):
+                self.downloads.pop(task_id, None)
+                if task_id in self.tasks:
+                    self.download_notes[task_id] = text
+                    self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
+            case Idle(calls):
+                self._idle_after = calls
+
+
+def message_of(task: Task, obstacle: Obstacle | None) -> str:
+    """What the user reads of a task beside its status: what keeps all tasks from being asked, or its own trouble."""
+    return obstacle.text if obstacle and task.followed else task.message
+
+
+def ended_text(task: Task) -> str:
+    """One line for the status bar when a task has become final."""
+    of = f"{task.jobs_done} of {len(task.jobs)} jobs"
+    match task.status:
+        case Status.DONE:
+            return f"Rodin: '{task.name}' is done, ready to download"
+        case Status.PARTLY_FAILED:
+            return f"Rodin: '{task.name}' failed in part ({of} done); the download can be tried"
+        case _:
+            return f"Rodin: '{task.name}' failed; start it again at Hyper3D, or ask their support"
+
+
+session = Session()

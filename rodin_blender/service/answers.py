@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The service's JSON answers as typed values. Pure functions: bytes in, values or errors out.
+
+The same "no" can arrive as an HTTP error or inside a 2xx, and on success `error` is absent, null, "" or "OK"
+depending on the source, so the body is read before the code is trusted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from .errors import BadAnswer, NotAuthorized, Refused, Throttled
+from .keys import shown
+
+LONGEST_RETRY_AFTER = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a task. `status` is the service's word as it came; `queue_length` the jobs ahead, where given."""
+
+    uuid: str
+    status: str
+    queue_length: int | None = None
+
+
+@dataclass(frozen=True)
+class ResultFile:
+    """One file of a finished task. `name` is untrusted; `url` is a presigned link, to be used at once and not kept."""
+
+    name: str
+    url: str
+
+    def __repr__(self) -> str:
+        return f"ResultFile(name={self.name!r}, url=****)"
+
+
+def read(http_status: int, body: bytes, retry_after: str | None = None, now: float = 0.0) -> dict[str, Any]:
+    """The JSON object of an answer that means yes.
+
+    `retry_after` is the header's text, `now` seconds since the epoch, for its date form.
+    Raises NotAuthorized, Throttled, Refused, BadAnswer.
+    """
+    if http_status in (401, 403):
+        raise NotAuthorized(http_status)
+    if http_status == 429:
+        raise Throttled(retry_after_seconds(retry_after, now))
+    answer = _json_object_or_none(body)
+    if answer is not None and http_status < 500:
+        error = answer.get("error")
+        if error and error != "OK":
+            code = shown(error if isinstance(error, str) else json.dumps(error), 60).removeprefix("API_")
+            if code == "UNAUTHORIZED":
+                raise NotAuthorized(http_status)
+            detail = answer.get("message")
+            raise Refused(code, shown(detail, 200) if isinstance(detail, str) else "")
+    if 300 <= http_status < 400:
+        raise BadAnswer(
+            http_status, f"The service address redirects elsewhere (HTTP {http_status}); the key is not sent there."
+        )
+    if not 200 <= http_status < 300:
+        raise BadAnswer(http_status, f"The service is in trouble (HTTP {http_status}).")
+    if answer is None:
+        what = "an empty answer" if not body.strip() else "something that is not a JSON object"
+        raise BadAnswer(http_status, f"The service is in trouble: HTTP {http_status} with {what}.")
+    return answer
+
+
+def jobs(answer: dict[str, Any]) -> tuple[Job, ...]:
+    """The jobs of a status answer; empty when none are listed yet. Raises BadAnswer where they have another form."""
+    listed = answer.get("jobs")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise BadAnswer(200, "The service is in trouble: its list of jobs is not a list.")
+    found = []
+    for entry in listed:
+        if not isinstance(entry, dict) or not isinstance(entry.get("status"), str) or not entry["status"].strip():
+            raise BadAnswer(200, "The service is in trouble: a job in its answer has no status.")
+        uuid, queue = entry.get("uuid"), entry.get("queue_length")
+        found.append(
+            Job(
+                shown(uuid, 60) if isinstance(uuid, str) else "",
+                shown(entry["status"], 40),
+                queue if isinstance(queue, int) and not isinstance(queue, bool) and 0 <= queue < 2**31 else None,
+            )
+        )
+    return tuple(found)
+
+
+def files(answer: dict[str, Any]) -> tuple[ResultFile, ...]:
+    """The files of a download answer, in its order. Raises BadAnswer where the list has another form."""
+    listed = answer.get("list")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list):
+        raise BadAnswer(200, "The service is in trouble: its list of files is not a list.")
+    found = []
+    for entry in listed:
+        name, url = (entry.get("name"), entry.get("url")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(name, str) or not isinstance(url, str):
+            raise BadAnswer(200, "The service is in trouble: a file in its list has no name or no address.")
+        found.append(ResultFile(name, url))
+    return tuple(found)
+
+
+def balance(answer: dict[str, Any]) -> float:
+    """The account's credits, which may be fractional. Raises BadAnswer where there is no number."""
+    value = answer.get("balance")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadAnswer(200, "The service accepted the key, but told no balance.")
+    return float(value)
+
+
+def retry_after_seconds(header: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header, which holds seconds or an HTTP date; None where it tells nothing."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(header)
+            seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
+        except (ValueError, TypeError, OverflowError):
+            return None
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _json_object_or_none(body: bytes) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) else None

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three free calls of the service (status, download list, balance) and the fetching of a result file.
+
+A client belongs to one thread; only `abort` may be called from another. `requests` is imported with this module, so
+import it where 100 ms do not matter. The environment's proxies and CA bundle are honoured (`requests` reads them),
+TLS is always verified, and a redirect is never followed with the API key.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+import requests.adapters
+import urllib3
+import urllib3.connection
+import urllib3.connectionpool
+import urllib3.exceptions
+
+from . import answers
+from .errors import Aborted, BadAnswer, ServiceError, Unreachable
+from .keys import Secret, is_loopback
+
+LARGEST_ANSWER = 8 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where and as whom to ask. `address` comes from `keys.service_address`; timeouts are seconds of silence."""
+
+    address: str
+    api_key: Secret
+    connect_timeout: float = 10.0
+    read_timeout: float = 20.0
+
+
+class Client:
+    """Asks the service. Every method blocks, and raises a `ServiceError` where no usable answer came."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._sockets = _Sockets()
+        self._api = _session(self._sockets)
+        # A session of its own for files, so that nothing of the API's (cookies, the key) reaches the file host.
+        self._files = _session(self._sockets)
+
+    def status(self, subscription_key: Secret) -> tuple[answers.Job, ...]:
+        """The jobs of a task; empty while the service lists none."""
+        return answers.jobs(self._call("POST", "/status", {"subscription_key": subscription_key.reveal()}))
+
+    def download_list(self, task_uuid: str) -> tuple[answers.ResultFile, ...]:
+        """The files of a task. Their links are short-lived: ask at each use."""
+        return answers.files(self._call("POST", "/download", {"task_uuid": task_uuid}))
+
+    def balance(self) -> float:
+        """The account's credits: the free way to test an API key."""
+        return answers.balance(self._call("GET", "/check_balance"))
+
+    def fetch(self, file: answers.ResultFile) -> Iterator[bytes]:
+        """The content of a result file in pieces. Sends no API key; https, or http on loopback only."""
+        if not (file.url.startswith("https://") or (file.url.startswith("http://") and is_loopback(file.url))):
+            raise BadAnswer(200, f"The service gave an address for {file.name!r} that is not https.")
+        with self._sending("GET", file.url, self._files, None) as response:
+            if response.status_code != 200:
+                raise BadAnswer(
+                    response.status_code,
+                    f"The file server does not hand out {file.name!r} (HTTP {response.status_code}).",
+                )
+            announced = response.headers.get("Content-Length", "")
+            received = 0
+            for piece in self._pieces(response):
+                received += len(piece)
+                yield piece
+            if announced.isdigit() and int(announced) != received:
+                raise Unreachable("reset", f"The file {file.name!r} arrived only in part.")
+
+    def abort(self) -> None:
+        """Cut short whatever call is under way in another thread, and refuse later ones. Does not wait."""
+        self._sockets.close()
+
+    @property
+    def aborted(self) -> bool:
+        return self._sockets.closed
+
+    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+        with self._sending(method, self.connection.address + path, self._api, body) as response:
+            announced = response.headers.get("Content-Length", "")
+            content = bytearray()
+            if not announced.isdigit() or int(announced) <= LARGEST_ANSWER:
+                for piece in self._pieces(response):
+                    content += piece
+                    if len(content) > LARGEST_ANSWER:
+                        break
+            if len(content) > LARGEST_ANSWER or (announced.isdigit() and int(announced) > LARGEST_ANSWER):
+                raise BadAnswer(
+                    response.status_code,
+                    f"The service is in trouble: HTTP {response.status_code} with more than 8 MB, which was not read.",
+                )
+            return answers.read(
+                response.status_code, bytes(content), response.headers.get("Retry-After"), time.time()
+            )
+
+    def _sending(
+        self, method: str, url: str, session: requests.Session, body: dict[str, str] | None
+    ) -> requests.Response:
+        try:
+            return session.request(
+                method,
+                url,
+                json=body,
+                auth=self._authorize if session is self._api else _no_auth,
+                timeout=(self.connection.connect_timeout, self.connection.read_timeout),
+                allow_redirects=False,
+                stream=True,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise self._explained(error) from None
+
+    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        try:
+            yield from response.iter_content(_CHUNK)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise self._explained(error) from None
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        # As `auth=`, not as a header: with neither, `requests` would put a .netrc entry in its place.
+        request.headers["Authorization"] = f"Bearer {self.connection.api_key.reveal()}"
+        return request
+
+    def _explained(self, error: Exception) -> ServiceError:
+        return Aborted("The call was cut short.") if self.aborted else unreachable(error)
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def unreachable(error: BaseException) -> Unreachable:
+    """What kept an HTTP answer from arriving, found in the chain of exceptions below `error`."""
+    chain = list(_chain(error))
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        return Unreachable("proxy", "The proxy cannot be reached or refuses; check HTTPS_PROXY or the system's proxy.")
+    if has(requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError):
+        untrusted = any(isinstance(link, ssl.SSLCertVerificationError) for link in chain)
+        return Unreachable(
+            "tls",
+            "The service's certificate is not trusted; a studio proxy's own CA goes into REQUESTS_CA_BUNDLE."
+            if untrusted
+            else "The secure connection (TLS) failed.",
+        )
+    if has(socket.gaierror, urllib3.exceptions.LocationParseError) or "NameResolutionError" in {
+        type(link).__name__ for link in chain
+    }:
+        return Unreachable("dns", "The service's host name was not found (DNS); check the network connection.")
+    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+        return Unreachable("timeout", "The service's host did not answer in time; check the network connection.")
+    if has(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
+        return Unreachable("timeout", "The service took the question but did not answer in time.")
+    if has(ConnectionRefusedError):
+        return Unreachable("refused", "The service's host refused the connection.")
+    if has(ConnectionResetError, BrokenPipeError, urllib3.exceptions.ProtocolError):
+        return Unreachable("reset", "The connection broke off before the whole answer had arrived.")
+    if has(requests.exceptions.InvalidProxyURL):
+        return Unreachable("proxy", "The proxy's address in the environment cannot be right; check HTTPS_PROXY.")
+    return Unreachable("connection", f"The connection to the service failed ({type(error).__name__}).")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception and all it was made of: causes, contexts, and the ones urllib3 keeps in `args` and `reason`."""
+    waiting, seen = [error], set()
+    while waiting:
+        link = waiting.pop()
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        inner = [link.__cause__, link.__context__, getattr(link, "reason", None), *link.args]
+        waiting += [i for i in inner if isinstance(i, BaseException)]
+
+
+class _Sockets:
+    """The connections a client has open, so that another thread can end a call that waits on one.
+
+    Without a lock, since `close` is called from Blender's main thread: a socket is first added, then `closed` is
+    read; `close` first sets `closed`, then reads the sockets. One of the two sees the other.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[socket.socket, ...] = ()
+        self.closed = False
+
+    def add(self, sock: socket.socket | None) -> None:
+        if sock is not None:
+            self._open = (*(s for s in self._open if s.fileno() != -1), sock)
+            if self.closed:
+                _shut(sock)
+
+    def close(self) -> None:
+        self.closed = True
+        for sock in self._open:
+            _shut(sock)
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        # The plain socket's method, also under TLS: it wakes the reader without touching the TLS state.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+def _session(sockets: _Sockets) -> requests.Session:
+    session = requests.Session()
+    adapter = _Adapter(sockets)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    # Compressed answers could unpack to any size; these are small.
+    session.headers["Accept-Encoding"] = "identity"
+    session.headers["User-Agent"] = f"rodin-blender {requests.utils.default_user_agent()}"
+    return session
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """The usual adapter, whose connections register themselves with a `_Sockets`."""
+
+    def __init__(self, sockets: _Sockets) -> None:
+        class Plain(urllib3.connection.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class Tls(urllib3.connection.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                sockets.add(self.sock)
+
+        class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
+            ConnectionCls = Tls
+
+        self._pools = {"http": PlainPool, "https": TlsPool}
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager

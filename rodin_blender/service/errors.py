@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that can go wrong between us and the service.
+
+    RodinError
+    ├── BadInput                what the user gave cannot be right; nothing was sent
+    └── ServiceError            asking did not bring an answer
+        ├── ClientUnavailable   this Python cannot ask at all (no `requests`)
+        ├── Unreachable         no HTTP answer: DNS, refused, reset, TLS, proxy, time ran out
+        ├── Aborted             we cut the call short ourselves
+        ├── BadAnswer           an HTTP answer that is not what the service sends (5xx, HTML, not JSON, too large)
+        ├── NotAuthorized       401 or 403: the API key is not accepted
+        ├── Throttled           429
+        └── Refused             a well-formed error answer: NO_SUCH_TASK and the like
+
+`str(error)` is a sentence for the user. It never holds a key, nor the text of a foreign exception, which may
+quote addresses with passwords in them.
+"""
+
+
+class RodinError(Exception):
+    """Base of all errors of this package."""
+
+
+class BadInput(RodinError):
+    """The given key, uuid, address or text cannot be what it should be."""
+
+
+class ServiceError(RodinError):
+    """Asking the service brought no usable answer."""
+
+
+class ClientUnavailable(ServiceError):
+    """This Python has no `requests`."""
+
+
+class Unreachable(ServiceError):
+    """No HTTP answer arrived. `cause` is one of dns, refused, reset, tls, proxy, timeout, connection."""
+
+    def __init__(self, cause: str, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class Aborted(ServiceError):
+    """The call was cut short by `Client.abort`."""
+
+
+class BadAnswer(ServiceError):
+    """An answer came that the service does not send when it is well. `http_status` is its HTTP code."""
+
+    def __init__(self, http_status: int, text: str) -> None:
+        super().__init__(text)
+        self.http_status = http_status
+
+
+class NotAuthorized(ServiceError):
+    """HTTP 401 or 403: the API key is not accepted."""
+
+    def __init__(self, http_status: int) -> None:
+        super().__init__(f"The service does not accept the API key (HTTP {http_status}).")
+        self.http_status = http_status
+
+
+class Throttled(ServiceError):
+    """HTTP 429. `retry_after` is in seconds, None where the service named no time."""
+
+    def __init__(self, retry_after: float | None) -> None:
+        super().__init__("The service asks us to slow down (HTTP 429).")
+        self.retry_after = retry_after
+
+
+class Refused(ServiceError):
+    """The service understood and said no. `code` is its word, such as NO_SUCH_TASK (any API_ prefix removed)."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        said = f"{code}: {detail}" if detail else code
+        super().__init__(f"The service answered {said}")
+        self.code = code
+        self.detail = detail

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The identifiers a user brings, checked before anything is sent or stored.
+
+A task has two: the *subscription key* (status needs it; a JWT of about 300 characters in the one public sample, but
+no form is promised) and the *task uuid* (download needs it). Neither can be derived from the other.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .errors import BadInput
+
+LONGEST_KEY = 8192
+LONGEST_PASTE = 256 * 1024
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+class Secret:
+    """Text that shows itself only when asked with `reveal()`: not in a repr, a log, a traceback or a pickle."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "Secret(****)" if self._text else "Secret()"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is not pickled")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What to follow: the part of a generation answer that tracking needs. `task_uuid` and `name` may be empty."""
+
+    subscription_key: Secret
+    task_uuid: str = ""
+    name: str = ""
+
+
+def subscription_key(text: str) -> Secret:
+    """The subscription key in `text`. Raises BadInput with the reason when it cannot be one."""
+    text = text.strip().strip("\"'").strip()
+    if not text:
+        raise BadInput("No subscription key was given. Copy it from the generation call's answer (jobs.subscription_key).")
+    if _UUID.fullmatch(text):
+        raise BadInput(
+            "This looks like a uuid, not a subscription key; perhaps the two are swapped. "
+            "The subscription key is the long text at jobs.subscription_key of the generation call's answer."
+        )
+    if len(text) > LONGEST_KEY:
+        raise BadInput(
+            f"This text of {_size(len(text))} is too long for a subscription key (about 300 characters are usual). "
+            "Copy only jobs.subscription_key from the generation call's answer."
+        )
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise BadInput(
+            "A subscription key has no spaces, line breaks or special characters, and this text has. "
+            "Copy only jobs.subscription_key from the generation call's answer."
+        )
+    return Secret(text)
+
+
+def task_uuid(text: str) -> str:
+    """The task uuid in `text`, in lower case; "" for blank text. Raises BadInput when it cannot be one."""
+    text = text.strip().strip("\"'").strip()
+    if not text:
+        return ""
+    if _UUID.fullmatch(text):
+        return text.lower()
+    if len(text) > 60 or text.count(".") >= 2:
+        raise BadInput(
+            "This looks like a subscription key, not a task uuid; perhaps the two are swapped. "
+            "The task uuid is the short \"uuid\" at the top level of the generation call's answer."
+        )
+    raise BadInput(
+        "This is not a task uuid. It has the form 123e4567-e89b-12d3-a456-426614174000 "
+        "and stands as \"uuid\" at the top level of the generation call's answer."
+    )
+
+
+def api_key(text: str) -> Secret:
+    """The API key in `text`, empty for blank text. Raises BadInput for what cannot be sent in an HTTP header."""
+    text = text.strip()
+    if not text.isascii() or not text.isprintable() or " " in text or len(text) > LONGEST_KEY:
+        raise BadInput(
+            "The API key holds spaces, line breaks or special characters, so it cannot be one. "
+            "Copy it again from the Hyper3D website."
+        )
+    return Secret(text)
+
+
+def service_address(text: str) -> str:
+    """The service's base address without a trailing slash: https, or http on a loopback address. Raises BadInput."""
+    text = text.strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    fine = parts.scheme in {"http", "https"} and parts.hostname and port != 0 and text.isascii() and text.isprintable()
+    if not fine or parts.query or parts.fragment or "@" in parts.netloc or " " in text:
+        raise BadInput("The service address must look like https://api.hyper3d.com/api/v2; set it in the preferences.")
+    if parts.scheme == "http" and not is_loopback(text):
+        raise BadInput(
+            "The service address must begin with https://, since the API key is sent to it. "
+            "http:// is accepted on this computer's own loopback address only."
+        )
+    return text
+
+
+def is_loopback(address: str) -> bool:
+    """Whether the address is on this computer itself, and so not the internet."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def pasted(text: str) -> Generation:
+    """What a clipboard holds: a bare subscription key, or a generation call's whole answer as JSON.
+
+    Raises BadInput when it is neither.
+    """
+    if len(text) > LONGEST_PASTE:
+        raise BadInput(
+            f"The clipboard holds {_size(len(text))}, far too much for a subscription key or a generation answer. "
+            "Copy the key again, then paste."
+        )
+    text = text.strip()
+    if not text:
+        raise BadInput("The clipboard holds no text. Copy a subscription key or the generation call's answer, then paste.")
+    if any(not (c.isprintable() or c.isspace()) for c in text):
+        raise BadInput("The clipboard holds data that is not text. Copy a subscription key, then paste.")
+    if not text.startswith(("{", "[")):
+        return Generation(subscription_key(text))
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BadInput(
+            "The clipboard holds something like JSON that cannot be read; perhaps a part is missing. "
+            "Copy the generation call's whole answer, or only its jobs.subscription_key."
+        ) from None
+    return generation_answer(answer)
+
+
+def generation_answer(answer: object) -> Generation:
+    """Both identifiers of a generation call's decoded JSON answer. Raises BadInput where the key is not there."""
+    if not isinstance(answer, dict):
+        answer = {}
+    jobs = answer.get("jobs")
+    key = jobs.get("subscription_key") if isinstance(jobs, dict) else None
+    if not isinstance(key, str):
+        key = answer.get("subscription_key")
+    if not isinstance(key, str):
+        error = answer.get("error")
+        if isinstance(error, str) and error and error != "OK":
+            raise BadInput(
+                f"This is an error answer of the generation call ({shown(error, 60)}): nothing was started, "
+                "so there is nothing to follow."
+            )
+        raise BadInput(
+            "The JSON holds no jobs.subscription_key. Copy the whole answer of the generation call (POST /rodin); "
+            "a status or download answer cannot be followed."
+        )
+    uuid = answer.get("uuid")
+    prompt = answer.get("prompt")
+    return Generation(
+        subscription_key(key),
+        task_uuid(uuid) if isinstance(uuid, str) else "",
+        shown(prompt, 60) if isinstance(prompt, str) else "",
+    )
+
+
+def shown(text: str, most: int) -> str:
+    """Foreign text fit for one line of an interface: printable, at most `most` characters."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text[: most * 4]).split())
+    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def _size(characters: int) -> str:
+    return f"{characters / 1e6:.1f} MB" if characters >= 100_000 else f"{characters} characters"

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When to ask. Pure functions over times in seconds; chance comes in as a number, so that a test can pin it.
+
+The vendor asks clients to ask seldom and names its own pace: 5 s at first, growing to 30 s, for 20 minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..service.answers import Job
+from .tasks import Task, Watch, status_of
+from .wording import clock_text, duration_text
+
+FIRST_CHECK = 0.5
+"""After tracking or resuming: soon, since the user waits to learn whether the key is right."""
+GROWTH = 1.3
+JITTER = 0.1
+"""Checks are spread by up to this share of the interval, so that tasks begun together do not stay together."""
+LONGEST_BACKOFF = 300.0
+REQUESTS_PER_MINUTE = 60
+"""For all tasks and all Blenders of this user; a business plan's published limit is 120."""
+LONGEST_STEP = 60.0
+"""The most that one check adds to a task's watched time: a closed laptop does not use up the deadline."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the user may set, in seconds."""
+
+    shortest: float = 5.0
+    longest: float = 30.0
+    deadline: float = 20 * 60.0
+
+
+def is_due(task: Task, now: float) -> bool:
+    """Whether to ask now. A clock that was set back does not put the next check off by as much."""
+    return task.followed and (now >= task.next_check_at or now < task.checked_at - 1.0)
+
+
+def after_answer(task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float) -> Task:
+    """The task after the service told its jobs. `chance` is from 0 to 1. An empty `jobs` leaves the status alone."""
+    task = replace(_checked(task, now), failures=0)
+    if not jobs:
+        task = replace(task, message="The service lists no jobs yet.")
+        return _at_next_interval(task, now, pace, chance, changed=False)
+    changed = jobs != task.jobs
+    status = status_of(jobs)
+    task = replace(task, status=status, jobs=jobs, message="")
+    if status.final:
+        return replace(task, finished_at=now, next_check_at=0.0)
+    return _at_next_interval(task, now, pace, chance, changed)
+
+
+def after_failure(task: Task, message: str, now: float, pace: Pace, chance: float, retry_after: float | None) -> Task:
+    """The task after a check that brought no answer: status as it was, asked again later. The server's wish wins."""
+    task = _checked(task, now)
+    failures = task.failures + 1
+    if retry_after is None:
+        wait = min(pace.shortest * 2.0 ** min(failures, 16), LONGEST_BACKOFF) * (1.0 + JITTER * (2.0 * chance - 1.0))
+    else:
+        wait = retry_after
+    message = f"{message} Next check at {clock_text(now + wait)}."
+    return _with_deadline(replace(task, failures=failures, message=message, next_check_at=now + wait), pace)
+
+
+def after_refusal(task: Task, message: str, now: float) -> Task:
+    """The task after the service said that it does not know it: nothing more is asked until the user wishes it."""
+    return replace(_checked(task, now), watch=Watch.REFUSED, message=message, next_check_at=0.0)
+
+
+def resumed(task: Task, now: float) -> Task:
+    """The task followed again, its deadline begun anew."""
+    return replace(
+        task,
+        watch=Watch.FOLLOWING,
+        message="",
+        watched=0.0,
+        interval=0.0,
+        failures=0,
+        checked_at=min(task.checked_at, now),
+        next_check_at=now,
+    )
+
+
+def asked_now(task: Task, now: float) -> Task:
+    """The task with its next check brought forward to now, its deadline as it was."""
+    return replace(task, next_check_at=now) if task.followed else resumed(task, now)
+
+
+def paused(task: Task) -> Task:
+    """The task left alone by us. The service has no cancel call, so it goes on there."""
+    return replace(
+        task,
+        watch=Watch.PAUSED,
+        message="Paused: not asking. The service goes on with it; press Resume to look again.",
+        next_check_at=0.0,
+    )
+
+
+def _checked(task: Task, now: float) -> Task:
+    step = now - max(task.checked_at, task.tracked_at)
+    return replace(task, checked_at=now, watched=task.watched + min(max(step, 0.0), LONGEST_STEP))
+
+
+def _at_next_interval(task: Task, now: float, pace: Pace, chance: float, changed: bool) -> Task:
+    grown = pace.shortest if changed or not task.interval else task.interval * GROWTH
+    interval = min(max(grown, pace.shortest), max(pace.longest, pace.shortest))
+    wait = interval * (1.0 + JITTER * (2.0 * chance - 1.0))
+    return _with_deadline(replace(task, interval=interval, next_check_at=now + wait), pace)
+
+
+def _with_deadline(task: Task, pace: Pace) -> Task:
+    if task.watched < pace.deadline:
+        return task
+    return replace(
+        task,
+        watch=Watch.OVERDUE,
+        message=f"Not finished after {duration_text(task.watched)} of asking, so asking has stopped. "
+        "Press Resume to go on; the longest time is set in the preferences.",
+        next_check_at=0.0,
+    )

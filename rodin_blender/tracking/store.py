@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every tracked task, on disk: the truth, shared by all Blenders of this user.
+
+SQLite in its default rollback mode, which is also right on a network home folder. A change is on the disk when the
+method returns. A store belongs to one thread (never the main one: it waits for the disk and for other Blenders).
+
+Beside the tasks it holds what several Blenders must agree on: who checks which task (a *claim*, which lapses, so that
+a killed Blender blocks nobody), and the requests of the last minute.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ..service.answers import Job
+from ..service.errors import RodinError
+from ..service.keys import Secret
+from .schedule import REQUESTS_PER_MINUTE, is_due
+from .tasks import Status, Task, Watch
+
+CLAIM_LASTS = 90.0
+"""Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
+LOCK_TIMEOUT = 5.0
+
+_MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE task (
+        task_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        subscription_key TEXT NOT NULL UNIQUE,
+        task_uuid TEXT NOT NULL,
+        status TEXT NOT NULL,
+        jobs TEXT NOT NULL,
+        watch TEXT NOT NULL,
+        message TEXT NOT NULL,
+        tracked_at REAL NOT NULL,
+        finished_at REAL NOT NULL,
+        checked_at REAL NOT NULL,
+        next_check_at REAL NOT NULL,
+        interval REAL NOT NULL,
+        failures INTEGER NOT NULL,
+        watched REAL NOT NULL,
+        claim TEXT NOT NULL DEFAULT '',
+        claimed_until REAL NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE TABLE request (at REAL NOT NULL) STRICT;
+    CREATE TABLE hold (until REAL NOT NULL) STRICT;
+    """,
+    "ALTER TABLE task ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
+)
+"""Statements that lead from each schema version (SQLite's `user_version`) to the next. Only ever appended to."""
+
+_COLUMNS = (
+    "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
+    "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
+)  # fmt: skip
+
+
+class StoreError(RodinError):
+    """The list of tasks cannot be read or written now; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to check one task now. It is void once the task was forgotten or the claim lapsed and was taken."""
+
+    task: Task
+    token: str
+
+
+class Store:
+    """An open list of tasks. Raises StoreError from every method when the disk or the file is in the way."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the file at `path`, mode 0600, and bring it to the present schema.
+
+        A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one. Raises
+        StoreError, also for a file of a newer version of this extension, which stays as it is.
+        """
+        self.path = path
+        self.set_aside: Path | None = None
+        """Where a damaged file now lies; None when there was none."""
+        self._version_seen = -1
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self._db = _opened(path)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self.set_aside = _set_aside(path)
+                self._db = _opened(path)
+                for task in _salvaged(self.set_aside):
+                    self.add(task)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def tasks(self) -> list[Task]:
+        """All tasks, newest first."""
+        with _explained(self.path):
+            rows = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task ORDER BY tracked_at DESC, rowid DESC")
+            return [_task(row) for row in rows]
+
+    def changed_by_others(self) -> bool:
+        """Whether another Blender has written since the last call; the first call says yes."""
+        with _explained(self.path):
+            version = self._db.execute("PRAGMA data_version").fetchone()[0]
+            changed = version != self._version_seen
+            self._version_seen = version
+            return bool(changed)
+
+    def add(self, task: Task) -> Task:
+        """Store a new task. Returns it; or the stored one of the same subscription key, now with the task uuid.
+
+        A task without a name gets the next free "Task N".
+        """
+        with self._writing() as db:
+            found = self._find(db, "subscription_key", task.subscription_key.reveal())
+            if found:
+                if task.task_uuid and not found.task_uuid:
+                    db.execute("UPDATE task SET task_uuid = ? WHERE task_id = ?", (task.task_uuid, found.task_id))
+                return self._find(db, "task_id", found.task_id) or found
+            values = _row(task)
+            values["name"] = task.name or self._free_name(db)
+            marks = ", ".join(f":{column}" for column in _COLUMNS)
+            db.execute(f"INSERT INTO task ({', '.join(_COLUMNS)}) VALUES ({marks})", values)
+            return self._find(db, "task_id", task.task_id) or task
+
+    def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
+        """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there."""
+        with self._writing() as db:
+            task = self._find(db, "task_id", task_id)
+            return self._write(db, change(task)) if task else None
+
+    def forget(self, task_id: str) -> None:
+        with self._writing() as db:
+            db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
+
+    def claim_due(self, now: float, most: int) -> list[Claim]:
+        """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
+
+        Fewer when the minute's requests are used up or the service asked for a pause, see `next_request_at`.
+        """
+        with self._writing() as db:
+            most = min(most, self._requests_left(db, now))
+            claims: list[Claim] = []
+            due = db.execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM task WHERE watch = ? AND status NOT IN (?, ?, ?) "
+                "AND (claimed_until <= ? OR claimed_until > ?) ORDER BY next_check_at",
+                (Watch.FOLLOWING, Status.DONE, Status.PARTLY_FAILED, Status.FAILED, now, now + CLAIM_LASTS),
+            ).fetchall()
+            for task in filter(lambda task: is_due(task, now), map(_task, due)):
+                if len(claims) >= most:
+                    break
+                token = secrets.token_hex(8)
+                db.execute(
+                    "UPDATE task SET claim = ?, claimed_until = ? WHERE task_id = ?",
+                    (token, now + CLAIM_LASTS, task.task_id),
+                )
+                db.execute("INSERT INTO request (at) VALUES (?)", (now,))
+                claims.append(Claim(task, token))
+            return claims
+
+    def settle(self, claim: Claim, change: Callable[[Task], Task]) -> Task | None:
+        """End a claim with what the check brought. Returns the task as stored, None when it was forgotten.
+
+        The answer of a lapsed claim is dropped: another Blender has a newer one. So is an answer to a task that the
+        user stopped meanwhile, unless it is final.
+        """
+        with self._writing() as db:
+            task = self._find(db, "task_id", claim.task.task_id)
+            if task is None:
+                return None
+            free = "UPDATE task SET claim = '', claimed_until = 0 WHERE task_id = ? AND claim = ?"
+            if not db.execute(free, (task.task_id, claim.token)).rowcount or task.status.final:
+                return task
+            changed = change(task)
+            return self._write(db, changed) if task.followed or changed.status.final else task
+
+    def release(self, claim: Claim) -> None:
+        """End a claim of which nothing came, because we are stopping: another Blender may ask at once."""
+        self.settle(claim, lambda task: task)
+
+    def hold(self, until: float) -> None:
+        """No request for any task before `until`, in any Blender: the service asked for a pause."""
+        with self._writing() as db:
+            db.execute("DELETE FROM hold")
+            db.execute("INSERT INTO hold (until) VALUES (?)", (until,))
+
+    def next_request_at(self, now: float) -> float:
+        """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
+        with _explained(self.path):
+            held = self._db.execute("SELECT max(until) FROM hold").fetchone()[0] or 0.0
+            recent = self._db.execute(
+                "SELECT at FROM request WHERE at > ? AND at <= ? ORDER BY at DESC LIMIT 1 OFFSET ?",
+                (now - 60.0, now, REQUESTS_PER_MINUTE - 1),
+            ).fetchone()
+            return max(held, recent[0] + 60.0 if recent else 0.0)
+
+    def _requests_left(self, db: sqlite3.Connection, now: float) -> int:
+        if self.next_request_at(now) > now:
+            return 0
+        # Later than now: from before the clock was set back.
+        db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now))
+        return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
+
+    def _find(self, db: sqlite3.Connection, column: str, value: str) -> Task | None:
+        row = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {column} = ?", (value,)).fetchone()
+        return _task(row) if row else None
+
+    def _write(self, db: sqlite3.Connection, task: Task) -> Task:
+        db.execute(
+            f"UPDATE task SET {', '.join(f'{c} = :{c}' for c in _COLUMNS)} WHERE task_id = :task_id", _row(task)
+        )
+        return task
+
+    def _free_name(self, db: sqlite3.Connection) -> str:
+        taken = {row[0] for row in db.execute("SELECT name FROM task WHERE name LIKE 'Task %'")}
+        number = 1
+        while f"Task {number}" in taken:
+            number += 1
+        return f"Task {number}"
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk can have ended the transaction already.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    # Made by us before SQLite opens it, so that no moment has it readable by others; the journal takes its mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DataError("the quick check found damage")
+        _migrate(db)
+        for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task"):
+            _task(row)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    if _version(db) == len(_MIGRATIONS):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(db)  # again: another Blender may have been first
+        if version > len(_MIGRATIONS):
+            raise StoreError(
+                "The list of tasks was written by a newer version of the Rodin extension. "
+                "Update the extension in this Blender; the list is left as it is."
+            )
+        for statements in _MIGRATIONS[version:]:
+            for statement in statements.split(";"):
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged file, and the journal that belongs to it, to names that were free. Returns the new name."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    number = 0
+    while True:
+        aside = path.with_name(f"{path.stem}.damaged-{stamp}{f'-{number}' if number else ''}{path.suffix}")
+        if not aside.exists():
+            break
+        number += 1
+    os.rename(path, aside)
+    journal = Path(f"{path}-journal")
+    if journal.exists():
+        os.rename(journal, f"{aside}-journal")
+    return aside
+
+
+def _salvaged(aside: Path) -> list[Task]:
+    """The tasks of a damaged file that can still be read, oldest first."""
+    tasks: list[Task] = []
+    try:
+        db = sqlite3.connect(aside)
+        db.text_factory = lambda content: content.decode("utf-8", "replace")
+        try:
+            for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task ORDER BY rowid"):
+                with suppress(sqlite3.DataError):
+                    tasks.append(_task(row))
+        finally:
+            db.close()
+    except sqlite3.Error:
+        pass
+    return tasks
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    if isinstance(error, sqlite3.DataError):
+        return True
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # SQLITE_ERROR: a table or column that belongs to the file's schema version is not there.
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        reason = {
+            sqlite3.SQLITE_FULL: "the disk is full; free some space",
+            sqlite3.SQLITE_IOERR: "the disk reports an error, perhaps it is full; free some space",
+            sqlite3.SQLITE_BUSY: "another program holds it locked; close other Blenders if this stays",
+            sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
+            sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
+            sqlite3.SQLITE_CORRUPT: "it is damaged; restart Blender, and it is set aside",
+            sqlite3.SQLITE_NOTADB: "it is damaged; restart Blender, and it is set aside",
+            0: "it is damaged; restart Blender, and it is set aside",
+        }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
+    except OSError as error:
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {error.strerror or type(error).__name__}.") from None
+
+
+def _row(task: Task) -> dict[str, Any]:
+    values = {column: getattr(task, column) for column in _COLUMNS}
+    values["subscription_key"] = task.subscription_key.reveal()
+    values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
+    return values
+
+
+def _task(row: tuple[Any, ...]) -> Task:
+    """Raises sqlite3.DataError for a row that cannot be a task's."""
+    try:
+        values = dict(zip(_COLUMNS, row, strict=True))
+        values["subscription_key"] = Secret(values["subscription_key"])
+        values["status"] = Status(values["status"])
+        values["watch"] = Watch(values["watch"])
+        values["jobs"] = tuple(Job(*job) for job in json.loads(values["jobs"]))
+        return Task(**values)
+    except (ValueError, TypeError):
+        raise sqlite3.DataError(f"the row of task {row[0]!r} is damaged") from None

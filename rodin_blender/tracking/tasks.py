@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a tracked task is, and what its jobs say about it together."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..service.answers import Job
+from ..service.keys import Secret
+
+
+class Status(enum.StrEnum):
+    """The last known state of a task. Trouble in asking is no status: it stands in `Task.message`."""
+
+    UNKNOWN = "UNKNOWN"
+    WAITING = "WAITING"
+    GENERATING = "GENERATING"
+    DONE = "DONE"
+    PARTLY_FAILED = "PARTLY_FAILED"
+    FAILED = "FAILED"
+
+    @property
+    def final(self) -> bool:
+        return self in (Status.DONE, Status.PARTLY_FAILED, Status.FAILED)
+
+    @property
+    def has_files(self) -> bool:
+        return self in (Status.DONE, Status.PARTLY_FAILED)
+
+
+class Watch(enum.StrEnum):
+    """Whether we ask for a task that is not final."""
+
+    FOLLOWING = "FOLLOWING"
+    PAUSED = "PAUSED"
+    """The user stopped it."""
+    OVERDUE = "OVERDUE"
+    """The deadline stopped it."""
+    REFUSED = "REFUSED"
+    """The service does not know it: asking again is of no use."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it stands in the store. Times are seconds since the epoch, 0.0 where it has not happened."""
+
+    task_id: str
+    name: str
+    subscription_key: Secret
+    task_uuid: str = ""
+    status: Status = Status.UNKNOWN
+    jobs: tuple[Job, ...] = ()
+    watch: Watch = Watch.FOLLOWING
+    message: str = ""
+    """The trouble in asking, or what to do next; empty when all is well."""
+    tracked_at: float = 0.0
+    finished_at: float = 0.0
+    checked_at: float = 0.0
+    """When the service was last asked, whatever came of it."""
+    next_check_at: float = 0.0
+    interval: float = 0.0
+    """Seconds between the last two planned checks: the pace that grows."""
+    failures: int = 0
+    """Checks in a row that brought no usable answer."""
+    watched: float = 0.0
+    """Seconds spent following, for the deadline; grows only while somebody asks."""
+    folder: str = ""
+    """Where its files were saved."""
+
+    @property
+    def followed(self) -> bool:
+        """Whether the service is to be asked about it without anybody's doing."""
+        return self.watch is Watch.FOLLOWING and not self.status.final
+
+    @property
+    def jobs_done(self) -> int:
+        return sum(is_done(job) for job in self.jobs)
+
+
+def new_task_id() -> str:
+    """Ours: short, stable, says nothing about the key."""
+    return secrets.token_hex(4)
+
+
+def is_done(job: Job) -> bool:
+    return job.status.casefold() == "done"
+
+
+def is_failed(job: Job) -> bool:
+    # Canceled: handled as final by the vendor's code, absent from its documentation.
+    return job.status.casefold() in ("failed", "canceled", "cancelled")
+
+
+def status_of(jobs: Iterable[Job]) -> Status:
+    """What all jobs say together: a task is final only when every one of them is. UNKNOWN for no jobs at all.
+
+    A word we do not know counts as running.
+    """
+    jobs = tuple(jobs)
+    if not jobs:
+        return Status.UNKNOWN
+    done = sum(map(is_done, jobs))
+    failed = sum(map(is_failed, jobs))
+    if done == len(jobs):
+        return Status.DONE
+    if failed == len(jobs):
+        return Status.FAILED
+    if done + failed == len(jobs):
+        return Status.PARTLY_FAILED
+    if all(job.status.casefold() == "waiting" for job in jobs):
+        return Status.WAITING
+    return Status.GENERATING

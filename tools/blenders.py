@@ -1,0 +1,186 @@
+"""Real Blenders to build, test and show with. Standard library only: it runs before anything is installed.
+
+    python tools/blenders.py NAME     prepares that Blender if need be and prints the path of its executable
+    python tools/blenders.py          lists the names
+
+    4.2 4.5 5.0   PyPI's `bpy` wheels in environments of their own: Blender without a window
+    4.3 5.2       Debian's packages (trixie and sid), each in a root folder of its own: with a window, under Xvfb.
+                  Where BLENDER names an executable, that one is used instead of both.
+
+All of it lies in one cache folder, which `make clean-cache` removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rodin-blender"
+
+WHEELS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
+DEBIAN = {"4.3": "trixie", "5.2": "sid"}
+
+_DEBIAN_PACKAGES = (
+    "blender", "python3-requests", "python3-numpy", "python3-pytest", "xvfb", "xauth", "libgl1-mesa-dri", "libegl1",
+    "libgl1", "imagemagick", "ca-certificates",
+)  # fmt: skip
+
+
+class NotAvailable(Exception):
+    """This machine cannot have that Blender; the text says why."""
+
+
+@dataclass(frozen=True)
+class Blender:
+    """`executable` takes Blender's arguments; `window` says whether it can open one."""
+
+    name: str
+    executable: Path
+    window: bool
+
+
+def blender(name: str) -> Blender:
+    """The Blender of that name, prepared if need be. Raises NotAvailable."""
+    if name in WHEELS:
+        return Blender(name, _wheel(name), window=False)
+    if name in DEBIAN:
+        own = os.environ.get("BLENDER")
+        if own:
+            found = shutil.which(own)
+            if not found:
+                raise NotAvailable(f"BLENDER names {own!r}, which is no executable")
+            return Blender(name, Path(found).resolve(), window=True)
+        return Blender(name, _debian(name), window=True)
+    raise NotAvailable(f"no Blender is called {name!r} here; the names are {', '.join([*WHEELS, *DEBIAN])}")
+
+
+def environment(name: str, requirements: list[str]) -> Path:
+    """A virtual environment in the cache with these requirements. Returns its Python."""
+    folder = CACHE / name
+
+    def make() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        _make_venv(folder)
+        _run([str(folder / "bin/python"), "-m", "pip", "install", "--quiet", *requirements])
+
+    _once(folder, json.dumps([requirements, sys.version]), f"installing {' '.join(requirements)}", make)
+    return folder / "bin/python"
+
+
+def _make_venv(folder: Path) -> None:
+    if subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False).returncode:
+        # Debian splits it off Python.
+        _apt_install("python3-venv")
+    _run([sys.executable, "-m", "venv", str(folder)])
+
+
+def _wheel(name: str) -> Path:
+    if sys.version_info[:2] != (3, 11):
+        raise NotAvailable(f"the bpy wheel {WHEELS[name]} needs Python 3.11, and this is {sys.version.split()[0]}")
+    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", "pytest==9.2.0"])
+    executable = python.with_name("blender")
+    _write_executable(
+        executable, f"#!/bin/sh\nexec {shlex.quote(str(python))} {shlex.quote(str(ROOT / 'tools/bpy_as_blender.py'))} \"$@\"\n"
+    )
+    return executable
+
+
+def _debian(name: str) -> Path:
+    suite = DEBIAN[name]
+    root = CACHE / "roots" / suite
+    if not Path("/etc/debian_version").exists() or os.geteuid() != 0:
+        raise NotAvailable("a Debian root is built on Debian by root; set BLENDER to a Blender of yours instead")
+
+    def make() -> None:
+        if not shutil.which("mmdebstrap"):
+            _apt_install("mmdebstrap")
+        part = root.with_name(f"{suite}.part")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(root, ignore_errors=True)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        options = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("doc", "man")]
+        if suite == "sid":
+            options.append('--aptopt=Acquire::Check-Valid-Until "false"')
+        _run(
+            ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(_DEBIAN_PACKAGES)}", *options, suite, str(part)]
+        )
+        if suite == "sid":
+            # Blender 5.2's extension manager imports cattrs, which Debian does not package.
+            packages = part / "usr/lib/python3/dist-packages"
+            pip = [str(environment("pip", ["pip"])), "-m", "pip", "install", "--quiet", "--no-deps"]
+            _run([*pip, "--target", str(packages), "cattrs", "attrs", "typing_extensions"])
+        part.rename(root)
+
+    recipe = json.dumps([suite, _DEBIAN_PACKAGES])
+    _once(root, recipe, f"building a Debian {suite} root with its Blender (1.3 GB)", make)
+    executable = root.parent / f"blender-{name}"
+    _write_executable(executable, _IN_ROOT.format(root=shlex.quote(str(root)), project=shlex.quote(str(ROOT)), cache=shlex.quote(str(CACHE))))
+    return executable
+
+
+_IN_ROOT = """#!/bin/sh
+# Blender of a Debian root, in a mount namespace of its own: nothing stays mounted. IN_ROOT=NAME runs another program.
+export ROOT={root} PROJECT={project} CACHE={cache} IN_ROOT="${{IN_ROOT:-blender}}" FOLDER="$PWD"
+exec unshare --mount sh -ec '
+mount --make-rprivate /
+for folder in /proc /sys /dev /tmp "$PROJECT" "$CACHE"; do
+    mkdir -p "$ROOT$folder"
+    mount --rbind "$folder" "$ROOT$folder"
+done
+exec chroot "$ROOT" env --chdir="$FOLDER" $IN_ROOT "$@"
+' sh "$@"
+"""
+
+
+def _once(folder: Path, recipe: str, what: str, make: Callable[[], None]) -> None:
+    """Make `folder` unless it was made to this very recipe before. A half-made one is never taken for good."""
+    stamp = folder.with_name(folder.name + ".complete")
+    if folder.exists() and stamp.exists() and stamp.read_text() == recipe:
+        return
+    stamp.unlink(missing_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    say(f"{what}, in {folder}")
+    make()
+    stamp.write_text(recipe)
+
+
+def _apt_install(package: str) -> None:
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        raise NotAvailable(f"the program package {package} is missing; install it")
+    say(f"installing Debian's package {package} on this machine (apt-get install {package})")
+    _run(["apt-get", "update", "-qq"])
+    _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        last = "\n".join(done.stdout.strip().splitlines()[-15:])
+        raise NotAvailable(f"`{' '.join(command[:4])} …` ended with {done.returncode}:\n{last}")
+
+
+def _write_executable(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+    path.chmod(0o755)
+
+
+def say(text: str) -> None:
+    print(f"-- {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    try:
+        print(blender(sys.argv[1]).executable)
+    except NotAvailable as error:
+        raise SystemExit(f"Blender {sys.argv[1]}: {error}") from None

@@ -1,0 +1,48 @@
+"""Build the extension's zip: the contents of rodin_blender/ beside the manifest, made and checked by Blender's own tool.
+
+    python -m tools.build BLENDER [FOLDER]      prints the path of the zip
+
+Nothing else goes in: no wheels. Every Blender from blender.org since 4.2 brings `requests`, and so does the `bpy` wheel
+by its requirements; bundled copies would add five packages to each artist's installation and could shadow the ones of
+Blender and of other extensions. A Blender without it (a distribution's, built without) says what to install.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def build(blender: Path, folder: Path) -> Path:
+    """The path of the new zip in `folder`. Raises CalledProcessError, with Blender's words shown, when it is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="rodin-build-") as temporary:
+        stage = Path(temporary) / "stage"
+        shutil.copytree(ROOT / "rodin_blender", stage, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        shutil.copy(ROOT / "blender_manifest.toml", stage)
+        shutil.copy(ROOT / "LICENSE", stage)
+        made = Path(temporary) / "made"
+        made.mkdir()
+        _extension(blender, "build", f"--source-dir={stage}", f"--output-dir={made}")
+        (archive,) = made.glob("*.zip")
+        _extension(blender, "validate", str(archive))
+        return Path(shutil.copy(archive, folder))
+
+
+def _extension(blender: Path, *arguments: str) -> None:
+    command = [str(blender), "--factory-startup", "--command", "extension", *arguments]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stdout)
+        raise SystemExit(f"Blender did not accept it: {' '.join(command)} ended with {done.returncode}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        raise SystemExit(__doc__)
+    print(build(Path(sys.argv[1]), Path(sys.argv[2] if len(sys.argv) == 3 else ROOT / "dist")))
