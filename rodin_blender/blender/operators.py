@@ -198,6 +198,7 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
             "top level of the generation call's answer, not one of the jobs' uuids.",
             420 * context.preferences.system.ui_scale,
         )
+        self.layout.activate_init = True
         self.layout.prop(self, "task_uuid")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
@@ -253,6 +254,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Use This Key")
 
     def draw(self, context: bpy.types.Context) -> None:
+        self.layout.activate_init = True
         self.layout.prop(self, "api_key")
         paragraph(
             self.layout,
@@ -293,18 +295,6 @@ class RODIN_OT_allow_online(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.preferences.system.use_online_access = True
         timer.tracker()
-        return {"FINISHED"}
-
-
-class RODIN_OT_open_preferences(bpy.types.Operator):
-    """Open the preferences of the Rodin extension"""
-
-    bl_idname = "rodin.open_preferences"
-    bl_label = "Rodin Preferences"
-    bl_options = _OPTIONS
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        bpy.ops.preferences.addon_show(module=preferences.PACKAGE)
         return {"FINISHED"}
 
 
@@ -358,7 +348,6 @@ _CLASSES = (
     RODIN_OT_test_key,
     RODIN_OT_enter_api_key,
     RODIN_OT_allow_online,
-    RODIN_OT_open_preferences,
     RODIN_OT_dismiss,
     RODIN_OT_announce,
 )

@@ -28,6 +28,7 @@ _WORDS = {
     Status.PARTLY_FAILED: "Partly failed",
     Status.FAILED: "Failed",
 }
+_LONG_WORDS = {**_WORDS, Status.GENERATING: "Generating"}
 _STOPPED = {Watch.PAUSED: "Paused", Watch.OVERDUE: "Stopped", Watch.REFUSED: "Not found"}
 
 
@@ -65,7 +66,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
     bl_category = "Rodin"
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
-        self.layout.operator("rodin.open_preferences", text="", icon="PREFERENCES", emboss=False)
+        _draw_preferences_button(self.layout, text="", emboss=False)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -74,9 +75,9 @@ class RODIN_PT_tasks(bpy.types.Panel):
         _draw_notice(layout, context)
 
         column = layout.column(align=True)
-        row = column.row(align=True)
-        row.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
-        row.operator("rodin.track")
+        split = column.split(factor=0.7, align=True)
+        split.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
+        split.operator("rodin.track")
         column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
 
         if not shown.tasks:
@@ -109,7 +110,12 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         case "bad_key":
             box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
         case "address":
-            box.operator("rodin.open_preferences", icon="PREFERENCES")
+            _draw_preferences_button(box, text="Open Preferences", emboss=True)
+
+
+def _draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bool) -> None:
+    button = layout.operator("preferences.addon_show", text=text, icon="PREFERENCES", emboss=emboss)
+    button.module = preferences.PACKAGE
 
 
 def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -124,12 +130,10 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
     width = context.region.width
     column = layout.column()
     if task.jobs:
-        column.progress(
-            text=f"{task.jobs_done} of {len(task.jobs)} jobs done", factor=task.jobs_done / len(task.jobs)
-        )
-    message = message_of(task, session.obstacle)
-    if message:
-        paragraph(column, message, width, icon="INFO" if task.watch is Watch.PAUSED else "ERROR")
+        done = f"{task.jobs_done} of {len(task.jobs)} jobs"
+        column.progress(text=f"{_LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
+    if task.message and not (session.obstacle and task.followed):
+        paragraph(column, task.message, width, icon="INFO" if task.watch is Watch.PAUSED else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
         failed = len(task.jobs) - task.jobs_done
         paragraph(column, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
@@ -162,7 +166,7 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
     column = layout.column(align=True)
     column.scale_y = 0.8
     if task.status.final:
-        column.label(text=f"Took {duration_text(task.finished_at - task.tracked_at)} from when it was tracked")
+        column.label(text=f"Finished {duration_text(task.finished_at - task.tracked_at)} after it was tracked")
         return
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
     if queues:

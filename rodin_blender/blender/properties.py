@@ -27,22 +27,22 @@ class RODIN_Job(bpy.types.PropertyGroup):
     status: bpy.props.StringProperty(name="Status", description="The service's word, as it came")
 
 
-def _renamed(self: "RODIN_Task", _context: bpy.types.Context) -> None:
+def _name(self: "RODIN_Task") -> str:
     task = session.tasks.get(self.task_id)
-    name = self.name.strip()
-    # Our own copying in comes by here too, with the name as it is.
-    if not task or self.name == task.name:
-        return
-    if not name:
-        self.name = task.name
-        return
-    from . import timer
+    return task.name if task else ""
 
-    timer.tracker().change(self.task_id, lambda stored: replace(stored, name=name))
+
+def _rename(self: "RODIN_Task", text: str) -> None:
+    name = text.strip()
+    if name and name != _name(self):
+        from . import timer
+
+        timer.tracker().change(self.task_id, lambda task: replace(task, name=name))
 
 
 class RODIN_Task(bpy.types.PropertyGroup):
-    name: bpy.props.StringProperty(name="Name", description="Double-click to rename", update=_renamed)
+    # Not with `update=`: each assignment would then make Blender redraw all its windows, the viewport too.
+    name: bpy.props.StringProperty(name="Name", description="Double-click to rename", get=_name, set=_rename)
     task_id: bpy.props.StringProperty(name="Task ID")
     task_uuid: bpy.props.StringProperty(name="Task UUID")
     status: bpy.props.EnumProperty(name="Status", items=_STATUSES, default=Status.UNKNOWN)
@@ -108,7 +108,6 @@ def select(task_id: str) -> None:
 
 def _copy(task: Task, item: RODIN_Task) -> None:
     item.task_id = task.task_id
-    item.name = task.name
     item.task_uuid = task.task_uuid
     item.status = task.status
     item.message = message_of(task, session.obstacle)
@@ -174,6 +173,10 @@ def register() -> None:
 
 
 def unregister() -> None:
+    # The values outlive the property: registered again, it would show them again.
+    for window_manager in bpy.data.window_managers:
+        window_manager.rodin.tasks.clear()
+        window_manager.rodin.property_unset("active_index")
     del bpy.types.WindowManager.rodin
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,0 +1,167 @@
+"""Inside a Blender without a window: the built zip, installed and enabled in a throw-away profile.
+
+The lane sets RODIN_ZIP, RODIN_SIMULATOR (the address of a simulator process) and BLENDER_USER_RESOURCES. Timers do not
+fire in background mode, so the tests call the timer's function themselves, as Blender would.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+try:
+    import bpy
+except ModuleNotFoundError:
+    # pytest-blender's own process, outside of Blender, reads this file too.
+    bpy = None
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import main_thread
+
+PACKAGE = "bl_ext.user_default.rodin_blender"
+API_KEY = "simulated-api-key"
+
+
+class Service:
+    """The simulator, in another process."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.url = f"{root}/api/v2"
+
+    def add(self, story: str | list[Any] = "done", prompt: str = "", faults: tuple[str, ...] = ()) -> dict[str, Any]:
+        return self._post("tasks", {"story": story, "prompt": prompt, "faults": faults})
+
+    def asked(self, path: str = "status") -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"{self.root}/simulator/requests", timeout=10) as answer:
+            return [request for request in json.load(answer)["requests"] if request["path"] == path]
+
+    def asked_for(self, answer: dict[str, Any]) -> int:
+        key = answer["jobs"]["subscription_key"]
+        return sum(request["subscription_key"] == key for request in self.asked())
+
+    def _post(self, path: str, wish: object) -> Any:
+        request = urllib.request.Request(
+            f"{self.root}/simulator/{path}", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+class Rodin:
+    """The enabled extension."""
+
+    def module(self, name: str) -> ModuleType:
+        return importlib.import_module(f"{PACKAGE}.{name}")
+
+    @property
+    def session(self) -> Any:
+        return self.module("blender.session").session
+
+    @property
+    def view(self) -> Any:
+        return bpy.context.window_manager.rodin
+
+    @property
+    def preferences(self) -> Any:
+        return bpy.context.preferences.addons[PACKAGE].preferences
+
+    @property
+    def store(self) -> Path:
+        return self.module("blender.timer").user_folder() / "tasks.sqlite"
+
+    def track(self, answer: dict[str, Any], **more: str) -> str:
+        """Track a generation answer; the id of its task."""
+        key, uuid = answer["jobs"]["subscription_key"], answer["uuid"]
+        bpy.ops.rodin.track(**{"subscription_key": key, "task_uuid": uuid, "name": answer["prompt"], **more})
+        self.until(lambda: self.find(key) is not None, "the task is in the list")
+        return str(self.find(key).task_id)
+
+    def find(self, key: str) -> Any:
+        tasks = self.session.tasks
+        return next((i for i in self.view.tasks if tasks[i.task_id].subscription_key.reveal() == key), None)
+
+    def item(self, task_id: str) -> Any:
+        return next((item for item in self.view.tasks if item.task_id == task_id), None)
+
+    def until(self, condition: Callable[[], object], what: str, patience: float = 12.0) -> None:
+        """Call the timer as Blender would, until the condition holds."""
+        run = self.module("blender.timer").run
+        end = time.monotonic() + patience
+        while not condition():
+            wait = run()
+            assert time.monotonic() < end, f"not within {patience} s: {what}"
+            time.sleep(min(wait or 0.02, 0.05))
+
+    def until_idle(self) -> None:
+        """Until the timer ends by itself."""
+        run, end = self.module("blender.timer").run, time.monotonic() + 12.0
+        while run() is not None:
+            assert time.monotonic() < end, "the timer does not end"
+            time.sleep(0.02)
+
+    def enable(self) -> None:
+        bpy.ops.preferences.addon_enable(module=PACKAGE)
+
+    def disable(self) -> None:
+        bpy.ops.preferences.addon_disable(module=PACKAGE)
+
+
+def rodin_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
+
+
+def wait_for_no_thread(patience: float = 5.0) -> None:
+    end = time.monotonic() + patience
+    while rodin_threads():
+        assert time.monotonic() < end, f"still alive: {rodin_threads()}"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    assert os.environ.get("BLENDER_USER_RESOURCES"), "these tests use a profile of their own: run them by `make test`"
+    bpy.ops.extensions.package_install_files(
+        filepath=os.environ["RODIN_ZIP"], repo="user_default", enable_on_install=True
+    )
+    main_thread.watch(PACKAGE)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    running = Service(os.environ["RODIN_SIMULATOR"])
+    monkeypatch.setenv("RODIN_API_URL", running.url)
+    monkeypatch.setenv("RODIN_API_KEY", API_KEY)
+    monkeypatch.delenv("HYPER3D_API_KEY", raising=False)
+    return running
+
+
+@pytest.fixture
+def rodin(service: Service) -> Iterator[Rodin]:
+    """The extension, freshly enabled with an empty list; afterwards nothing of it may be left in the main thread."""
+    extension = Rodin()
+    extension.disable()
+    wait_for_no_thread()
+    extension.enable()
+    extension.store.unlink(missing_ok=True)
+    extension.preferences.shortest_interval = 1.0
+    extension.preferences.longest_interval = 1.0
+    extension.preferences.hand_off_operator = "rodin.download"
+    main_thread.offences.clear()
+    yield extension
+    offences = list(main_thread.offences)
+    extension.disable()
+    wait_for_no_thread()
+    extension.enable()
+    assert offences == []

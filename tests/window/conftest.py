@@ -1,0 +1,126 @@
+"""A Blender with a real window (under Xvfb where there is no display), the built zip installed as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.simulator import API_KEY, Simulator
+
+SCREEN = "1600x900x24"
+LONGEST_RUN = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    facts: dict[str, Any]
+    folder: Path
+    exit_code: int
+    quit_took: float
+    """Seconds from the wish to quit to the end of the process."""
+    output: str
+
+
+class Window:
+    def __init__(self, executable: str, folder: Path) -> None:
+        self._executable = executable
+        self._folder = folder
+        self._profile = folder / "profile"
+        starter = folder / "start-in-window"
+        starter.write_text(f'#!/bin/sh\nexec xvfb-run -a -s "-screen 0 {SCREEN}" blender "$@"\n')
+        starter.chmod(0o755)
+        self._starter = starter
+        self._install(os.environ["RODIN_ZIP"])
+
+    def _install(self, archive: str) -> None:
+        command = [self._executable, "--command", "extension", "install-file", "-r", "user_default", "-e", archive]
+        subprocess.run(command, env=self._environment(), check=True, capture_output=True, timeout=120)
+
+    def _environment(self, **more: str) -> dict[str, str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("RODIN_API", "HYPER3D"))}
+        return {**environment, "BLENDER_USER_RESOURCES": str(self._profile), **more}
+
+    def play(self, scenario: str, given: dict[str, Any] | None = None, *options: str, **environment: str) -> Outcome:
+        """Start Blender, play the scenario, and fail with its own words when it did not go through."""
+        folder = self._folder / scenario
+        folder.mkdir()
+        (folder / "given.json").write_text(json.dumps(given or {}))
+        command = [self._executable, "--enable-event-simulate", *options, "--python", str(Path(__file__).with_name("driver.py"))]
+        environment |= {"RODIN_SCENARIO": scenario, "RODIN_FOLDER": str(folder)}
+        if os.environ.get("DISPLAY"):
+            pass
+        elif "roots" in self._executable:
+            environment["IN_ROOT"] = str(self._starter)
+        else:
+            command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
+        with (folder / "output.txt").open("w+") as output:
+            # A session of its own, so that all it started can be ended by its id.
+            process = subprocess.Popen(
+                command, env=self._environment(**environment), stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
+            try:
+                exit_code = process.wait(LONGEST_RUN)
+            except subprocess.TimeoutExpired:
+                exit_code = None
+            finally:
+                ended = time.time()
+                _end(process.pid)
+            output.seek(0)
+            said = output.read()
+        result = json.loads((folder / "result.json").read_text()) if (folder / "result.json").exists() else None
+        _keep_pictures(folder)
+        if exit_code is None or result is None or result["trouble"]:
+            trouble = result["trouble"] if result else f"no result, exit code {exit_code}"
+            pytest.fail(f"{scenario}: {trouble}\n{said[-3000:]}", pytrace=False)
+        return Outcome(result["facts"], folder, exit_code, ended - result["quit_at"], said)
+
+
+def _end(session: int) -> None:
+    try:
+        os.killpg(session, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _keep_pictures(folder: Path) -> None:
+    kept = os.environ.get("RODIN_PICTURES")
+    if kept:
+        Path(kept).mkdir(parents=True, exist_ok=True)
+        for picture in folder.glob("*.png"):
+            shutil.copy(picture, kept)
+
+
+@pytest.fixture
+def window() -> Iterator[Window]:
+    # Not pytest's tmp_path: the folder must be under /tmp to be seen in a Debian root too.
+    with tempfile.TemporaryDirectory(prefix="rodin-window-", dir="/tmp") as folder:
+        yield Window(os.environ["RODIN_WINDOW_BLENDER"], Path(folder))
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def connected(simulator: Simulator) -> dict[str, str]:
+    return {"RODIN_API_URL": simulator.url, "RODIN_API_KEY": API_KEY}
+
+
+@pytest.fixture
+def tmp_path_in_tmp() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="rodin-window-", dir="/tmp") as folder:
+        yield Path(folder)

@@ -1,0 +1,191 @@
+"""Runs inside a Blender with a window: plays one scenario of scenarios.py step by step, and writes down what came of it.
+
+A scenario is a generator: it yields either seconds to wait, or a condition and what it means, which must come true
+within ten seconds. Between two steps Blender's own event loop runs, so all that is tested happens as it does for a user.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+PACKAGE = "bl_ext.user_default.rodin_blender"
+PATIENCE = 10.0
+
+Step = float | tuple[Callable[[], bool], str]
+
+
+class Ui:
+    """A user's hands and eyes, and counters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.facts: dict[str, Any] = {}
+        self.viewport_draws = 0
+        self.sidebar_draws = 0
+        self.longest_gap = 0.0
+        self._last_beat = time.perf_counter()
+        bpy.types.SpaceView3D.draw_handler_add(self._viewport_drawn, (), "WINDOW", "POST_PIXEL")
+        bpy.types.SpaceView3D.draw_handler_add(self._sidebar_drawn, (), "UI", "POST_PIXEL")
+        bpy.app.timers.register(self._beat, persistent=True)
+
+    def _viewport_drawn(self) -> None:
+        self.viewport_draws += 1
+
+    def _sidebar_drawn(self) -> None:
+        self.sidebar_draws += 1
+
+    def _beat(self) -> float:
+        now = time.perf_counter()
+        self.longest_gap = max(self.longest_gap, now - self._last_beat)
+        self._last_beat = now
+        return 0.005
+
+    def count_from_here(self) -> None:
+        self.viewport_draws = self.sidebar_draws = 0
+        self.longest_gap, self._last_beat = 0.0, time.perf_counter()
+
+    @property
+    def window(self) -> bpy.types.Window:
+        return bpy.context.window_manager.windows[0]
+
+    @property
+    def area(self) -> bpy.types.Area:
+        return next(area for area in self.window.screen.areas if area.type == "VIEW_3D")
+
+    @property
+    def sidebar(self) -> bpy.types.Region:
+        return next(region for region in self.area.regions if region.type == "UI")
+
+    @property
+    def rodin(self) -> Any:
+        return bpy.context.window_manager.rodin
+
+    @staticmethod
+    def module(name: str) -> Any:
+        return importlib.import_module(f"{PACKAGE}.{name}")
+
+    @property
+    def session(self) -> Any:
+        return self.module("blender.session").session
+
+    @property
+    def preferences(self) -> Any:
+        return bpy.context.preferences.addons[PACKAGE].preferences
+
+    def task(self, name: str) -> Any:
+        return next((task for task in self.rodin.tasks if task.name == name), None)
+
+    def open_sidebar(self) -> Iterator[Step]:
+        self.area.spaces[0].show_region_ui = True
+        yield 1.0
+        self.sidebar.active_panel_category = "Rodin"
+        yield 0.5
+        # 4.3 gives the first click of a new profile to the splash, shown or not.
+        yield from self.click_sidebar(0.5, 600)
+
+    def move(self, x: float, y: float) -> None:
+        self.window.event_simulate("MOUSEMOVE", "NOTHING", x=int(x), y=int(y))
+
+    def click(self, x: float, y: float) -> Iterator[Step]:
+        """Click at window pixels, counted from the lower left."""
+        # Two moves: a button wakes when the mouse comes in from outside of it.
+        self.move(x, y + 40)
+        yield 0.1
+        self.move(x, y)
+        yield 0.2
+        self.window.event_simulate("LEFTMOUSE", "PRESS", x=int(x), y=int(y))
+        yield 0.1
+        self.window.event_simulate("LEFTMOUSE", "RELEASE", x=int(x), y=int(y))
+        yield 0.3
+
+    def click_sidebar(self, across: float, down: float) -> Iterator[Step]:
+        """Click in the sidebar: a share of its width (without the tabs), and pixels below its upper edge."""
+        region = self.sidebar
+        yield from self.click(region.x + 8 + across * (region.width - 40), region.y + region.height - down)
+
+    def type(self, text: str) -> Iterator[Step]:
+        for character in text:
+            kind = character.upper() if character.isalpha() and character.isascii() else "A"
+            self.window.event_simulate(kind, "PRESS", unicode=character)
+            self.window.event_simulate(kind, "RELEASE")
+        yield 0.3
+
+    def press(self, kind: str) -> Iterator[Step]:
+        self.window.event_simulate(kind, "PRESS")
+        self.window.event_simulate(kind, "RELEASE")
+        yield 0.3
+
+    def picture(self, name: str) -> Iterator[Step]:
+        """The whole screen, as name.png in the scenario's folder. The place of the sidebar is noted beside it."""
+        yield 0.6
+        subprocess.run(["import", "-window", "root", str(self.folder / f"{name}.png")], check=True, timeout=30)
+        region, window = self.sidebar, self.window
+        place = [region.x, window.height - region.y - region.height, region.width, region.height]
+        self.facts.setdefault("sidebars", {})[name] = place
+
+
+def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[], float | None]:
+    """A timer callback that goes through the scenario and calls `finish` with its trouble, or ""."""
+    waiting: list[Any] = [None, 0.0, ""]
+
+    def step() -> float | None:
+        try:
+            condition, until, what = waiting
+            if condition is not None and not condition():
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{PATIENCE:g} s passed and not: {what}")
+                return 0.05
+            waiting[0] = None
+            wish = next(scenario)
+            if isinstance(wish, tuple):
+                waiting[:] = [wish[0], time.monotonic() + PATIENCE, wish[1]]
+                return 0.05
+            return float(wish)
+        except StopIteration:
+            finish("")
+        except Exception:
+            finish(traceback.format_exc())
+        return None
+
+    return step
+
+
+def main() -> None:
+    name, folder = os.environ["RODIN_SCENARIO"], Path(os.environ["RODIN_FOLDER"])
+    bpy.context.preferences.view.show_splash = False
+    spec = importlib.util.spec_from_file_location("scenarios", Path(__file__).with_name("scenarios.py"))
+    scenarios = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(scenarios)
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    import main_thread
+
+    main_thread.watch(PACKAGE)
+    ui = Ui(folder)
+    given = json.loads((folder / "given.json").read_text())
+
+    def finish(trouble: str) -> None:
+        ui.facts["offences"] = main_thread.offences
+        (folder / "result.json").write_text(json.dumps({"trouble": trouble, "facts": ui.facts, "quit_at": time.time()}))
+        if trouble:
+            print(trouble)
+            subprocess.run(["import", "-window", "root", str(folder / "trouble.png")], check=False, timeout=30)
+        bpy.ops.wm.quit_blender()
+
+    bpy.app.timers.register(
+        play(getattr(scenarios, name)(ui, given), finish), first_interval=1.5, persistent=True
+    )
+
+
+main()

@@ -1,0 +1,218 @@
+"""What a user does in a window. Played by driver.py; the tests in test_window.py say what must come of it.
+
+Places to click are a share of the sidebar's width and pixels below its upper edge, at the interface's default size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+
+import bpy
+
+KEY_FIELD = (0.3, 47)
+TRACK = (0.85, 47)
+PASTE = (0.5, 67)
+ALLOW_ONLINE = (0.5, 124)
+ENTER_KEY = (0.5, 92)
+DOWNLOAD = (0.5, 227)
+"""With at most three tasks in the list, for one that is Done."""
+
+
+def _track(ui, answer):
+    bpy.ops.rodin.track(
+        subscription_key=answer["jobs"]["subscription_key"], task_uuid=answer["uuid"], name=answer["prompt"]
+    )
+
+
+def _names(ui):
+    return [task.name for task in ui.rodin.tasks]
+
+
+def _difference(held, typed):
+    at = next((i for i, (a, b) in enumerate(zip(held, typed, strict=False)) if a != b), min(len(held), len(typed)))
+    return f"{len(held)} of {len(typed)} characters, another at {at}: {typed[at : at + 3]!r} became {held[at : at + 3]!r}"
+
+
+def _select(ui, name):
+    ui.rodin.active_index = _names(ui).index(name)
+    ui.sidebar.tag_redraw()
+
+
+def first_steps(ui, given):
+    """A new user is told what is missing, mends each thing with its button, and stands before the empty list."""
+    yield from ui.open_sidebar()
+    yield from ui.picture("offline")
+    yield from ui.click_sidebar(*ALLOW_ONLINE)
+    yield (lambda: bpy.app.online_access), "online access is allowed"
+    yield from ui.picture("no-api-key")
+    yield from ui.click_sidebar(*ENTER_KEY)
+    yield from ui.type(given["api_key"])
+    yield from ui.picture("enter-api-key")
+    yield from ui.press("RET")
+    yield from ui.press("RET")
+    yield (lambda: ui.preferences.api_key == given["api_key"]), "the typed key is in the preferences"
+    yield from ui.picture("empty")
+    ui.facts["threads"] = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
+    ui.facts["timer"] = bpy.app.timers.is_registered(ui.module("blender.timer").run)
+
+
+def track_and_download(ui, given):
+    """Paste one task, type the key of another, follow both while modelling, press Download."""
+    yield from ui.open_sidebar()
+    bpy.context.window_manager.clipboard = json.dumps(given["vase"])
+    yield from ui.click_sidebar(*PASTE)
+    yield (lambda: _names(ui) == ["A glazed vase"]), "the pasted task is in the list"
+    yield from ui.click_sidebar(*KEY_FIELD)
+    yield from ui.type(given["chair"]["jobs"]["subscription_key"])
+    yield from ui.press("RET")
+    typed = given["chair"]["jobs"]["subscription_key"]
+    yield (lambda: ui.rodin.typed_key == typed), f"the field holds what was typed, not {_difference(ui.rodin.typed_key, typed)}"
+    yield from ui.click_sidebar(*TRACK)
+    yield (lambda: _names(ui) == ["Task 1", "A glazed vase"]), "the typed task is in the list, on top"
+    yield (lambda: ui.rodin.typed_key == ""), "the field is empty again"
+    _select(ui, "A glazed vase")
+    yield from ui.picture("waiting")
+    ui.count_from_here()
+    began = time.monotonic()
+    yield (lambda: ui.task("A glazed vase").jobs_done >= 4), "four jobs are done"
+    yield 0.3
+    ui.facts["seconds_followed"] = time.monotonic() - began
+    ui.facts["viewport_draws"], ui.facts["sidebar_draws"] = ui.viewport_draws, ui.sidebar_draws
+    yield from ui.picture("generating")
+    ui.count_from_here()
+    yield (lambda: ui.task("A glazed vase").status == "DONE"), "it is done"
+    yield 0.5
+    ui.facts["viewport_draws"] += ui.viewport_draws
+    yield from ui.picture("done")
+    yield from ui.click_sidebar(*DOWNLOAD)
+    yield (lambda: any(task.folder for task in ui.session.tasks.values())), "its files are saved"
+    yield 0.5
+    ui.move(700, 400)  # the news waits for the mouse
+    yield from ui.picture("downloaded")
+    ui.facts["folder"] = next(task.folder for task in ui.session.tasks.values() if task.folder)
+    bpy.ops.rodin.test_key()
+    yield (lambda: ui.session.key_test is not None), "the key is tested"
+    bpy.ops.preferences.addon_show(module=ui.module("blender.preferences").PACKAGE)
+    yield 1.0
+    yield from ui.picture("preferences")
+
+
+def ask_for_uuid(ui, given):
+    """A task tracked by its bare key: Download asks for the uuid, then goes on by itself."""
+    yield from ui.open_sidebar()
+    bpy.ops.rodin.track(subscription_key=given["vase"]["jobs"]["subscription_key"], name="A glazed vase")
+    yield (lambda: ui.task("A glazed vase") and ui.task("A glazed vase").status == "DONE"), "it is done"
+    yield 0.5
+    yield from ui.click_sidebar(*DOWNLOAD)
+    yield from ui.picture("enter-task-uuid")
+    yield from ui.type(given["vase"]["uuid"])
+    yield from ui.press("RET")
+    yield from ui.press("RET")
+    yield (lambda: any(task.folder for task in ui.session.tasks.values())), "its files are saved"
+
+
+def each_trouble(ui, given):
+    """One task for each thing that goes wrong; what the user reads of it, with a picture."""
+    yield from ui.open_sidebar()
+    ui.facts["messages"] = {}
+
+    def shown(name, picture):
+        _select(ui, name)
+        item = ui.task(name)
+        ui.facts["messages"][name] = [item.status, item.message]
+        yield from ui.picture(picture)
+
+    for answer in given["tasks"]:
+        _track(ui, answer)
+    yield (lambda: len(ui.rodin.tasks) == len(given["tasks"])), "all are in the list"
+    for answer in given["tasks"]:
+        name = answer["prompt"]
+        yield (lambda name=name: ui.task(name).message or ui.session.tasks[ui.task(name).task_id].checked_at), name
+        if name in ("partly failed", "failed"):
+            yield (lambda name=name: ui.task(name).status in ("PARTLY_FAILED", "FAILED")), name
+        yield from shown(name, name.replace(" ", "-"))
+
+    stuck = ui.task("unknown word")
+    bpy.ops.rodin.pause(task_id=stuck.task_id)
+    yield (lambda: "Paused" in ui.task("unknown word").message), "paused"
+    yield from shown("unknown word", "paused")
+
+    ui.preferences.deadline = 0.1
+    yield (lambda: "has stopped" in ui.task("stuck").message), "the deadline has passed"
+    yield from shown("stuck", "overdue")
+    ui.preferences.deadline = 20.0
+    bpy.ops.rodin.resume(task_id=ui.task("stuck").task_id)
+    yield (lambda: not ui.task("stuck").message), "resumed"
+
+    _track(ui, given["throttled"])
+    yield (lambda: ui.task("throttled") and ui.task("throttled").message), "throttled"
+    yield from shown("throttled", "throttled")
+    yield (lambda: not ui.task("throttled").message), "asked again after the pause"
+
+    _track(ui, given["refused"])
+    yield (lambda: ui.task("refused") and "API key" in ui.task("refused").message), "the API key is refused"
+    yield from shown("refused", "bad-api-key")
+
+
+def narrow(ui, given):
+    """The sidebar at its narrowest, in a large interface."""
+    bpy.context.preferences.view.ui_scale = 1.4
+    yield from ui.open_sidebar()
+    _track(ui, given["astrolabe"])
+    yield (lambda: len(ui.rodin.tasks) == 1 and ui.rodin.tasks[0].jobs_total == 3), "it is in the list"
+    yield from ui.picture("narrow")
+
+
+def another_file(ui, given):
+    """Another file is opened while a task runs: the list is back and goes on; nothing secret is in a saved file."""
+    yield from ui.open_sidebar()
+    ui.preferences.api_key = given["api_key"]
+    ui.rodin.typed_key = "typed-and-not-tracked-0123456789"
+    _track(ui, given["vase"])
+    yield (lambda: len(ui.rodin.tasks) == 1), "it is in the list"
+    bpy.ops.wm.save_as_mainfile(filepath=given["blend"], compress=False)
+    bpy.ops.wm.read_homefile(use_splash=False)
+    yield (lambda: _names(ui) == ["A glazed vase"]), "it is in the list again"
+    bpy.ops.ed.undo_push(message="something")
+    bpy.ops.ed.undo()
+    yield (lambda: ui.task("A glazed vase").status == "DONE"), "it went on"
+    yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
+    yield (lambda: not any(t.name.startswith("rodin") for t in threading.enumerate())), "no thread is left"
+
+
+def bad_clipboards(ui, given):
+    """Each with a clear sentence, and nothing changed."""
+    yield from ui.open_sidebar()
+    ui.facts["said"] = []
+    for text in ["", "   \n", "x" * 10_000_000, "\x01\x02\x03binary", '{"jobs": {"uuids": []}}', '{"jobs": ', given["uuid"]]:
+        bpy.context.window_manager.clipboard = text
+        yield 0.1
+        try:
+            bpy.ops.rodin.paste()
+            ui.facts["said"].append("")
+        except RuntimeError as error:
+            ui.facts["said"].append(str(error))
+    ui.facts["tasks"] = len(ui.rodin.tasks)
+    ui.facts["timer"] = bpy.app.timers.is_registered(ui.module("blender.timer").run)
+
+
+def quit_while_hung(ui, given):
+    """A hundred tasks at a server that never answers, and the user quits."""
+    for answer in given["tasks"]:
+        _track(ui, answer)
+    yield (lambda: len(ui.rodin.tasks) == len(given["tasks"])), "all are in the list"
+    yield 1.5
+
+
+def disable_while_hung(ui, given):
+    """The same, and the user disables the extension."""
+    yield from quit_while_hung(ui, given)
+    began = time.perf_counter()
+    bpy.ops.preferences.addon_disable(module=ui.module("blender").__package__.removesuffix(".blender"))
+    ui.facts["disabling_took"] = time.perf_counter() - began
+    yield (lambda: not any(t.name.startswith("rodin") for t in threading.enumerate())), "no thread is left"
+    with contextlib.suppress(AttributeError):
+        ui.facts["left"] = repr(bpy.context.window_manager.rodin)

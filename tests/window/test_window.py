@@ -1,0 +1,126 @@
+"""The extension in a real window, used by simulated mouse and keys. See scenarios.py for what the user does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools.simulator import API_KEY, Simulator
+
+def test_a_new_user_is_led_to_the_empty_list(window):
+    outcome = window.play("first_steps", {"api_key": "a-key-typed-by-hand"})
+    assert outcome.facts["offences"] == []
+    assert outcome.facts["threads"] == []
+    assert outcome.facts["timer"] is False
+    assert outcome.exit_code == 0
+    assert "a-key-typed-by-hand" not in outcome.output
+
+
+def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(window):
+    with Simulator(speed=0.8) as simulator:
+        given = {"vase": simulator.add("done", prompt="A glazed vase"), "chair": simulator.add("stuck")}
+        outcome = window.play("track_and_download", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
+    facts = outcome.facts
+    assert facts["viewport_draws"] == 0
+    # One a second for the clock, and one for each of the few changes.
+    assert 1 <= facts["sidebar_draws"] <= facts["seconds_followed"] + 8
+    assert facts["offences"] == []
+    assert len(list(Path(facts["folder"]).iterdir())) == 4
+    assert not any(request.authorized for request in simulator.asked("files"))
+    for answer in given.values():
+        assert answer["jobs"]["subscription_key"] not in outcome.output
+    assert API_KEY not in outcome.output
+
+
+def test_without_a_task_uuid_download_asks_for_it(window, simulator, connected):
+    vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
+    outcome = window.play("ask_for_uuid", {"vase": vase}, **connected)
+    assert outcome.facts["offences"] == []
+
+
+TROUBLES = {
+    "partly failed": ("PARTLY_FAILED", ""),
+    "failed": ("FAILED", ""),
+    "unknown word": ("GENERATING", ""),
+    "stuck": ("GENERATING", ""),
+    "no jobs": ("UNKNOWN", "no jobs yet"),
+    "not found": ("UNKNOWN", "NO_SUCH_TASK"),
+    "service trouble": ("UNKNOWN", "HTTP 502"),
+    "broken off": ("UNKNOWN", "broke off"),
+}
+
+
+def test_each_trouble_is_told_in_plain_words(window, simulator, connected):
+    instant = {"partly failed": ["Done", "Done", "Failed"], "failed": ["Failed", "Failed"]}
+    faults = {"not found": "no-such-task!", "service trouble": "502-html!", "broken off": "reset!"}
+    tasks = []
+    for name in TROUBLES:
+        story = [[[0, end]] for end in instant[name]] if name in instant else name.replace(" ", "-")
+        if name in faults:
+            story = "waiting"
+        tasks.append(simulator.add(story, prompt=name, faults=[faults[name]] if name in faults else []))
+    given = {
+        "tasks": tasks,
+        "throttled": simulator.add("waiting", prompt="throttled", faults=["429-seconds"]),
+        "refused": simulator.add("waiting", prompt="refused", faults=["401"]),
+    }
+    outcome = window.play("each_trouble", given, **connected)
+    for name, (status, words) in TROUBLES.items():
+        told_status, told_message = outcome.facts["messages"][name] if name not in ("unknown word", "stuck") else ("GENERATING", "")
+        assert told_status == status, name
+        assert words in told_message, name
+    assert "slow down" in outcome.facts["messages"]["throttled"][1]
+    assert "Next check at" in outcome.facts["messages"]["throttled"][1]
+    assert "API key" in outcome.facts["messages"]["refused"][1]
+    assert outcome.facts["offences"] == []
+
+
+def test_a_narrow_sidebar_still_tells_all(window, simulator, connected):
+    astrolabe = simulator.add("partly-failed", prompt="A brass astrolabe with engraved rings")
+    window.play("narrow", {"astrolabe": astrolabe}, "--window-geometry", "0", "0", "700", "900", **connected)
+
+
+def test_another_file_keeps_the_list_and_holds_no_key(window, connected, tmp_path_in_tmp):
+    with Simulator(speed=3) as simulator:
+        vase = simulator.add("one-job", prompt="A glazed vase")
+        blend = tmp_path_in_tmp / "scene.blend"
+        given = {"vase": vase, "blend": str(blend), "api_key": "preferences-api-key-0123456789"}
+        outcome = window.play("another_file", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
+    saved = blend.read_bytes()
+    assert saved.startswith(b"BLENDER")
+    for secret in (vase["jobs"]["subscription_key"], given["api_key"], API_KEY, "typed-and-not-tracked"):
+        assert secret.encode() not in saved
+        assert secret not in outcome.output
+    assert outcome.facts["offences"] == []
+
+
+def test_bad_clipboards_are_refused_in_plain_words(window, connected):
+    outcome = window.play("bad_clipboards", {"uuid": "123e4567-e89b-12d3-a456-426614174000"}, **connected)
+    said = outcome.facts["said"]
+    for text, words in zip(
+        said, ["no text", "no text", "10.0 MB", "not text", "no jobs.subscription_key", "JSON", "swapped"], strict=True
+    ):
+        assert words in text
+    assert outcome.facts["tasks"] == 0
+    assert outcome.facts["timer"] is False
+
+
+@pytest.fixture
+def hung(simulator):
+    simulator.fail("status", "hang!")
+    return {"tasks": [simulator.add("waiting", prompt=f"Task {number}") for number in range(100)]}
+
+
+def test_quitting_does_not_wait_for_a_hung_server(window, simulator, connected, hung):
+    outcome = window.play("quit_while_hung", hung, **connected)
+    assert len(simulator.asked("status")) == 4
+    assert outcome.exit_code == 0
+    assert outcome.quit_took < 4.0, "far below the ten seconds of the request's own timeout"
+
+
+def test_disabling_does_not_wait_for_a_hung_server(window, simulator, connected, hung):
+    outcome = window.play("disable_while_hung", hung, **connected)
+    assert len(simulator.asked("status")) == 4
+    assert outcome.facts["disabling_took"] < 1.0
+    assert "left" not in outcome.facts
