@@ -9,7 +9,18 @@ from __future__ import annotations
 import sys
 import threading
 
-_WATCHED = ("open", "socket.", "sqlite3.", "subprocess.", "os.", "shutil.", "tempfile.", "urllib.", "http.", "time.sleep")
+_WATCHED = (
+    "open",
+    "socket.",
+    "sqlite3.",
+    "subprocess.",
+    "os.",
+    "shutil.",
+    "tempfile.",
+    "urllib.",
+    "http.",
+    "time.sleep",
+)
 _HARMLESS = ("os.putenv", "os.unsetenv")
 
 offences: list[str] = []

@@ -5,7 +5,7 @@
 
     4.2 4.5 5.0   PyPI's `bpy` wheels in environments of their own: Blender without a window
     4.3 5.2       Debian's packages (trixie and sid), each in a root folder of its own: with a window, under Xvfb.
-                  Where BLENDER names an executable, that one is used instead of both.
+    own           the executable that BLENDER names: tested instead of Debian's
 
 All of it lies in one cache folder, which `make clean-cache` removes.
 """
@@ -52,14 +52,31 @@ def blender(name: str) -> Blender:
     if name in WHEELS:
         return Blender(name, _wheel(name), window=False)
     if name in DEBIAN:
-        own = os.environ.get("BLENDER")
-        if own:
-            found = shutil.which(own)
-            if not found:
-                raise NotAvailable(f"BLENDER names {own!r}, which is no executable")
-            return Blender(name, Path(found).resolve(), window=True)
         return Blender(name, _debian(name), window=True)
+    if name == "own":
+        found = shutil.which(os.environ.get("BLENDER", ""))
+        if not found:
+            raise NotAvailable(f"BLENDER names {os.environ.get('BLENDER')!r}, which is no executable")
+        return Blender(name, Path(found).resolve(), window=True)
     raise NotAvailable(f"no Blender is called {name!r} here; the names are {', '.join([*WHEELS, *DEBIAN])}")
+
+
+def in_root(found: Blender) -> bool:
+    """Whether it runs in a Debian root, which has a screen (Xvfb) of its own."""
+    return CACHE / "roots" in found.executable.parents
+
+
+def packages(name: str, requirements: list[str]) -> Path:
+    """A folder in the cache with these pure Python packages, for a Python that is not ours to install into."""
+    folder = CACHE / name
+
+    def make() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = [str(environment("pip", ["pip"])), "-m", "pip", "install", "--quiet", "--target", str(folder)]
+        _run([*pip, *requirements])
+
+    _once(folder, json.dumps(requirements), f"fetching {' '.join(requirements)}", make)
+    return folder
 
 
 def environment(name: str, requirements: list[str]) -> Path:
@@ -85,10 +102,11 @@ def _make_venv(folder: Path) -> None:
 def _wheel(name: str) -> Path:
     if sys.version_info[:2] != (3, 11):
         raise NotAvailable(f"the bpy wheel {WHEELS[name]} needs Python 3.11, and this is {sys.version.split()[0]}")
-    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", "pytest==9.2.0"])
+    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", "pytest==8.4.2"])
     executable = python.with_name("blender")
     _write_executable(
-        executable, f"#!/bin/sh\nexec {shlex.quote(str(python))} {shlex.quote(str(ROOT / 'tools/bpy_as_blender.py'))} \"$@\"\n"
+        executable,
+        f'#!/bin/sh\nexec {shlex.quote(str(python))} {shlex.quote(str(ROOT / "tools/bpy_as_blender.py"))} "$@"\n',
     )
     return executable
 
@@ -110,7 +128,15 @@ def _debian(name: str) -> Path:
         if suite == "sid":
             options.append('--aptopt=Acquire::Check-Valid-Until "false"')
         _run(
-            ["mmdebstrap", "--quiet", "--variant=apt", f"--include={','.join(_DEBIAN_PACKAGES)}", *options, suite, str(part)]
+            [
+                "mmdebstrap",
+                "--quiet",
+                "--variant=apt",
+                f"--include={','.join(_DEBIAN_PACKAGES)}",
+                *options,
+                suite,
+                str(part),
+            ]
         )
         if suite == "sid":
             # Blender 5.2's extension manager imports cattrs, which Debian does not package.
@@ -122,7 +148,10 @@ def _debian(name: str) -> Path:
     recipe = json.dumps([suite, _DEBIAN_PACKAGES])
     _once(root, recipe, f"building a Debian {suite} root with its Blender (1.3 GB)", make)
     executable = root.parent / f"blender-{name}"
-    _write_executable(executable, _IN_ROOT.format(root=shlex.quote(str(root)), project=shlex.quote(str(ROOT)), cache=shlex.quote(str(CACHE))))
+    _write_executable(
+        executable,
+        _IN_ROOT.format(root=shlex.quote(str(root)), project=shlex.quote(str(ROOT)), cache=shlex.quote(str(CACHE))),
+    )
     return executable
 
 

@@ -1,9 +1,9 @@
 """Makes a `bpy` wheel answer to the arguments of a Blender executable, as far as tests and builds use them.
 
-    -b, --background, --factory-startup, --offline-mode, --online-mode
-    --python FILE           run it
-    --command extension …   Blender's own extension tool: build and validate
-    -- …                    left for the script
+-b, --background, --factory-startup, --offline-mode, --online-mode
+--python FILE           run it
+--command extension …   Blender's own extension tool: build and validate
+-- …                    left for the script
 """
 
 import runpy
@@ -28,7 +28,7 @@ def main() -> int:
 
             bpy.context.preferences.system.use_online_access = True
         elif argument == "--python":
-            import bpy  # noqa: F401  (the script expects a Blender that has started)
+            import bpy
 
             runpy.run_path(next(arguments), run_name="__main__")
         elif argument == "--":

@@ -1,4 +1,4 @@
-"""Build the extension's zip: the contents of rodin_blender/ beside the manifest, made and checked by Blender's own tool.
+"""Build the extension's zip: the contents of rodin_blender/ beside the manifest, by Blender's own tool.
 
     python -m tools.build BLENDER [FOLDER]      prints the path of the zip
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def build(blender: Path, folder: Path) -> Path:
-    """The path of the new zip in `folder`. Raises CalledProcessError, with Blender's words shown, when it is refused."""
+    """The path of the new zip in `folder`. Ends the program, with Blender's words shown, when it is refused."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="rodin-build-") as temporary:
         stage = Path(temporary) / "stage"

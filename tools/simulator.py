@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import base64
+import contextlib
 import json
 import os
 import secrets
@@ -65,13 +66,19 @@ STORIES: dict[str, Story] = {
 }
 
 
+def _subscription_key() -> str:
+    payload = {"type": "rodin", "jobIds": [str(uuid.uuid4()) for _ in range(3)], "iat": int(time.time())}
+    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(payload).encode(), secrets.token_bytes(32)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+
+
 @dataclass
 class Task:
     story: Story
     prompt: str
     began: float
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
-    subscription_key: str = field(default_factory=lambda: _subscription_key())
+    subscription_key: str = field(default_factory=_subscription_key)
     job_uuids: list[str] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     files: dict[str, bytes] | None = None
@@ -100,9 +107,11 @@ class Simulator:
         """Set to end all hanging answers."""
         self._tasks: dict[str, Task] = {}
         self._faults: dict[str, deque[str]] = {}
-        self._server = make_server("127.0.0.1", port, self._application, threaded=True, request_handler=_Quiet, ssl_context=tls)
+        self._server = make_server(
+            "127.0.0.1", port, self._application, threaded=True, request_handler=_Quiet, ssl_context=tls
+        )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="simulator", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulator", daemon=True)
         self.root = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
         self.url = f"{self.root}/api/v2"
         self._urls = Map(
@@ -259,12 +268,6 @@ class Simulator:
         return jobs
 
 
-def _subscription_key() -> str:
-    payload = {"type": "rodin", "jobIds": [str(uuid.uuid4()) for _ in range(3)], "iat": int(time.time())}
-    parts = [json.dumps({"alg": "HS256", "typ": "JWT"}).encode(), json.dumps(payload).encode(), secrets.token_bytes(32)]
-    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
-
-
 def _json(answer: object, code: int = 200) -> Response:
     return Response(json.dumps(answer), code, mimetype="application/json")
 
@@ -299,6 +302,9 @@ def _cut(before: bytes = b"", *, reset: bool = False) -> Fault:
         if reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             os.close(connection.detach())
+        else:
+            # Else it waits for another request on this connection.
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)
         # For the server this is a client that went away: it ends the connection and says nothing.
         raise ConnectionResetError
 
@@ -359,6 +365,11 @@ FAULTS: dict[str, Fault] = {
 class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        # After a reset the socket is gone, and the server would look for the connection's next request.
+        with contextlib.suppress(OSError):
+            super().handle()
+
     def log(self, *_args: object) -> None:
         pass
 
@@ -374,7 +385,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         main()
-    except KeyboardInterrupt:
-        pass

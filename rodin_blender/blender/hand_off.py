@@ -3,26 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 
 from ..service.errors import BadInput
 from . import preferences
-from .session import session
 
 
 def call(task_id: str) -> None:
-    """Call the download operator with the task's id; what is wrong with it is told in the panel."""
+    """Call the download operator with the task's id. Raises BadInput when there is none, or it says no."""
+    operator = _operator(preferences.get().hand_off_operator)
     try:
-        operator = _operator(preferences.get().hand_off_operator)
         operator("INVOKE_DEFAULT", task_id=task_id)
-    except BadInput as error:
-        session.notice = str(error)
     except RuntimeError as error:
-        # The operator reported an error of its own, or its poll said no.
-        session.notice = f"The download operator: {str(error).strip()}"
+        raise BadInput(f"The download operator says: {str(error).strip()}") from None
 
 
-def _operator(name: str) -> object:
+def _operator(name: str) -> Callable[..., object]:
     module, dot, function = name.strip().partition(".")
     if dot and module.isidentifier() and function.isidentifier():
         operator = getattr(getattr(bpy.ops, module), function)

@@ -32,7 +32,7 @@ class RODIN_OT_track(bpy.types.Operator):
     bl_label = "Track"
     bl_options = _OPTIONS
 
-    subscription_key: _text("Subscription Key", "The panel's field when empty", subtype="PASSWORD")
+    subscription_key: _text("Subscription Key", "The panel's field when empty")
     task_uuid: _text("Task UUID", "Needed for the download; can be given later")
     name: _text("Name", "Shown in the list")
 
@@ -82,7 +82,9 @@ class _OfTask:
         """Raises BadInput when there is no such task."""
         task = session.tasks.get(self.task_id) if self.task_id else properties.active_task()
         if task is None:
-            raise BadInput(f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected.")
+            raise BadInput(
+                f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected."
+            )
         return task
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -179,7 +181,7 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
     bl_idname = "rodin.hand_off"
     bl_label = "Download"
 
-    task_uuid: _text("Task UUID", "The \"uuid\" at the top level of the generation call's answer")
+    task_uuid: _text("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         try:
@@ -194,7 +196,7 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         paragraph(
             self.layout,
-            "The download needs the task's uuid, which the subscription key does not tell. It is the \"uuid\" at the "
+            'The download needs the task\'s uuid, which the subscription key does not tell. It is the "uuid" at the '
             "top level of the generation call's answer, not one of the jobs' uuids.",
             420 * context.preferences.system.ui_scale,
         )

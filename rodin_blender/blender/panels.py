@@ -45,7 +45,7 @@ def _icon(task: Task) -> str:
 
 
 class RODIN_UL_tasks(bpy.types.UIList):
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):  # noqa: PLR0913
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):
         task = session.tasks.get(item.task_id)
         if task is None:
             return
@@ -106,7 +106,11 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         case "no_key":
             box.operator("rodin.enter_api_key", icon="KEY_HLT")
         case "bad_key" if preferences.key_source().startswith("$"):
-            paragraph(box, f"The key comes from the environment variable {preferences.key_source()[1:]}.", context.region.width)
+            paragraph(
+                box,
+                f"The key comes from the environment variable {preferences.key_source()[1:]}.",
+                context.region.width,
+            )
         case "bad_key":
             box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
         case "address":
@@ -138,7 +142,12 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
         failed = len(task.jobs) - task.jobs_done
         paragraph(column, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
     elif task.status is Status.FAILED:
-        paragraph(column, "The service could not make it. Start it again at Hyper3D, or ask their support.", width, icon="ERROR")
+        paragraph(
+            column,
+            "The service could not make it. Start it again at Hyper3D, or ask their support.",
+            width,
+            icon="ERROR",
+        )
 
     _draw_clock(column, task, now)
     if task.status.has_files:
@@ -170,7 +179,7 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
         return
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
     if queues:
-        column.label(text=f"{max(queues)} jobs ahead in the queue")
+        column.label(text=f"{max(queues)} jobs ahead in the queue" if max(queues) else "Next in the queue")
     column.label(text=f"Tracked for {duration_text(now - task.tracked_at)}")
     checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
     if task.followed and not session.obstacle:
@@ -202,7 +211,7 @@ def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
         row = column.row()
         icon = "CHECKMARK" if is_done(job) else "CANCEL" if is_failed(job) else "TIME"
         row.label(text=f"Job {number}", icon=icon)
-        queue = f" ({job.queue_length} ahead)" if job.queue_length is not None else ""
+        queue = f" ({job.queue_length} ahead)" if job.queue_length else ""
         row.label(text=job.status + queue)
 
 

@@ -104,7 +104,9 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         column = layout.column()
         column.prop(self, "service_address")
         if os.environ.get(ADDRESS_VARIABLE):
-            paragraph(column, f"In use: the address of the environment variable {ADDRESS_VARIABLE}.", width, icon="INFO")
+            paragraph(
+                column, f"In use: the address of the environment variable {ADDRESS_VARIABLE}.", width, icon="INFO"
+            )
         column = layout.column(align=True)
         column.prop(self, "shortest_interval")
         column.prop(self, "longest_interval")
@@ -141,7 +143,9 @@ def settings() -> Settings:
             if bpy.app.online_access_override
             else "Allow it below, or in Preferences > System > Network."
         )
-        return Settings(obstacle=Obstacle("offline", f"Blender is not allowed to go online. {way} Tasks go on by themselves then."))
+        return Settings(
+            obstacle=Obstacle("offline", f"Blender is not allowed to go online. {way} Tasks go on by themselves then.")
+        )
     if not source:
         return Settings(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
     try:

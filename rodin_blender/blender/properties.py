@@ -63,11 +63,11 @@ def _set_typed_key(_self: "RODIN_View", text: str) -> None:
 class RODIN_View(bpy.types.PropertyGroup):
     tasks: bpy.props.CollectionProperty(type=RODIN_Task)
     active_index: bpy.props.IntProperty(name="Active Task", min=0)
-    # Kept in Python: Blender's own storage for a property could end up in a .blend file.
+    # Kept in Python: Blender's own storage for a property could end up in a .blend file. Not masked: a field of
+    # subtype PASSWORD cuts off what is longer than 127 characters (seen in 4.3), and these keys have 300 or more.
     typed_key: bpy.props.StringProperty(
         name="Subscription Key",
         description="The subscription key of a generation call's answer (jobs.subscription_key)",
-        subtype="PASSWORD",
         get=_typed_key,
         set=_set_typed_key,
     )

@@ -7,8 +7,6 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from ..service.keys import Secret
 from ..tracking.tasks import Status, Task
 from ..tracking.tracker import (
@@ -60,16 +58,12 @@ class Session:
         self.typed_key = Secret("")
         self._idle_after = -1
 
-    def connect(self, path: Path, settings: Settings) -> Tracker:
-        """The tracker, begun if there is none."""
-        if self.tracker is None:
-            self.settings = settings
-            self._idle_after = -1
-            self.tracker = Tracker(path, settings)
-        elif settings != self.settings:
-            self.settings = settings
-            self.tracker.configure(settings)
-        return self.tracker
+    def connect(self, tracker: Tracker) -> None:
+        self.tracker = tracker
+        self._idle_after = -1
+        # A new tracker tells only what is in the way, not what no longer is.
+        self.obstacle = None
+        self.held_until = 0.0
 
     @property
     def idle(self) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
+from ..service.errors import BadInput
 from ..tracking.tracker import Tracker
 from . import hand_off, preferences, properties, redraw
 from .session import session
@@ -31,7 +32,13 @@ FIRST_INTERVAL = 0.5
 def tracker() -> Tracker:
     """The running tracker, begun if there is none, and the timer with it. Returns at once."""
     start(0.0)
-    return session.connect(user_folder() / "tasks.sqlite", preferences.settings())
+    settings = preferences.settings()
+    if session.tracker is None:
+        session.connect(Tracker(user_folder() / "tasks.sqlite", settings))
+    elif settings != session.settings:
+        session.tracker.configure(settings)
+    session.settings = settings
+    return session.tracker
 
 
 def start(first_interval: float) -> None:
@@ -79,7 +86,10 @@ def _act() -> None:
         session.select = ""
     for task_id in [t for t in session.hand_offs if t in session.tasks and session.tasks[t].task_uuid]:
         session.hand_offs.discard(task_id)
-        hand_off.call(task_id)
+        try:
+            hand_off.call(task_id)
+        except BadInput as error:
+            session.notice = f"'{session.tasks[task_id].name}': {error}"
     while session.announcements:
         redraw.announce(session.announcements.pop(0))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -80,13 +80,15 @@ def jobs(answer: dict[str, Any]) -> tuple[Job, ...]:
         raise BadAnswer(200, "The service is in trouble: its list of jobs is not a list.")
     found = []
     for entry in listed:
-        if not isinstance(entry, dict) or not isinstance(entry.get("status"), str) or not entry["status"].strip():
+        word = entry.get("status") if isinstance(entry, dict) else None
+        status = shown(word, 40) if isinstance(word, str) else ""
+        if not status:
             raise BadAnswer(200, "The service is in trouble: a job in its answer has no status.")
         uuid, queue = entry.get("uuid"), entry.get("queue_length")
         found.append(
             Job(
                 shown(uuid, 60) if isinstance(uuid, str) else "",
-                shown(entry["status"], 40),
+                status,
                 queue if isinstance(queue, int) and not isinstance(queue, bool) and 0 <= queue < 2**31 else None,
             )
         )
@@ -112,9 +114,13 @@ def files(answer: dict[str, Any]) -> tuple[ResultFile, ...]:
 def balance(answer: dict[str, Any]) -> float:
     """The account's credits, which may be fractional. Raises BadAnswer where there is no number."""
     value = answer.get("balance")
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    try:
+        credits_ = float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        credits_ = math.nan
+    if not math.isfinite(credits_):
         raise BadAnswer(200, "The service accepted the key, but told no balance.")
-    return float(value)
+    return credits_
 
 
 def retry_after_seconds(header: str | None, now: float) -> float | None:
@@ -126,7 +132,7 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
     except ValueError:
         try:
             date = parsedate_to_datetime(header)
-            seconds = (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp() - now
+            seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, TypeError, OverflowError):
             return None
     if math.isnan(seconds):

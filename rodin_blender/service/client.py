@@ -12,6 +12,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +25,12 @@ import urllib3.exceptions
 
 from . import answers
 from .errors import Aborted, BadAnswer, ServiceError, Unreachable
-from .keys import Secret, is_loopback
+from .keys import Secret, is_loopback, shown
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 _CHUNK = 64 * 1024
+_CUT_SHORT = "The call was cut short."
+_BROKE_OFF = "The connection broke off before the whole answer had arrived."
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,16 @@ class Client:
 
     def fetch(self, file: answers.ResultFile) -> Iterator[bytes]:
         """The content of a result file in pieces. Sends no API key; https, or http on loopback only."""
+        name = repr(shown(file.name, 60))
         if not (file.url.startswith("https://") or (file.url.startswith("http://") and is_loopback(file.url))):
-            raise BadAnswer(200, f"The service gave an address for {file.name!r} that is not https.")
+            raise BadAnswer(200, f"The service gave an address for {name} that is not https.")
         with self._sending("GET", file.url, self._files, None) as response:
             if response.status_code != 200:
                 raise BadAnswer(
                     response.status_code,
-                    f"The file server does not hand out {file.name!r} (HTTP {response.status_code}).",
+                    f"The file server does not hand out {name} (HTTP {response.status_code}).",
                 )
-            announced = response.headers.get("Content-Length", "")
-            received = 0
-            for piece in self._pieces(response):
-                received += len(piece)
-                yield piece
-            if announced.isdigit() and int(announced) != received:
-                raise Unreachable("reset", f"The file {file.name!r} arrived only in part.")
+            yield from self._pieces(response)
 
     def abort(self) -> None:
         """Cut short whatever call is under way in another thread, and refuse later ones. Does not wait."""
@@ -90,14 +88,15 @@ class Client:
 
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         with self._sending(method, self.connection.address + path, self._api, body) as response:
-            announced = response.headers.get("Content-Length", "")
             content = bytearray()
-            if not announced.isdigit() or int(announced) <= LARGEST_ANSWER:
+            size = _announced_length(response) or 0
+            if size <= LARGEST_ANSWER:
                 for piece in self._pieces(response):
                     content += piece
-                    if len(content) > LARGEST_ANSWER:
+                    size = len(content)
+                    if size > LARGEST_ANSWER:
                         break
-            if len(content) > LARGEST_ANSWER or (announced.isdigit() and int(announced) > LARGEST_ANSWER):
+            if size > LARGEST_ANSWER:
                 raise BadAnswer(
                     response.status_code,
                     f"The service is in trouble: HTTP {response.status_code} with more than 8 MB, which was not read.",
@@ -123,10 +122,20 @@ class Client:
             raise self._explained(error) from None
 
     def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+        received = 0
         try:
-            yield from response.iter_content(_CHUNK)
+            for piece in response.iter_content(_CHUNK):
+                received += len(piece)
+                yield piece
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._explained(error) from None
+        # Without an announced length, an answer cut short by `abort` looks like a whole one.
+        if self.aborted:
+            raise Aborted(_CUT_SHORT)
+        # urllib3 before 2 lets an answer cut short pass. The length is of what is sent, not of what it unpacks to.
+        announced = None if "Content-Encoding" in response.headers else _announced_length(response)
+        if announced is not None and announced != received:
+            raise Unreachable("reset", _BROKE_OFF)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         # As `auth=`, not as a header: with neither, `requests` would put a .netrc entry in its place.
@@ -134,11 +143,17 @@ class Client:
         return request
 
     def _explained(self, error: Exception) -> ServiceError:
-        return Aborted("The call was cut short.") if self.aborted else unreachable(error)
+        return Aborted(_CUT_SHORT) if self.aborted else unreachable(error)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
+
+
+def _announced_length(response: requests.Response) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    # `isdecimal` alone lets other scripts' digits pass, and `int` refuses very many.
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
 def unreachable(error: BaseException) -> Unreachable:
@@ -158,20 +173,26 @@ def unreachable(error: BaseException) -> Unreachable:
             if untrusted
             else "The secure connection (TLS) failed.",
         )
-    if has(socket.gaierror, urllib3.exceptions.LocationParseError) or "NameResolutionError" in {
-        type(link).__name__ for link in chain
-    }:
+    if has(requests.exceptions.InvalidSchema, urllib3.exceptions.URLSchemeUnknown):
+        # Our own addresses are http or https.
+        return Unreachable("proxy", "The proxy's kind is not supported here; check HTTPS_PROXY and ALL_PROXY.")
+    if has(requests.exceptions.InvalidProxyURL):
+        return Unreachable("proxy", "The proxy's address in the environment cannot be right; check HTTPS_PROXY.")
+    if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
+        return Unreachable("dns", "The address of the service, or of the proxy in HTTPS_PROXY, cannot be right.")
+    if has(socket.gaierror) or "NameResolutionError" in {type(link).__name__ for link in chain}:
         return Unreachable("dns", "The service's host name was not found (DNS); check the network connection.")
-    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+    if has(ConnectionRefusedError):
+        return Unreachable("refused", "The service's host refused the connection.")
+    # By inheritance, a NewConnectionError is a ConnectTimeoutError, whatever kept the connection from being made.
+    if has(requests.exceptions.ConnectTimeout) or (has(urllib3.exceptions.NewConnectionError) and has(TimeoutError)):
         return Unreachable("timeout", "The service's host did not answer in time; check the network connection.")
     if has(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
         return Unreachable("timeout", "The service took the question but did not answer in time.")
-    if has(ConnectionRefusedError):
-        return Unreachable("refused", "The service's host refused the connection.")
     if has(ConnectionResetError, BrokenPipeError, urllib3.exceptions.ProtocolError):
-        return Unreachable("reset", "The connection broke off before the whole answer had arrived.")
-    if has(requests.exceptions.InvalidProxyURL):
-        return Unreachable("proxy", "The proxy's address in the environment cannot be right; check HTTPS_PROXY.")
+        return Unreachable("reset", _BROKE_OFF)
+    if type(error) is OSError and error.errno is None and "CA certificate" in str(error):
+        return Unreachable("tls", "The file named by REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is not there.")
     return Unreachable("connection", f"The connection to the service failed ({type(error).__name__}).")
 
 
@@ -211,16 +232,24 @@ class _Sockets:
             _shut(sock)
 
 
-def _shut(sock: socket.socket) -> None:
-    try:
+def _shut(sock: Any) -> None:
+    # TLS through a TLS proxy comes as urllib3's wrapper around a socket.
+    while not isinstance(sock, socket.socket):
+        sock = sock.socket
+    with suppress(OSError):
         # The plain socket's method, also under TLS: it wakes the reader without touching the TLS state.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
-    except OSError:
-        pass
+
+
+class _Session(requests.Session):
+    """A session for which there are no redirects. The usual one, even told not to follow, reads their whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
 
 
 def _session(sockets: _Sockets) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     adapter = _Adapter(sockets)
     session.mount("https://", adapter)
     session.mount("http://", adapter)

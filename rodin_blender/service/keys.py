@@ -60,7 +60,9 @@ def subscription_key(text: str) -> Secret:
     """The subscription key in `text`. Raises BadInput with the reason when it cannot be one."""
     text = text.strip().strip("\"'").strip()
     if not text:
-        raise BadInput("No subscription key was given. Copy it from the generation call's answer (jobs.subscription_key).")
+        raise BadInput(
+            "No subscription key was given. Copy it from the generation call's answer (jobs.subscription_key)."
+        )
     if _UUID.fullmatch(text):
         raise BadInput(
             "This looks like a uuid, not a subscription key; perhaps the two are swapped. "
@@ -129,11 +131,12 @@ def service_address(text: str) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether the address is on this computer itself, and so not the internet."""
-    host = urlsplit(address).hostname or ""
-    if host == "localhost":
-        return True
+    # What stands before a backslash is the host for `requests`, and user information for `urlsplit`.
+    if "\\" in address:
+        return False
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(address).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -150,7 +153,9 @@ def pasted(text: str) -> Generation:
         )
     text = text.strip()
     if not text:
-        raise BadInput("The clipboard holds no text. Copy a subscription key or the generation call's answer, then paste.")
+        raise BadInput(
+            "The clipboard holds no text. Copy a subscription key or the generation call's answer, then paste."
+        )
     if any(not (c.isprintable() or c.isspace()) for c in text):
         raise BadInput("The clipboard holds data that is not text. Copy a subscription key, then paste.")
     if not text.startswith(("{", "[")):

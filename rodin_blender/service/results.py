@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .client import Client
 from .errors import BadAnswer, RodinError
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 _LONGEST_NAME = 100
+"""In bytes, which is what file systems count."""
 
 
 class NotSaved(RodinError):
@@ -33,7 +36,8 @@ def save(client: Client, task_uuid: str, folder: Path, report: Callable[[str], N
     for number, file in enumerate(files, 1):
         path = folder / safe_name(file.name, {path.name for path in saved})
         report(f"Downloading {number} of {len(files)}: {path.name}")
-        part = path.with_name(path.name + ".part")
+        # No safe name begins with a dot, so this is never the name of another file of the task.
+        part = path.with_name(f".{path.name}.part")
         try:
             if not path.exists():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -42,25 +46,29 @@ def save(client: Client, task_uuid: str, folder: Path, report: Callable[[str], N
                         output.write(piece)
                     output.flush()
                     os.fsync(output.fileno())
-                os.replace(part, path)
+                part.replace(path)
         except OSError as error:
             raise NotSaved(f"{path} cannot be written: {error.strerror or type(error).__name__}.") from None
         finally:
-            part.unlink(missing_ok=True)
+            # It fails again where the folder itself is the trouble, which has been told by then.
+            with suppress(OSError):
+                part.unlink()
         saved.append(path)
     return saved
 
 
 def safe_name(name: str, taken: set[str]) -> str:
     """A file name made of a foreign one: stays in its folder, valid on every system, none of `taken` in any case."""
-    name = _FORBIDDEN.sub("_", re.split(r"[/\\]", name)[-1]).strip(" .")
-    name = "".join(c for c in name if c.isprintable()) or "file"
+    # Composed, since some systems hold composed and decomposed letters for the same.
+    name = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", re.split(r"[/\\]", name)[-1]))
+    # Stripped last: what is hidden around dots must not leave a bare "..".
+    name = "".join(c for c in name if c.isprintable()).strip(" .") or "file"
     if _RESERVED.fullmatch(name):
         name = "_" + name
     stem, dot, ending = name.rpartition(".")
     if not dot or len(ending) > 12:
         stem, dot, ending = name, "", ""
-    stem = stem[: _LONGEST_NAME - len(ending)]
+    stem = stem.encode()[: _LONGEST_NAME - len(ending.encode())].decode(errors="ignore").rstrip(" .")
     used = {other.casefold() for other in taken}
     candidate, number = stem + dot + ending, 2
     while candidate.casefold() in used:

@@ -20,6 +20,9 @@ JITTER = 0.1
 LONGEST_BACKOFF = 300.0
 REQUESTS_PER_MINUTE = 60
 """For all tasks and all Blenders of this user; a business plan's published limit is 120."""
+CLOCK_SLACK = 10.0
+"""A time that lies this much ahead is no sign of a clock that was set back: another Blender read its clock while we
+waited for the store, or runs on another computer."""
 LONGEST_STEP = 60.0
 """The most that one check adds to a task's watched time: a closed laptop does not use up the deadline."""
 
@@ -35,7 +38,7 @@ class Pace:
 
 def is_due(task: Task, now: float) -> bool:
     """Whether to ask now. A clock that was set back does not put the next check off by as much."""
-    return task.followed and (now >= task.next_check_at or now < task.checked_at - 1.0)
+    return task.followed and (now >= task.next_check_at or now < (task.checked_at or task.tracked_at) - CLOCK_SLACK)
 
 
 def after_answer(task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float) -> Task:
@@ -53,13 +56,16 @@ def after_answer(task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chan
 
 
 def after_failure(task: Task, message: str, now: float, pace: Pace, chance: float, retry_after: float | None) -> Task:
-    """The task after a check that brought no answer: status as it was, asked again later. The server's wish wins."""
+    """The task after a check that brought no answer: status as it was, asked again later.
+
+    The server's wish wins, but "at once" is not heard: it would use up the minute's requests of all tasks.
+    """
     task = _checked(task, now)
     failures = task.failures + 1
     if retry_after is None:
         wait = min(pace.shortest * 2.0 ** min(failures, 16), LONGEST_BACKOFF) * (1.0 + JITTER * (2.0 * chance - 1.0))
     else:
-        wait = retry_after
+        wait = max(retry_after, pace.shortest)
     message = f"{message} Next check at {clock_text(now + wait)}."
     return _with_deadline(replace(task, failures=failures, message=message, next_check_at=now + wait), pace)
 
@@ -99,7 +105,8 @@ def paused(task: Task) -> Task:
 
 
 def _checked(task: Task, now: float) -> Task:
-    step = now - max(task.checked_at, task.tracked_at)
+    # The first check since the task was tracked or resumed adds nothing: nobody asked before it.
+    step = now - task.checked_at if task.interval or task.failures else 0.0
     return replace(task, checked_at=now, watched=task.watched + min(max(step, 0.0), LONGEST_STEP))
 
 

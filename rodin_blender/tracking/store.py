@@ -11,11 +11,12 @@ a killed Blender blocks nobody), and the requests of the last minute.
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,12 +25,13 @@ from typing import Any
 from ..service.answers import Job
 from ..service.errors import RodinError
 from ..service.keys import Secret
-from .schedule import REQUESTS_PER_MINUTE, is_due
+from .schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE, is_due
 from .tasks import Status, Task, Watch
 
 CLAIM_LASTS = 90.0
 """Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
 LOCK_TIMEOUT = 5.0
+"""Seconds; shorter than `CLOCK_SLACK`."""
 
 _MIGRATIONS: tuple[str, ...] = (
     """
@@ -56,6 +58,7 @@ _MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE hold (until REAL NOT NULL) STRICT;
     """,
     "ALTER TABLE task ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE hold ADD COLUMN since REAL NOT NULL DEFAULT 0",
 )
 """Statements that lead from each schema version (SQLite's `user_version`) to the next. Only ever appended to."""
 
@@ -63,6 +66,10 @@ _COLUMNS = (
     "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
     "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
 )  # fmt: skip
+
+
+_TEXTS = ("task_id", "name", "subscription_key", "task_uuid", "message", "folder")
+_NUMBERS = ("tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched")
 
 
 class StoreError(RodinError):
@@ -92,15 +99,14 @@ class Store:
         self._version_seen = -1
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._db = _opened(path)
-            except sqlite3.DatabaseError as error:
-                if not _is_damage(error):
-                    raise
-                self.set_aside = _set_aside(path)
-                self._db = _opened(path)
-                for task in _salvaged(self.set_aside):
-                    self.add(task)
+            db = _opened_or_none(path)
+            if db is None:
+                with _alone(path):
+                    db = _opened_or_none(path)  # again: another Blender may have been first
+                    if db is None:
+                        self.set_aside = _replace_damaged(path)
+                        db = _opened(path)
+            self._db = db
 
     def close(self) -> None:
         self._db.close()
@@ -157,7 +163,12 @@ class Store:
             due = db.execute(
                 f"SELECT {', '.join(_COLUMNS)} FROM task WHERE watch = ? AND status NOT IN (?, ?, ?) "
                 "AND (claimed_until <= ? OR claimed_until > ?) ORDER BY next_check_at",
-                (Watch.FOLLOWING, Status.DONE, Status.PARTLY_FAILED, Status.FAILED, now, now + CLAIM_LASTS),
+                (
+                    Watch.FOLLOWING,
+                    *(status for status in Status if status.final),
+                    now,
+                    now + CLAIM_LASTS + CLOCK_SLACK,
+                ),
             ).fetchall()
             for task in filter(lambda task: is_due(task, now), map(_task, due)):
                 if len(claims) >= most:
@@ -191,19 +202,21 @@ class Store:
         """End a claim of which nothing came, because we are stopping: another Blender may ask at once."""
         self.settle(claim, lambda task: task)
 
-    def hold(self, until: float) -> None:
-        """No request for any task before `until`, in any Blender: the service asked for a pause."""
+    def hold(self, until: float, now: float) -> None:
+        """No request for any task before `until`, in any Blender: the service asked for a pause. Never shortens one."""
         with self._writing() as db:
-            db.execute("DELETE FROM hold")
-            db.execute("INSERT INTO hold (until) VALUES (?)", (until,))
+            db.execute("DELETE FROM hold WHERE until <= ? OR since > ?", (until, now + CLOCK_SLACK))
+            db.execute("INSERT INTO hold (until, since) VALUES (?, ?)", (until, now))
 
     def next_request_at(self, now: float) -> float:
         """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
         with _explained(self.path):
-            held = self._db.execute("SELECT max(until) FROM hold").fetchone()[0] or 0.0
+            # Begun later than now: from before the clock was set back, and nobody knows how long it lasts still.
+            holding = self._db.execute("SELECT max(until) FROM hold WHERE since <= ?", (now + CLOCK_SLACK,))
+            held = holding.fetchone()[0] or 0.0
             recent = self._db.execute(
                 "SELECT at FROM request WHERE at > ? AND at <= ? ORDER BY at DESC LIMIT 1 OFFSET ?",
-                (now - 60.0, now, REQUESTS_PER_MINUTE - 1),
+                (now - 60.0, now + CLOCK_SLACK, REQUESTS_PER_MINUTE - 1),
             ).fetchone()
             return max(held, recent[0] + 60.0 if recent else 0.0)
 
@@ -211,7 +224,7 @@ class Store:
         if self.next_request_at(now) > now:
             return 0
         # Later than now: from before the clock was set back.
-        db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now))
+        db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now + CLOCK_SLACK))
         return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
 
     def _find(self, db: sqlite3.Connection, column: str, value: str) -> Task | None:
@@ -251,8 +264,9 @@ def _opened(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
     try:
         db.execute("PRAGMA synchronous = FULL")
-        if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DataError("the quick check found damage")
+        # Not the quick check: it leaves out the indexes, by which tasks are found.
+        if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DataError("the check found damage")
         _migrate(db)
         for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task"):
             _task(row)
@@ -260,6 +274,16 @@ def _opened(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _opened_or_none(path: Path) -> sqlite3.Connection | None:
+    """None for a damaged file."""
+    try:
+        return _opened(path)
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return None
 
 
 def _migrate(db: sqlite3.Connection) -> None:
@@ -287,43 +311,92 @@ def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _set_aside(path: Path) -> Path:
-    """Rename a damaged file, and the journal that belongs to it, to names that were free. Returns the new name."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    number = 0
-    while True:
-        aside = path.with_name(f"{path.stem}.damaged-{stamp}{f'-{number}' if number else ''}{path.suffix}")
-        if not aside.exists():
-            break
-        number += 1
-    os.rename(path, aside)
-    journal = Path(f"{path}-journal")
-    if journal.exists():
-        os.rename(journal, f"{aside}-journal")
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other Blenders from setting aside the same file, or the one that has just been put in its place."""
+    with closing(sqlite3.connect(_beside(path, "lock"), timeout=LOCK_TIMEOUT, isolation_level=None)) as lock:
+        lock.execute("BEGIN EXCLUSIVE")
+        yield
+
+
+def _replace_damaged(path: Path) -> Path:
+    """Put a new file, with what could be salvaged, in the place of a damaged one. Returns where that one now lies.
+
+    The new file is complete before the damaged one is moved, so that a full disk in between leaves all as it was.
+    """
+    new = _beside(path, "new")
+    new.unlink(missing_ok=True)
+    try:
+        with closing(Store(new)) as store:
+            for task in _salvaged(path):
+                store.add(task)
+        aside = _set_aside(path)
+        try:
+            new.replace(path)
+        except OSError:
+            # Such as on Windows, while another Blender has it open. All as it was, to be tried again.
+            if path.exists():
+                aside.unlink()
+            else:
+                aside.rename(path)
+            raise
+    finally:
+        new.unlink(missing_ok=True)
+        _beside(path, "new", "-journal").unlink(missing_ok=True)
     return aside
 
 
-def _salvaged(aside: Path) -> list[Task]:
-    """The tasks of a damaged file that can still be read, oldest first."""
-    tasks: list[Task] = []
+def _beside(path: Path, kind: str, ending: str = "") -> Path:
+    return path.with_name(f"{path.stem}.{kind}{path.suffix}{ending}")
+
+
+def _set_aside(path: Path) -> Path:
+    """Give a damaged file, and the journal that belongs to it, names that were free. Returns the file's.
+
+    Where the disk can do it, the file stays under its old name too, so that there is always one to be found.
+    """
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    number = 0
+    while True:
+        aside = _beside(path, f"damaged-{stamp}{f'-{number}' if number else ''}")
+        if not aside.exists():
+            break
+        number += 1
+    journal = Path(f"{path}-journal")
+    if journal.exists():
+        journal.rename(f"{aside}-journal")
     try:
-        db = sqlite3.connect(aside)
+        os.link(path, aside)
+    except OSError:
+        path.rename(aside)
+    return aside
+
+
+def _salvaged(path: Path) -> list[Task]:
+    """The tasks of a damaged file that can still be read, oldest first."""
+    tasks: dict[int, Task] = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
         db.text_factory = lambda content: content.decode("utf-8", "replace")
-        try:
-            for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task ORDER BY rowid"):
-                with suppress(sqlite3.DataError):
-                    tasks.append(_task(row))
-        finally:
-            db.close()
-    except sqlite3.Error:
-        pass
-    return tasks
+        # For a file that is shorter than it says: without this SQLite refuses all of it.
+        db.execute("PRAGMA writable_schema = ON")
+        there = {row[1] for row in db.execute("PRAGMA table_info(task)")}
+        columns = ", ".join(column if column in there else "''" for column in _COLUMNS)
+        # From both ends, since reading stops at damage; one by one, since Python reads a row ahead and so loses one.
+        for start, beyond, order in ((-1, ">", "ASC"), (2**62, "<", "DESC")):
+            rowid = start
+            query = f"SELECT rowid, {columns} FROM task WHERE rowid {beyond} ? ORDER BY rowid {order} LIMIT 1"
+            with suppress(sqlite3.Error):
+                while found := db.execute(query, (rowid,)).fetchone():
+                    rowid, *row = found
+                    with suppress(sqlite3.DataError):
+                        tasks[rowid] = _task(tuple(row))
+    by_id = {tasks[rowid].task_id: tasks[rowid] for rowid in sorted(tasks)}
+    return list(by_id.values())
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    if isinstance(error, sqlite3.DataError):
-        return True
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # No code: not from SQLite, but ours or the Python module's, such as for text that is not UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     # SQLITE_ERROR: a table or column that belongs to the file's schema version is not there.
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
@@ -346,7 +419,8 @@ def _explained(path: Path) -> Iterator[None]:
         }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
         raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
     except OSError as error:
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {error.strerror or type(error).__name__}.") from None
+        reason = error.strerror or type(error).__name__
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
 
 
 def _row(task: Task) -> dict[str, Any]:
@@ -360,10 +434,18 @@ def _task(row: tuple[Any, ...]) -> Task:
     """Raises sqlite3.DataError for a row that cannot be a task's."""
     try:
         values = dict(zip(_COLUMNS, row, strict=True))
+        if any(not isinstance(values[c], str) for c in _TEXTS) or any(not math.isfinite(values[c]) for c in _NUMBERS):
+            raise ValueError
         values["subscription_key"] = Secret(values["subscription_key"])
         values["status"] = Status(values["status"])
         values["watch"] = Watch(values["watch"])
-        values["jobs"] = tuple(Job(*job) for job in json.loads(values["jobs"]))
+        values["jobs"] = tuple(_job(*job) for job in json.loads(values["jobs"]))
         return Task(**values)
     except (ValueError, TypeError):
         raise sqlite3.DataError(f"the row of task {row[0]!r} is damaged") from None
+
+
+def _job(uuid: object, status: object, queue_length: object) -> Job:
+    if isinstance(uuid, str) and isinstance(status, str) and isinstance(queue_length, int | None):
+        return Job(uuid, status, queue_length)
+    raise ValueError

@@ -194,7 +194,10 @@ class Tracker:
         self._call(self._test_key)
 
     def download(self, task_id: str, parent: Path) -> None:
-        """Save a task's files into its folder below `parent`. Answered by `DownloadProgress` and one `DownloadEnded`."""
+        """Save a task's files into its folder below `parent`.
+
+        Answered by `DownloadProgress` and one `DownloadEnded`.
+        """
         self._call(self._download, task_id, parent)
 
     def configure(self, settings: Settings) -> None:
@@ -263,10 +266,11 @@ class Tracker:
         self._asking.abort_overlong()
         self._load_if_changed()
         self._settle_again()
-        self._note_store("")
-        self._tell_obstacle()
+        # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
+        self._store_trouble = ""
         if not self._obstacle():
             self._ask_due()
+        self._tell_obstacle()
         following = any(task.followed for task in self._tasks.values())
         if not (following or self._busy or self._unsettled) and self._told_idle != self._handled:
             self._told_idle = self._handled
@@ -393,6 +397,7 @@ class Tracker:
     def _download(self, task_id: str, parent: Path) -> None:
         task = self._tasks.get(task_id)
         if not task:
+            self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
             return
         if self._settings.obstacle:
             self.messages.put(DownloadEnded(task_id, "", self._settings.obstacle.text))
@@ -411,8 +416,10 @@ class Tracker:
             self.messages.put(DownloadEnded(task_id, "", _sentence(saved)))
         else:
             folder, count = saved
-            self._change(task_id, lambda task: replace(task, folder=str(folder)))
-            self.messages.put(DownloadEnded(task_id, str(folder), f"{count} files are in {folder}"))
+            try:
+                self._change(task_id, lambda task: replace(task, folder=str(folder)))
+            finally:
+                self.messages.put(DownloadEnded(task_id, str(folder), f"{count} files are in {folder}"))
 
     # Asking for due tasks.
 
@@ -428,7 +435,7 @@ class Tracker:
             key = claim.task.subscription_key
             self._asking.ask(
                 lambda client, key=key: client.status(key),  # type: ignore[misc]
-                partial(self._answered, claim, self._settings.api_key),
+                partial(self._answered, claim, self._connection),
                 self._connection,
             )
 
@@ -437,7 +444,9 @@ class Tracker:
             self._held_until = until
             self.messages.put(RequestsHeld(until))
 
-    def _answered(self, claim: Claim, api_key: Secret, outcome: tuple[Job, ...] | Exception) -> None:
+    def _answered(
+        self, claim: Claim, connection: tuple[str, Secret, float], outcome: tuple[Job, ...] | Exception
+    ) -> None:
         now = time.time()
         pace, chance = self._settings.pace, random.random()
         change: Callable[[Task], Task]
@@ -452,7 +461,7 @@ class Tracker:
             change = _unchanged
             if isinstance(outcome, ClientUnavailable):
                 self._client_trouble = str(outcome)
-            elif isinstance(outcome, NotAuthorized) and api_key == self._settings.api_key:
+            elif isinstance(outcome, NotAuthorized) and connection[:2] == self._connection[:2]:
                 self._refused = Obstacle(
                     "bad_key", f"{outcome} Nothing is asked until it changes: enter another key, or press Check Now."
                 )
@@ -468,7 +477,7 @@ class Tracker:
             )
             if retry_after:
                 self._tell_held(now + retry_after)
-                self._store.hold(now + retry_after)
+                self._store.hold(now + retry_after, now)
         try:
             self._settle(claim, change)
         except StoreError:

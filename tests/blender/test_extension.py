@@ -189,8 +189,8 @@ def test_the_hand_off_calls_the_studios_operator(rodin: Rodin, service: Service)
         assert called == [(task_id, answer["uuid"])]
         for wrong in ("studio.nothing", "nonsense", "wm.save_mainfile"):
             rodin.preferences.hand_off_operator = wrong
-            bpy.ops.rodin.hand_off(task_id=task_id)
-            assert wrong in rodin.session.notice
+            with pytest.raises(RuntimeError, match=wrong):
+                bpy.ops.rodin.hand_off(task_id=task_id)
     finally:
         bpy.utils.unregister_class(STUDIO_OT_fetch)
 
@@ -209,6 +209,19 @@ def test_test_key_tells_the_balance_or_the_reason(
     bpy.ops.rodin.test_key()
     rodin.until(lambda: rodin.session.key_test, "an answer")
     assert "API key" in rodin.session.key_test.text
+
+
+def test_what_was_missing_is_not_told_once_it_is_there(
+    rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RODIN_API_KEY")
+    rodin.module("blender.timer").tracker().refresh()
+    rodin.until(lambda: rodin.session.obstacle, "the API key is missing")
+    rodin.until_idle()
+    monkeypatch.setenv("RODIN_API_KEY", API_KEY)
+    rodin.module("blender.timer").tracker().refresh()
+    rodin.until_idle()
+    assert rodin.session.obstacle is None
 
 
 def test_no_exception_ends_the_timer(rodin: Rodin, service: Service, capfd: pytest.CaptureFixture[str]) -> None:
@@ -254,7 +267,13 @@ def _trace() -> dict[str, object]:
     return {
         "classes": sorted(
             cls.__name__
-            for base in (bpy.types.Operator, bpy.types.Panel, bpy.types.UIList, bpy.types.PropertyGroup, bpy.types.AddonPreferences)
+            for base in (
+                bpy.types.Operator,
+                bpy.types.Panel,
+                bpy.types.UIList,
+                bpy.types.PropertyGroup,
+                bpy.types.AddonPreferences,
+            )
             for cls in base.__subclasses__()
             if cls.__name__.startswith("RODIN") and cls.is_registered
         ),
@@ -264,7 +283,7 @@ def _trace() -> dict[str, object]:
             for name in dir(bpy.app.handlers)
             if isinstance(getattr(bpy.app.handlers, name), list)
         },
-        "operators": [name for name in dir(bpy.ops.rodin)],
+        "operators": list(dir(bpy.ops.rodin)),
         "threads": rodin_threads(),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -56,11 +57,15 @@ class Window:
         folder = self._folder / scenario
         folder.mkdir()
         (folder / "given.json").write_text(json.dumps(given or {}))
-        command = [self._executable, "--enable-event-simulate", *options, "--python", str(Path(__file__).with_name("driver.py"))]
+        command = [
+            self._executable,
+            "--enable-event-simulate",
+            *options,
+            "--python",
+            str(Path(__file__).with_name("driver.py")),
+        ]
         environment |= {"RODIN_SCENARIO": scenario, "RODIN_FOLDER": str(folder)}
-        if os.environ.get("DISPLAY"):
-            pass
-        elif "roots" in self._executable:
+        if os.environ.get("RODIN_IN_ROOT"):
             environment["IN_ROOT"] = str(self._starter)
         else:
             command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
@@ -88,10 +93,8 @@ class Window:
 
 
 def _end(session: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(session, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _keep_pictures(folder: Path) -> None:

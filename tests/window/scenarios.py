@@ -33,7 +33,9 @@ def _names(ui):
 
 def _difference(held, typed):
     at = next((i for i, (a, b) in enumerate(zip(held, typed, strict=False)) if a != b), min(len(held), len(typed)))
-    return f"{len(held)} of {len(typed)} characters, another at {at}: {typed[at : at + 3]!r} became {held[at : at + 3]!r}"
+    return (
+        f"{len(held)} of {len(typed)} characters, another at {at}: {typed[at : at + 3]!r} became {held[at : at + 3]!r}"
+    )
 
 
 def _select(ui, name):
@@ -69,12 +71,15 @@ def track_and_download(ui, given):
     yield from ui.type(given["chair"]["jobs"]["subscription_key"])
     yield from ui.press("RET")
     typed = given["chair"]["jobs"]["subscription_key"]
-    yield (lambda: ui.rodin.typed_key == typed), f"the field holds what was typed, not {_difference(ui.rodin.typed_key, typed)}"
+    yield (
+        (lambda: ui.rodin.typed_key == typed),
+        f"the field holds what was typed, not {_difference(ui.rodin.typed_key, typed)}",
+    )
     yield from ui.click_sidebar(*TRACK)
     yield (lambda: _names(ui) == ["Task 1", "A glazed vase"]), "the typed task is in the list, on top"
     yield (lambda: ui.rodin.typed_key == ""), "the field is empty again"
     _select(ui, "A glazed vase")
-    yield from ui.picture("waiting")
+    yield 1.0
     ui.count_from_here()
     began = time.monotonic()
     yield (lambda: ui.task("A glazed vase").jobs_done >= 4), "four jobs are done"
@@ -122,7 +127,7 @@ def each_trouble(ui, given):
     def shown(name, picture):
         _select(ui, name)
         item = ui.task(name)
-        ui.facts["messages"][name] = [item.status, item.message]
+        ui.facts["messages"][picture] = [item.status, item.message]
         yield from ui.picture(picture)
 
     for answer in given["tasks"]:
@@ -187,7 +192,15 @@ def bad_clipboards(ui, given):
     """Each with a clear sentence, and nothing changed."""
     yield from ui.open_sidebar()
     ui.facts["said"] = []
-    for text in ["", "   \n", "x" * 10_000_000, "\x01\x02\x03binary", '{"jobs": {"uuids": []}}', '{"jobs": ', given["uuid"]]:
+    for text in [
+        "",
+        "   \n",
+        "x" * 10_000_000,
+        "\x01\x02\x03binary",
+        '{"jobs": {"uuids": []}}',
+        '{"jobs": ',
+        given["uuid"],
+    ]:
         bpy.context.window_manager.clipboard = text
         yield 0.1
         try:

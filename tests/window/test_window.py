@@ -8,6 +8,7 @@ import pytest
 
 from tools.simulator import API_KEY, Simulator
 
+
 def test_a_new_user_is_led_to_the_empty_list(window):
     outcome = window.play("first_steps", {"api_key": "a-key-typed-by-hand"})
     assert outcome.facts["offences"] == []
@@ -18,8 +19,10 @@ def test_a_new_user_is_led_to_the_empty_list(window):
 
 
 def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(window):
-    with Simulator(speed=0.8) as simulator:
-        given = {"vase": simulator.add("done", prompt="A glazed vase"), "chair": simulator.add("stuck")}
+    # Four of five jobs end one after the other, the last one only after there was time for a picture.
+    story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (2, 8, 9, 10, 24)]
+    with Simulator() as simulator:
+        given = {"vase": simulator.add(story, prompt="A glazed vase"), "chair": simulator.add("stuck")}
         outcome = window.play("track_and_download", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
     facts = outcome.facts
     assert facts["viewport_draws"] == 0
@@ -44,6 +47,7 @@ TROUBLES = {
     "failed": ("FAILED", ""),
     "unknown word": ("GENERATING", ""),
     "stuck": ("GENERATING", ""),
+    "waiting": ("WAITING", ""),
     "no jobs": ("UNKNOWN", "no jobs yet"),
     "not found": ("UNKNOWN", "NO_SUCH_TASK"),
     "service trouble": ("UNKNOWN", "HTTP 502"),
@@ -66,13 +70,15 @@ def test_each_trouble_is_told_in_plain_words(window, simulator, connected):
         "refused": simulator.add("waiting", prompt="refused", faults=["401"]),
     }
     outcome = window.play("each_trouble", given, **connected)
+    told = outcome.facts["messages"]
     for name, (status, words) in TROUBLES.items():
-        told_status, told_message = outcome.facts["messages"][name] if name not in ("unknown word", "stuck") else ("GENERATING", "")
-        assert told_status == status, name
-        assert words in told_message, name
-    assert "slow down" in outcome.facts["messages"]["throttled"][1]
-    assert "Next check at" in outcome.facts["messages"]["throttled"][1]
-    assert "API key" in outcome.facts["messages"]["refused"][1]
+        assert told[name.replace(" ", "-")][0] == status, name
+        assert words in told[name.replace(" ", "-")][1], name
+    assert "goes on with it" in told["paused"][1]
+    assert "Press Resume" in told["overdue"][1]
+    assert "slow down" in told["throttled"][1]
+    assert "Next check at" in told["throttled"][1]
+    assert "API key" in told["bad-api-key"][1]
     assert outcome.facts["offences"] == []
 
 

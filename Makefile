@@ -1,0 +1,44 @@
+# What this project can do by one command. What it brings lies in one cache folder (~/.cache/rodin-blender, or below
+# XDG_CACHE_HOME), apart from two Debian packages that it names before it installs them (mmdebstrap, python3-venv).
+PYTHON ?= python3
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
+
+.PHONY: help demo demo-window test lint build pictures simulator clean clean-cache
+
+help:
+	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
+	@echo 'make demo-window  the same in a real window (needs a display and a Blender)'
+	@echo 'make build        the zip to install, in dist/'
+	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make pictures     new pictures for docs/, from the window tests'
+	@echo 'make simulator    the simulated service, to try things against by hand'
+	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
+
+demo:
+	@$(PYTHON) tools/demo.py
+
+demo-window:
+	@$(PYTHON) tools/demo.py --window
+
+build:
+	@$(PYTHON) -c 'from tools import lanes; print(lanes.build())'
+
+test:
+	@$(PYTHON) tools/lanes.py $(if $(LANES),--only $(LANES))
+
+lint:
+	@$(PYTHON) tools/lint.py
+
+pictures:
+	@$(PYTHON) tools/lanes.py --only window-4.3 --pictures dist/pictures
+	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
+
+simulator:
+	@$(PYTHON) -c 'import os; from tools import lanes; p = str(lanes.tools_python()); os.execv(p, [p, "-m", "tools.simulator", "--port", "8090"])'
+
+clean:
+	rm -rf dist
+
+clean-cache:
+	rm -rf '$(CACHE)'

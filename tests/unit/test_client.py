@@ -1,0 +1,621 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client against real sockets: every trouble gets its name, the key stays with the service, calls can be ended."""
+
+from __future__ import annotations
+
+import gzip
+import select
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import trustme
+
+from rodin_blender.service.answers import ResultFile
+from rodin_blender.service.client import LARGEST_ANSWER, Client, Connection
+from rodin_blender.service.errors import (
+    Aborted,
+    BadAnswer,
+    NotAuthorized,
+    Refused,
+    ServiceError,
+    Throttled,
+    Unreachable,
+)
+from rodin_blender.service.keys import Secret
+from tools.simulator import API_KEY, FAULTS, Simulator
+
+KEY = Secret("a-subscription-key")
+ROOT = Path(__file__).parents[2]
+ENDLESS = 64 * 1024 * 1024
+
+
+def client_of(address: str, *, key: str = API_KEY, timeout: float = 1.0) -> Client:
+    return Client(Connection(address, Secret(key), 2.0, timeout))
+
+
+@contextmanager
+def serving(handle: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server on loopback that gives each connection, after its first bytes, to `handle`. Yields its root address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    connections: list[socket.socket] = []
+
+    def serve_one(connection: socket.socket) -> None:
+        with suppress(OSError):
+            wrapped = tls.wrap_socket(connection, server_side=True) if tls else connection
+            connections.append(wrapped)
+            with wrapped:
+                handle(wrapped)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.settimeout(20)
+                threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        # On Linux a blocked accept ends by this, not by closing.
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        for connection in connections:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def answering(head: bytes, body: bytes = b"") -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n" + body)
+
+    return handle
+
+
+def hanging(before: bytes = b"") -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(before)
+        connection.recv(1)
+
+    return handle
+
+
+class Proxy:
+    """An HTTP proxy: tunnels CONNECT, and passes plain requests on as they are to `upstream`."""
+
+    def __init__(self, upstream: str = "") -> None:
+        self.upstream = upstream
+        self.heads: list[str] = []
+
+    def __call__(self, connection: socket.socket) -> None:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += connection.recv(65536)
+        self.heads.append(head.decode("latin-1"))
+        tunnel = head.startswith(b"CONNECT ")
+        host, _, port = (head.split()[1].decode() if tunnel else self.upstream).rpartition(":")
+        with socket.create_connection((host, int(port)), 5) as other:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n") if tunnel else other.sendall(head)
+            while True:
+                # What TLS holds decrypted, `select` does not see.
+                pending = isinstance(connection, ssl.SSLSocket) and connection.pending()
+                ready = [connection] if pending else select.select([connection, other], [], [], 20)[0]
+                for one in ready:
+                    piece = one.recv(65536)
+                    if not piece:
+                        return
+                    (other if one is connection else connection).sendall(piece)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
+    """A server's TLS context for 127.0.0.1, and the path of the CA bundle that trusts it."""
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    bundle = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.cert_pem.write_to_path(bundle)
+    return context, str(bundle)
+
+
+def told(error: BaseException) -> str:
+    """All that a log or a report could show of an error."""
+    return f"{error} {error!r} {error.args} {''.join(traceback.format_exception(error))}"
+
+
+# What the service's troubles are called.
+
+TROUBLES: dict[str, tuple[type[ServiceError], dict[str, object]]] = {
+    "401": (NotAuthorized, {"http_status": 401}),
+    "403": (NotAuthorized, {"http_status": 403}),
+    "404": (BadAnswer, {"http_status": 404}),
+    "429": (Throttled, {"retry_after": None}),
+    "429-seconds": (Throttled, {"retry_after": 3.0}),
+    "429-date": (Throttled, {"retry_after": pytest.approx(4.0, abs=1.5)}),
+    "500": (BadAnswer, {"http_status": 500}),
+    "502-html": (BadAnswer, {"http_status": 502}),
+    "503-json": (BadAnswer, {"http_status": 503}),
+    "html": (BadAnswer, {"http_status": 200}),
+    "empty": (BadAnswer, {"http_status": 200}),
+    "truncated": (Unreachable, {"cause": "reset"}),
+    "not-json": (BadAnswer, {"http_status": 200}),
+    "list": (BadAnswer, {"http_status": 200}),
+    "bytes": (BadAnswer, {"http_status": 200}),
+    "deep": (BadAnswer, {"http_status": 200}),
+    "huge": (BadAnswer, {"http_status": 200}),
+    "huge-chunked": (BadAnswer, {"http_status": 200}),
+    "jobs-not-list": (BadAnswer, {"http_status": 200}),
+    "job-without-status": (BadAnswer, {"http_status": 200}),
+    "no-such-task": (Refused, {"code": "NO_SUCH_TASK", "detail": "No such task."}),
+    "api-error": (Refused, {"code": "INVALID_REQUEST"}),
+    "redirect": (BadAnswer, {"http_status": 302}),
+    "reset": (Unreachable, {"cause": "reset"}),
+    "closed": (Unreachable, {"cause": "reset"}),
+    "garbage": (Unreachable, {"cause": "reset"}),
+    "hang": (Unreachable, {"cause": "timeout"}),
+}
+NOT_TROUBLES = {"no-jobs", "jobs-missing"}
+ENDED_BY_ABORT_ONLY = {"drip"}
+
+
+def test_every_fault_of_the_simulator_has_an_expected_name():
+    assert set(FAULTS) == TROUBLES.keys() | NOT_TROUBLES | ENDED_BY_ABORT_ONLY
+
+
+@pytest.mark.parametrize("fault", TROUBLES)
+def test_a_fault_is_named_tells_no_key_and_leaves_the_client_usable(simulator, client, fault):
+    kind, attributes = TROUBLES[fault]
+    key = simulator.add("waiting", faults=[fault])["jobs"]["subscription_key"]
+    with pytest.raises(ServiceError) as caught:
+        client.status(Secret(key))
+    assert type(caught.value) is kind
+    assert {name: getattr(caught.value, name) for name in attributes} == attributes
+    assert API_KEY not in told(caught.value)
+    assert key not in told(caught.value)
+    assert str(caught.value).isprintable()
+    assert [job.status for job in client.status(Secret(key))] == ["Waiting", "Waiting"]
+
+
+@pytest.mark.parametrize("fault", sorted(NOT_TROUBLES))
+def test_no_jobs_yet_is_no_trouble(simulator, client, fault):
+    simulator.fail("status", fault)
+    assert client.status(KEY) == ()
+
+
+def test_the_three_calls_bring_what_the_service_says(simulator, client):
+    task = simulator.add([[(0.0, "Done")], [(0.0, "Waiting")]], files={"a.glb": b"x", "../b": b"y"})
+    jobs = client.status(Secret(task["jobs"]["subscription_key"]))
+    assert [(job.uuid, job.status, job.queue_length) for job in jobs] == [
+        (task["jobs"]["uuids"][0], "Done", None),
+        (task["jobs"]["uuids"][1], "Waiting", 3),
+    ]
+    files = client.download_list(task["uuid"])
+    assert [(file.name, b"".join(client.fetch(file))) for file in files] == [("a.glb", b"x"), ("../b", b"y")]
+    assert client.balance() == 12.5
+    with pytest.raises(Refused, match="NO_SUCH_TASK"):
+        client.status(KEY)
+    with pytest.raises(NotAuthorized):
+        client_of(simulator.url, key="another").balance()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"), [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0), ("soon", None), ("\xb2", None)]
+)
+def test_the_retry_after_header_is_passed_on(header, seconds):
+    head = f"429 Slow Down\r\nRetry-After: {header}\r\nContent-Length: 0".encode("latin-1")
+    with serving(answering(head)) as address, pytest.raises(Throttled) as caught:
+        client_of(address).balance()
+    assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"200 OK\r\nContent-Length: \xb2",
+        b"200 OK\r\nContent-Length: -5",
+        b"200 OK\r\nContent-Length: " + b"9" * 5000,
+        b"200 OK\r\nContent-Length: 3, 4",
+        b"200 OK\r\nContent-Length: \r\nTransfer-Encoding: chunked",
+        b"200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2",
+        b"200 OK\r\nTransfer-Encoding: chunked\r\n: nameless",
+        b"999 What",
+        b"abc What",
+        b"302 Found\r\nLocation: http://[",
+        b"302 Found\r\nLocation: \xff\xfe",
+        b"200 OK\r\n" + b"X-Many: 1\r\n" * 500 + b"X: 1",
+        b"200 OK\r\nX-Long: " + b"x" * 100_000,
+        b"200 OK\r\nContent-Type: text/html; charset=\xff\r\nSet-Cookie: \xff=\0; Path=\xff; Max-Age=x",
+    ],
+)
+def test_headers_of_any_form_end_in_a_service_error(head):
+    with serving(answering(head, b"\xff\xff\r\n")) as address, pytest.raises(ServiceError) as caught:
+        client_of(address).balance()
+    assert type(caught.value) in (BadAnswer, Unreachable)
+
+
+# Connections that do not come about.
+
+
+def test_a_port_without_a_service_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(Unreachable) as caught:
+        client_of(f"http://127.0.0.1:{port}").balance()
+    assert caught.value.cause == "refused"
+
+
+@pytest.mark.parametrize("address", ["https://nosuch.invalid/api", "https://" + "x" * 64 + ".invalid", "https://."])
+def test_a_host_that_does_not_exist_is_a_dns_matter(address):
+    with pytest.raises(Unreachable) as caught:
+        client_of(address).balance()
+    assert caught.value.cause == "dns"
+
+
+def test_tls_needs_a_trusted_certificate_and_takes_the_environments(authority, monkeypatch, tmp_path):
+    context, bundle = authority
+    with Simulator(tls=context) as simulator:
+        with pytest.raises(Unreachable, match=r"not trusted.*REQUESTS_CA_BUNDLE") as caught:
+            client_of(simulator.url).balance()
+        assert caught.value.cause == "tls"
+        assert simulator.requests == [], "nothing may be sent before the certificate is found good"
+
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+        assert client_of(simulator.url).balance() == 12.5
+        with pytest.raises(Unreachable) as caught:
+            client_of(simulator.url.replace("127.0.0.1", "localhost")).balance()
+        assert caught.value.cause == "tls", "a trusted certificate of another host is no better"
+
+        (tmp_path / "empty.pem").touch()
+        for wrong in ("empty.pem", "missing.pem"):
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / wrong))
+            with pytest.raises(Unreachable) as caught:
+                client_of(simulator.url).balance()
+            assert caught.value.cause == "tls"
+
+
+def test_a_server_that_speaks_no_tls_is_a_tls_matter(simulator):
+    with pytest.raises(Unreachable) as caught:
+        client_of(simulator.url.replace("http://", "https://")).balance()
+    assert caught.value.cause == "tls"
+
+
+def test_a_server_that_never_shakes_hands_times_out():
+    with serving(hanging()) as address, pytest.raises(Unreachable) as caught:
+        Client(Connection(address.replace("http://", "https://"), Secret(API_KEY), 0.5, 0.5)).balance()
+    assert caught.value.cause == "timeout"
+
+
+# Proxies.
+
+
+def test_the_environments_proxies_are_used(simulator, authority, monkeypatch):
+    context, bundle = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    plain = Proxy(simulator.root.removeprefix("http://"))
+    with Simulator(tls=context) as secure, serving(plain) as address:
+        monkeypatch.setenv("HTTP_PROXY", address.replace("//", "//user:pass@"))
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        assert client_of("http://service.invalid/api/v2").balance() == 12.5
+        assert client_of(secure.url).balance() == 12.5
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert client_of(simulator.url).balance() == 12.5
+    through, tunnel = plain.heads
+    assert through.startswith("GET http://service.invalid/api/v2/check_balance ")
+    assert "Proxy-Authorization: Basic" in through
+    assert tunnel.startswith("CONNECT 127.0.0.1:")
+    assert API_KEY not in tunnel
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("proxy", "cause"),
+    [
+        ("http://user:s3cret@127.0.0.1:9", "proxy"),
+        ("user:s3cret@127.0.0.1:9", "proxy"),
+        ("http://user:s3cret@nosuch.invalid:3128", "proxy"),
+        ("https://user:s3cret@127.0.0.1:9", "proxy"),
+        ("socks5://user:s3cret@127.0.0.1:9", "proxy"),
+        ("carrier-pigeon://user:s3cret@127.0.0.1:9", "proxy"),
+        ("http://user:s3cret@[half", "dns"),
+        ("http://user:s3cret@host:port", "dns"),
+        ("s3cret://", "proxy"),
+    ],
+)
+def test_a_proxy_that_does_not_work_is_named_and_its_password_not_told(monkeypatch, scheme, proxy, cause):
+    monkeypatch.setenv(f"{scheme.upper()}_PROXY", proxy)
+    with pytest.raises(Unreachable) as caught:
+        client_of(f"{scheme}://service.invalid").balance()
+    assert caught.value.cause == cause
+    assert "proxy" in str(caught.value)
+    assert "s3cret" not in told(caught.value)
+
+
+def test_a_proxy_that_refuses_the_tunnel_is_named(monkeypatch):
+    with serving(answering(b"407 Proxy Authentication Required\r\nContent-Length: 0")) as address:
+        monkeypatch.setenv("HTTPS_PROXY", address.replace("//", "//user:s3cret@"))
+        with pytest.raises(Unreachable) as caught:
+            client_of("https://service.invalid").balance()
+    assert caught.value.cause == "proxy"
+    assert "s3cret" not in told(caught.value)
+
+
+# The key stays with the service.
+
+
+def test_a_redirect_is_not_followed(simulator, client):
+    simulator.fail("status", "redirect!")
+    simulator.fail("files", "redirect!")
+    with pytest.raises(BadAnswer, match="redirects elsewhere"):
+        client.status(KEY)
+    with pytest.raises(BadAnswer, match="HTTP 302"):
+        list(client.fetch(ResultFile("a.glb", f"{simulator.root}/files/x/0")))
+    assert [asked.path for asked in simulator.requests] == ["status", "files"]
+
+
+def test_the_key_goes_to_the_service_only_and_a_netrc_nowhere(simulator, client, monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login user password s3cret\ndefault login user password s3cret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    task = simulator.add(files={"a.glb": b"x"})
+    client.balance()
+    for file in client.download_list(task["uuid"]):
+        assert b"".join(client.fetch(file)) == b"x"
+    with_password = f"{simulator.root.replace('//', '//user:s3cret@')}/files/{task['uuid']}/0"
+    assert b"".join(client.fetch(ResultFile("a.glb", with_password))) == b"x"
+    assert [(asked.path, asked.authorized) for asked in simulator.requests] == [
+        ("check_balance", True),
+        ("download", True),
+        ("files", False),
+        ("files", False),
+    ]
+
+
+def test_the_services_cookies_do_not_reach_the_file_host():
+    heads = []
+
+    def handle(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        connection.sendall(
+            b"HTTP/1.1 200 OK\r\nSet-Cookie: session=s3cret; Path=/\r\nContent-Length: 14\r\nConnection: close\r\n\r\n"
+            b'{"balance": 1}'
+        )
+
+    with serving(handle) as address:
+        client = client_of(address)
+        client.balance()
+        list(client.fetch(ResultFile("a", f"{address}/a")))
+    assert b"s3cret" not in heads[1]
+    assert API_KEY.encode() not in heads[1]
+
+
+@pytest.mark.parametrize("end", ["\r\nX-Injected: 1", "\n", "-ключ", "\0"])
+def test_an_unchecked_key_that_cannot_be_sent_is_not_told(simulator, end):
+    client = client_of(simulator.url, key="s3cret" + end)
+    with pytest.raises(ServiceError) as caught:
+        client.balance()
+    # Foreign exceptions quote it escaped, so only its plain beginning is sought.
+    assert "s3cret" not in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://files.example.com/a",
+        "http://127.0.0.1.example.com/a",
+        "http://example.com\\@127.0.0.1/a",
+        "http://[",
+        "ftp://127.0.0.1/a",
+        "file:///etc/passwd",
+        "/files/a",
+        "",
+        "https://",
+        "https://[",
+        "https://a:99999999/",
+        "https://\ud800/",
+        "https:// /",
+    ],
+)
+def test_a_file_link_that_is_not_secure_or_no_link_is_refused(url):
+    with pytest.raises(ServiceError) as caught:
+        list(client_of("https://service.invalid").fetch(ResultFile("n" * 10_000, url)))
+    assert type(caught.value) in (BadAnswer, Unreachable)
+    assert len(str(caught.value)) < 300
+    if not url.startswith("https://"):
+        assert "not https" in str(caught.value)
+
+
+# Sizes and times have an end.
+
+
+@pytest.mark.parametrize(
+    ("head", "chunked", "most"),
+    [
+        # Refused by its announced length: the server gets rid of no more than what the sockets hold.
+        (b"200 OK\r\nContent-Length: %d" % ENDLESS, False, LARGEST_ANSWER - 1),
+        (b"200 OK\r\nTransfer-Encoding: chunked", True, 3 * LARGEST_ANSWER),
+        (b"200 OK", False, 3 * LARGEST_ANSWER),
+        (b"302 Found\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked", True, 3 * LARGEST_ANSWER),
+        (b"302 Found\r\nLocation: /elsewhere", False, 3 * LARGEST_ANSWER),
+    ],
+)
+def test_an_answer_of_more_than_8_mb_is_refused_and_not_read_to_its_end(head, chunked, most):
+    sent = [0]
+    ended = threading.Event()
+    piece = b" " * 65536
+
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n")
+        try:
+            while sent[0] < ENDLESS:
+                connection.sendall(b"10000\r\n" + piece + b"\r\n" if chunked else piece)
+                sent[0] += len(piece)
+        finally:
+            ended.set()
+
+    with serving(handle) as address:
+        with pytest.raises(BadAnswer, match="more than 8 MB"):
+            client_of(address, timeout=5.0).balance()
+        assert ended.wait(5), "the connection is not kept open"
+    assert sent[0] <= most
+
+
+def test_a_small_answer_that_unpacks_to_more_than_8_mb_is_refused():
+    packed = gzip.compress(b" " * 3 * LARGEST_ANSWER)
+    head = b"200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d" % len(packed)
+    with serving(answering(head, packed)) as address, pytest.raises(BadAnswer, match="more than 8 MB"):
+        client_of(address).balance()
+
+
+def test_a_packed_file_arrives_unpacked_and_is_not_taken_for_a_part():
+    content = b"glTF" * 10_000
+    packed = gzip.compress(content)
+    head = b"200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d" % len(packed)
+    with serving(answering(head, packed)) as address:
+        assert b"".join(client_of(address).fetch(ResultFile("a.glb", f"{address}/a"))) == content
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 1000", b"Content-Length: 1000\r\nConnection: close", b"Transfer-Encoding: chunked"],
+)
+def test_a_file_that_is_cut_in_the_middle_is_a_reset(head):
+    content = b"64\r\n" + b"x" * 100 + b"\r\n" if b"chunked" in head else b"x" * 100
+    with serving(answering(b"200 OK\r\n" + head, content)) as address:
+        file = ResultFile("a.glb", f"{address}/a?signature=s3cret")
+        with pytest.raises(Unreachable) as caught:
+            list(client_of(address).fetch(file))
+    assert caught.value.cause == "reset"
+    assert "s3cret" not in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        (b"", "did not answer in time"),
+        (b"HTTP/1.1 200", "in time"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", "in time"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "in time"),
+    ],
+)
+def test_silence_at_any_point_of_an_answer_times_out(before, said):
+    with serving(hanging(before)) as address, pytest.raises(Unreachable, match=said) as caught:
+        client_of(address, timeout=0.3).balance()
+    assert caught.value.cause == "timeout"
+
+
+def ended_by_abort(client: Client, call: Callable[[], object]) -> tuple[BaseException | None, float]:
+    """What `call`, begun in another thread, raises after an abort, and how many seconds the abort took."""
+    raised: list[BaseException | None] = []
+
+    def run() -> None:
+        try:
+            call()
+            raised.append(None)
+        except BaseException as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    time.sleep(0.4)
+    assert thread.is_alive(), "the call was to hang"
+    began = time.monotonic()
+    client.abort()
+    returned = time.monotonic() - began
+    thread.join(10)
+    assert returned < 0.2, "abort does not wait"
+    return raised[0], time.monotonic() - began
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("fault", ["hang", "drip"])
+def test_abort_ends_a_hanging_call_at_once_and_refuses_later_ones(authority, monkeypatch, secure, fault):
+    context, bundle = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with Simulator(tls=context if secure else None) as simulator:
+        simulator.fail("check_balance", fault)
+        client = client_of(simulator.url, timeout=30.0)
+        assert not client.aborted
+        error, seconds = ended_by_abort(client, client.balance)
+        assert type(error) is Aborted
+        assert seconds < 1.0
+        assert client.aborted
+        with pytest.raises(Aborted):
+            client.balance()
+        with pytest.raises(Aborted):
+            list(client.fetch(ResultFile("a", f"{simulator.root}/files/x/0")))
+
+
+@pytest.mark.parametrize(
+    "head", [b"200 OK\r\nContent-Length: 1000", b"200 OK\r\nTransfer-Encoding: chunked", b"200 OK"]
+)
+def test_a_file_cut_short_by_abort_is_never_taken_for_a_whole_one(head):
+    with serving(hanging(b"HTTP/1.1 " + head + b"\r\n\r\n64\r\n" + b"x" * 100 + b"\r\n")) as address:
+        client = client_of(address, timeout=30.0)
+        error, seconds = ended_by_abort(client, lambda: list(client.fetch(ResultFile("a.glb", f"{address}/a"))))
+    assert type(error) is Aborted
+    assert seconds < 1.0
+
+
+@pytest.mark.parametrize("proxy_tls", [False, True], ids=["http-proxy", "https-proxy"])
+def test_abort_ends_a_call_through_a_proxys_tunnel(authority, monkeypatch, proxy_tls):
+    context, bundle = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    with Simulator(tls=context) as simulator, serving(Proxy(), context if proxy_tls else None) as address:
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        simulator.fail("check_balance", "hang")
+        client = client_of(simulator.url, timeout=30.0)
+        error, seconds = ended_by_abort(client, client.balance)
+    assert type(error) is Aborted
+    assert seconds < 1.0
+
+
+# What needs what.
+
+_WITHOUT = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked!r}:
+            raise ImportError(f"{{name}} is not for this half")
+sys.meta_path.insert(0, Blocked())
+import {modules}
+found = sorted({{name.partition(".")[0] for name in sys.modules}} & set({blocked!r}))
+sys.exit(f"imported all the same: {{found}}" if found else 0)
+"""
+
+
+def modules_of(*folders: str) -> list[str]:
+    files = [file for folder in folders for file in sorted((ROOT / "rodin_blender" / folder).glob("*.py"))]
+    assert len(files) > 5
+    return [f"rodin_blender.{file.parent.name}.{file.stem}".removesuffix(".__init__") for file in files]
+
+
+@pytest.mark.parametrize(
+    ("blocked", "modules"),
+    [
+        (["bpy", "bl_ui", "mathutils", "gpu"], modules_of("service", "tracking")),
+        (
+            ["bpy", "requests", "urllib3"],
+            [f"rodin_blender.{m}" for m in ("service.keys", "service.answers", "service.errors", "tracking.tracker")],
+        ),
+    ],
+    ids=["without-bpy", "without-requests"],
+)
+def test_the_library_half_needs_no_blender_and_most_of_it_no_requests(blocked, modules):
+    code = _WITHOUT.format(blocked=blocked, modules=", ".join(modules))
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr

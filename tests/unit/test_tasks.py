@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a task's jobs say about it together."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rodin_blender.service.answers import Job
+from rodin_blender.service.keys import Secret
+from rodin_blender.tracking.tasks import Status, Task, Watch, new_task_id, status_of
+
+ENDED = {"Done", "done", "Failed", "FAILED", "Canceled", "Cancelled"}
+WORDS = st.sampled_from([*sorted(ENDED), "Waiting", "waiting", "Generating", "Polishing", "完了", "?"])
+
+
+def jobs_of(*words: str) -> tuple[Job, ...]:
+    return tuple(Job(str(number), word) for number, word in enumerate(words))
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ((), Status.UNKNOWN),
+        (("Done", "Done"), Status.DONE),
+        (("Done", "Failed"), Status.PARTLY_FAILED),
+        (("Done", "Canceled"), Status.PARTLY_FAILED),
+        (("Failed", "Canceled"), Status.FAILED),
+        (("Canceled",), Status.FAILED),
+        (("Done", "Generating"), Status.GENERATING),
+        (("Done", "Waiting"), Status.GENERATING),
+        (("Failed", "Waiting"), Status.GENERATING),
+        (("Waiting", "Waiting"), Status.WAITING),
+        (("Polishing",), Status.GENERATING),
+        (("Done", "Polishing"), Status.GENERATING),
+    ],
+)
+def test_the_status_is_that_of_all_jobs_together(words: tuple[str, ...], status: Status) -> None:
+    assert status_of(jobs_of(*words)) is status
+
+
+@given(st.lists(WORDS, max_size=8), st.randoms())
+def test_final_exactly_when_there_are_jobs_and_each_has_ended_in_any_order(
+    words: list[str], chance: random.Random
+) -> None:
+    status = status_of(jobs_of(*words))
+    assert status.final == (bool(words) and set(words) <= ENDED)
+    shuffled = list(words)
+    chance.shuffle(shuffled)
+    assert status_of(jobs_of(*shuffled)) is status
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("watch", Watch)
+def test_followed_only_while_not_final_and_not_stopped(status: Status, watch: Watch) -> None:
+    task = Task("id", "name", Secret("key"), status=status, watch=watch)
+    assert task.followed == (watch is Watch.FOLLOWING and not status.final)
+
+
+def test_a_task_shows_no_key_and_its_ids_are_distinct() -> None:
+    assert "very-secret" not in repr(Task(new_task_id(), "name", Secret("very-secret")))
+    assert len({new_task_id() for _ in range(100)}) == 100

@@ -1,0 +1,612 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tracker's threads against a simulated service: real sockets, real files, real time."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from queue import Empty
+from typing import Any, TypeVar
+
+import pytest
+
+from rodin_blender.service import keys
+from rodin_blender.service.answers import Job
+from rodin_blender.service.keys import Generation, Secret
+from rodin_blender.tracking import schedule, store, tracker
+from rodin_blender.tracking.schedule import Pace
+from rodin_blender.tracking.store import Store
+from rodin_blender.tracking.tasks import Status, Task, Watch
+from rodin_blender.tracking.tracker import (
+    WORKERS,
+    DownloadEnded,
+    DownloadProgress,
+    Followed,
+    Idle,
+    KeyTested,
+    Message,
+    NotFollowed,
+    Notice,
+    Obstacle,
+    ObstacleChanged,
+    RequestsHeld,
+    Settings,
+    TaskChanged,
+    TaskRemoved,
+    Tracker,
+)
+from tests.unit import disks
+from tests.unit.disks import fill
+from tools.simulator import API_KEY, FAULTS, Simulator
+
+small_disk = disks.small_disk
+
+ROOT = Path(__file__).parents[2]
+PACE = Pace(0.3, 0.6, 60.0)
+SOON = 8.0
+"""Seconds within which everything awaited here happens, on a busy machine too."""
+A_WHILE = 1.2
+"""Seconds without a request that show that none will come: several times the interval."""
+AT_ONCE = [[(0.0, "Done")]]
+
+M = TypeVar("M", bound=Message)
+
+
+class Watched:
+    """A tracker and all that it told."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.told: list[Message] = []
+        self.tracker = Tracker(path, settings)
+
+    def of(self, kind: type[M]) -> list[M]:
+        """What was told of one kind, up to now."""
+        try:
+            while True:
+                self.told.append(self.tracker.messages.get_nowait())
+        except Empty:
+            return [message for message in self.told if isinstance(message, kind)]
+
+    def next(self, kind: type[M], like: Callable[[M], bool] = lambda _: True) -> M:
+        """The first such message from the last call of `next` on, awaited."""
+        begun, end = getattr(self, "_begun", 0), time.monotonic() + SOON
+        while True:
+            for number, message in enumerate(self.told[begun:], begun):
+                if isinstance(message, kind) and like(message):
+                    self._begun = number + 1
+                    return message
+            try:
+                self.told.append(self.tracker.messages.get(timeout=max(end - time.monotonic(), 0.0)))
+            except Empty:
+                pytest.fail(f"no such {kind.__name__} came after these:\n" + "\n".join(map(repr, self.told[begun:])))
+
+    def follow(self, answer: dict[str, Any]) -> Task:
+        self.tracker.follow(keys.generation_answer(answer))
+        key = answer["jobs"]["subscription_key"]
+        return self.next(Followed, lambda m: m.task.subscription_key.reveal() == key).task
+
+    def becomes(self, task: Task, like: Callable[[Task], bool]) -> Task:
+        return self.next(TaskChanged, lambda m: m.task.task_id == task.task_id and like(m.task)).task
+
+    def gets(self, task: Task, status: Status) -> Task:
+        return self.becomes(task, lambda t: t.status is status)
+
+
+Begin = Callable[..., Watched]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "rodin" / "tasks.sqlite"
+
+
+@pytest.fixture
+def begin(path: Path, simulator: Simulator, capfd: pytest.CaptureFixture[str]) -> Iterator[Begin]:
+    """Makes trackers. In the end: all of their threads end, and no key shows in what was told or printed."""
+    all_watched: list[Watched] = []
+
+    def begin_tracker(at: Path = path, **settings: Any) -> Watched:
+        usual = {"address": simulator.url, "api_key": Secret(API_KEY), "timeout": 2.0, "pace": PACE}
+        all_watched.append(Watched(at, Settings(**{**usual, **settings})))
+        return all_watched[-1]
+
+    yield begin_tracker
+    for watched in all_watched:
+        watched.tracker.stop()
+    assert not threads_after(2.0)
+    shown = "".join(capfd.readouterr()) + "".join(map(repr, (m for w in all_watched for m in w.of(Message))))
+    secrets = {API_KEY, *(asked.subscription_key for asked in simulator.requests if asked.subscription_key)}
+    assert not [secret for secret in secrets if secret in shown]
+
+
+def threads_after(seconds: float) -> list[str]:
+    """The names of our threads that still run."""
+    end = time.monotonic() + seconds
+    while True:
+        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin-")]
+        if not names or time.monotonic() > end:
+            return names
+        time.sleep(0.02)
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    end = time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def asked_for(simulator: Simulator, task: Task) -> list[float]:
+    """When the service was asked about a task."""
+    return [a.at for a in simulator.asked("status") if a.subscription_key == task.subscription_key.reveal()]
+
+
+def nothing_is_asked(simulator: Simulator) -> bool:
+    before = len(simulator.requests)
+    time.sleep(A_WHILE)
+    return len(simulator.requests) == before
+
+
+# All well.
+
+
+def test_a_task_is_followed_to_its_end_told_in_order_and_never_asked_about_again(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add("done", prompt="a chair"))
+    ended = watched.gets(task, Status.DONE)
+    watched.next(Idle, lambda m: m.calls == watched.tracker.calls)
+    told = watched.of(Message)
+    changes = [m.task for m in told if isinstance(m, TaskChanged)]
+    assert changes[0] == task and isinstance(told[told.index(Followed(task, was_known=False)) - 1], TaskChanged)
+    order = [Status.UNKNOWN, Status.WAITING, Status.GENERATING, Status.DONE]
+    positions = [order.index(change.status) for change in changes]
+    assert positions == sorted(positions) and len({*positions}) >= 3
+    assert [change.jobs_done for change in changes] == sorted(change.jobs_done for change in changes)
+    assert ended.name == "a chair" and ended.message == "" and ended.finished_at > ended.tracked_at
+    assert len(asked_for(simulator, task)) == len(changes) - 1
+    assert nothing_is_asked(simulator)
+    with closing(Store(path)) as opened:
+        assert opened.tasks() == [ended]
+
+
+def test_following_a_known_key_again_gives_the_task_that_is_there(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    answer = simulator.add(AT_ONCE)
+    key = Secret(answer["jobs"]["subscription_key"])
+    watched.tracker.follow(Generation(key))
+    first = watched.next(Followed)
+    watched.gets(first.task, Status.DONE)
+    watched.tracker.follow(keys.generation_answer(answer))
+    again = watched.next(Followed)
+    assert again.was_known and again.task.task_id == first.task.task_id
+    assert (again.task.task_uuid, again.task.status) == (answer["uuid"], Status.DONE)
+
+
+def test_with_nothing_to_follow_it_is_idle_and_asks_nothing(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    watched.next(Idle)
+    watched.tracker.refresh()
+    assert watched.next(Idle).calls == watched.tracker.calls == 1
+    watched.tracker.stop()
+    assert watched.tracker.join(2.0) and not threads_after(1.0)
+    assert simulator.requests == []
+
+
+def test_a_paused_task_is_not_asked_about_and_a_forgotten_one_is_gone(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    paused, forgotten = watched.follow(simulator.add("stuck")), watched.follow(simulator.add("stuck"))
+    watched.tracker.change(paused.task_id, schedule.paused)
+    watched.tracker.forget(forgotten.task_id)
+    watched.next(TaskRemoved, lambda m: m.task_id == forgotten.task_id)
+    watched.next(Idle)
+    assert nothing_is_asked(simulator)
+    watched.tracker.change(paused.task_id, lambda task: schedule.resumed(task, time.time()))
+    watched.gets(paused, Status.GENERATING)
+
+
+# Trouble.
+
+HOLDING = {"429-seconds", "429-date"}
+STOPPING = {"401", "403", "no-such-task", "api-error"}
+NO_JOBS = {"no-jobs", "jobs-missing"}
+
+
+def test_no_fault_changes_a_status_and_each_is_told_in_a_sentence_then_asked_again(
+    begin: Begin, simulator: Simulator
+) -> None:
+    watched = begin(timeout=1.0)
+    faults = sorted(FAULTS.keys() - HOLDING - STOPPING - {"drip"})
+    tasks = {fault: watched.follow(simulator.add(AT_ONCE, faults=[fault])) for fault in faults}
+    for task in tasks.values():
+        wait_until(lambda task=task: any(c.task.status.final for c in watched.of(TaskChanged) if c.task.task_id == task.task_id))
+    for fault, task in tasks.items():
+        told = [m.task for m in watched.of(TaskChanged) if m.task.task_id == task.task_id]
+        assert [t.status for t in told] == [Status.UNKNOWN, Status.UNKNOWN, Status.DONE], fault
+        message = told[1].message
+        if fault in NO_JOBS:
+            assert message == "The service lists no jobs yet."
+        else:
+            assert re.fullmatch(r"[A-Z].+\. Next check at \d\d:\d\d:\d\d\.", message), (fault, message)
+        assert message.isprintable() and "itself went wrong" not in message and len(message) < 200
+        first, second = asked_for(simulator, task)
+        assert second - first > 0.25, fault
+        assert told[2].message == ""
+    assert not watched.of(Notice) and not watched.of(RequestsHeld)[1:]
+
+
+def test_trouble_leaves_the_last_known_status_and_jobs(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    simulator.fail("status", "502-html")
+    troubled = watched.becomes(task, lambda t: t.failures == 1)
+    assert (troubled.status, troubled.jobs) == (Status.GENERATING, task.jobs)
+    assert watched.becomes(task, lambda t: t.failures == 0).message == ""
+
+
+@pytest.mark.parametrize(("fault", "said"), [("no-such-task", "NO_SUCH_TASK"), ("api-error", "INVALID_REQUEST")])
+def test_a_refused_task_is_not_asked_about_again_until_the_user_wishes(
+    begin: Begin, simulator: Simulator, fault: str, said: str
+) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add("stuck", faults=[fault]))
+    refused = watched.becomes(task, lambda t: t.watch is Watch.REFUSED)
+    assert said in refused.message and "Check Now" in refused.message and refused.status is Status.UNKNOWN
+    watched.next(Idle)
+    assert nothing_is_asked(simulator)
+    assert len(asked_for(simulator, task)) == 1
+    watched.tracker.change(task.task_id, lambda t: schedule.asked_now(t, time.time()))
+    assert watched.gets(task, Status.GENERATING).watch is Watch.FOLLOWING
+
+
+def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_another(
+    begin: Begin, simulator: Simulator
+) -> None:
+    watched = begin(api_key=Secret("wrong-key"))
+    tasks = [watched.follow(simulator.add(AT_ONCE)) for _ in range(WORKERS + 3)]
+    obstacle = watched.next(ObstacleChanged).obstacle
+    assert obstacle and obstacle.kind == "bad_key" and "HTTP 401" in obstacle.text
+    time.sleep(0.3)
+    count = len(simulator.requests)
+    assert count <= WORKERS, "only what was under way when the key was refused"
+    watched.tracker.configure(
+        Settings(simulator.url, Secret("wrong-key"), pace=Pace(0.2, 0.5, 60.0))
+    )  # another pace is no other key
+    tasks.append(watched.follow(simulator.add(AT_ONCE)))
+    assert nothing_is_asked(simulator) and len(simulator.requests) == count
+    assert {m.task.status for m in watched.of(TaskChanged)} == {Status.UNKNOWN}
+    assert {m.task.message for m in watched.of(TaskChanged)} == {""}
+    watched.tracker.configure(Settings(simulator.url, Secret(API_KEY), pace=PACE))
+    assert watched.next(ObstacleChanged).obstacle is None
+    wait_until(lambda: sum(m.task.status is Status.DONE for m in watched.of(TaskChanged)) == len(tasks))
+    assert len(simulator.requests) == count + len(tasks)
+
+
+def test_403_is_a_refused_key_too_and_check_now_asks_once_more(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add(AT_ONCE, faults=["403", "403"]))
+    for count in (1, 2):
+        obstacle = watched.next(ObstacleChanged, lambda m: m.obstacle is not None).obstacle
+        assert obstacle and obstacle.kind == "bad_key" and "HTTP 403" in obstacle.text
+        assert nothing_is_asked(simulator) and len(asked_for(simulator, task)) == count
+        watched.tracker.refresh()
+    watched.gets(task, Status.DONE)
+
+
+def test_a_key_found_good_by_testing_it_ends_the_obstacle(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add(AT_ONCE, faults=["401"]))
+    watched.next(ObstacleChanged)
+    watched.tracker.test_key()
+    assert watched.next(KeyTested) == KeyTested(True, "The API key is accepted. Balance: 12.5 credits.")
+    watched.gets(task, Status.DONE)
+    simulator.fail("check_balance", "401")
+    watched.tracker.test_key()
+    tested = watched.next(KeyTested)
+    assert not tested.accepted and "HTTP 401" in tested.text
+
+
+def test_no_task_is_asked_about_before_the_time_that_retry_after_names(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    other = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    throttled = watched.follow(simulator.add(AT_ONCE, faults=["429-seconds"]))
+    held = watched.next(RequestsHeld, lambda m: m.until > time.time() + 2).until
+    trouble = watched.becomes(throttled, lambda t: t.failures == 1)
+    assert trouble.status is Status.UNKNOWN and "slow down" in trouble.message
+    answered = held - 3.0
+    watched.gets(throttled, Status.DONE)
+    wait_until(lambda: asked_for(simulator, other)[-1] > held)
+    assert not [asked for asked in simulator.asked("status") if answered + 0.05 < asked.at < held - 0.01]
+
+
+def test_the_deadline_ends_the_asking_until_resume(begin: Begin, simulator: Simulator) -> None:
+    watched = begin(pace=replace(PACE, deadline=1.0))
+    task = watched.follow(simulator.add("stuck"))
+    overdue = watched.becomes(task, lambda t: t.watch is Watch.OVERDUE)
+    assert overdue.status is Status.GENERATING and "Resume" in overdue.message
+    assert watched.next(Idle)
+    assert nothing_is_asked(simulator)
+    watched.tracker.change(task.task_id, lambda t: schedule.resumed(t, time.time()))
+    count = len(asked_for(simulator, task))
+    watched.becomes(task, lambda t: t.watch is Watch.OVERDUE)
+    assert len(asked_for(simulator, task)) >= count + 2
+
+
+def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    offline = Obstacle("offline", "Blender is not allowed to go online.")
+    watched = begin(obstacle=offline)
+    assert watched.next(ObstacleChanged).obstacle == offline
+    task = watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"}))
+    watched.tracker.test_key()
+    assert watched.next(KeyTested) == KeyTested(False, offline.text)
+    watched.tracker.download(task.task_id, tmp_path)
+    assert watched.next(DownloadEnded) == DownloadEnded(task.task_id, "", offline.text)
+    time.sleep(A_WHILE)
+    assert simulator.requests == []
+    watched.tracker.configure(Settings(simulator.url, Secret(API_KEY), pace=PACE))
+    watched.gets(task, Status.DONE)
+    assert [m.obstacle for m in watched.of(ObstacleChanged)] == [offline, None]
+
+
+def test_an_answer_that_drips_is_cut_short(
+    begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracker, "LONGEST_CALL", 0.7)
+    watched = begin()
+    task = watched.follow(simulator.add(AT_ONCE, faults=["drip"]))
+    cut = watched.becomes(task, lambda t: t.failures == 1)
+    assert cut.message.startswith("The service took too long over its answer. Next check at ")
+    assert 0.7 <= cut.checked_at - asked_for(simulator, task)[0] < 4.0
+    watched.gets(task, Status.DONE)
+
+
+def test_an_error_of_ours_is_told_and_ends_no_thread(
+    begin: Begin, simulator: Simulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add(AT_ONCE))
+
+    def broken(_task: Task) -> Task:
+        raise ZeroDivisionError
+
+    watched.tracker.change(task.task_id, broken)
+    assert "ZeroDivisionError" in watched.next(Notice).text
+    assert "Traceback" in capfd.readouterr().err
+    watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
+
+
+# The disk.
+
+
+def test_with_the_list_out_of_reach_nothing_is_asked_and_keys_are_reported_as_not_followed(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    path.parent.write_text("a file where the folder should be")
+    watched = begin()
+    obstacle = watched.next(ObstacleChanged).obstacle
+    assert obstacle and obstacle.kind == "store" and str(path) in obstacle.text
+    answer = simulator.add(AT_ONCE)
+    watched.tracker.follow(keys.generation_answer(answer))
+    text = watched.next(NotFollowed).text
+    assert "not followed yet" in text and str(path) in text
+    path.parent.unlink()
+    assert watched.next(ObstacleChanged).obstacle is None
+    assert simulator.requests == []
+    watched.gets(watched.follow(answer), Status.DONE)
+
+
+def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
+    begin: Begin,
+    simulator: Simulator,
+    small_disk: Path,
+) -> None:
+    watched = begin(small_disk / "tasks.sqlite")
+    task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    filler = fill(small_disk)
+    obstacle = watched.next(ObstacleChanged).obstacle
+    assert obstacle and obstacle.kind == "store" and "disk is full" in obstacle.text
+    watched.tracker.follow(keys.generation_answer(simulator.add("stuck")))
+    assert "disk is full" in watched.next(NotFollowed).text
+    time.sleep(0.3)
+    assert nothing_is_asked(simulator) and nothing_is_asked(simulator)
+    assert len(watched.of(ObstacleChanged)) == 1, "told once, not anew at each look"
+    filler.unlink()
+    assert watched.next(ObstacleChanged).obstacle is None
+    count = len(asked_for(simulator, task))
+    wait_until(lambda: len(asked_for(simulator, task)) > count)
+
+
+def test_a_damaged_list_is_told_with_the_name_under_which_it_now_lies(begin: Begin, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"garbage" * 1000)
+    text = begin().next(Notice).text
+    (aside,) = path.parent.glob("*damaged*")
+    assert str(aside) in text and aside.read_bytes() == b"garbage" * 1000
+
+
+class Gated(Simulator):
+    """Answers about a task only once `gate` is set."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        super().__init__(speed=10)
+
+    def _status(self, request: Any) -> Any:
+        self.gate.wait(30)
+        return super()._status(request)
+
+
+def test_an_answer_that_cannot_be_stored_is_shown_then_stored_without_asking_again(
+    begin: Begin, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
+    with Gated() as gated:
+        watched = begin(address=gated.url)
+        task = watched.follow(gated.add(AT_ONCE))
+        wait_until(lambda: watched.tracker._asking.busy)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            gated.gate.set()
+            watched.gets(task, Status.DONE)
+            obstacle = watched.next(ObstacleChanged).obstacle
+            assert obstacle and obstacle.kind == "store" and "locked" in obstacle.text
+            other.execute("ROLLBACK")
+        assert watched.next(ObstacleChanged).obstacle is None
+        with closing(Store(path)) as opened:
+            wait_until(lambda: opened.tasks()[0].status is Status.DONE)
+        assert len(gated.asked("status")) == 1
+
+
+# Several Blenders.
+
+
+def test_two_trackers_on_one_list_make_each_check_once_and_see_the_same(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    one, two = begin(), begin()
+    answers = [simulator.add(_long_story()) for _ in range(6)]
+    tasks = [(one, two)[number % 2].follow(answer) for number, answer in enumerate(answers)]
+    for watched in (one, two):
+        for task in tasks:
+            wait_until(
+                lambda watched=watched, task=task: any(
+                    m.task.task_id == task.task_id and m.task.status is Status.DONE for m in watched.of(TaskChanged)
+                )
+            )
+    for task in tasks:
+        times = asked_for(simulator, task)
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert min(gaps) > PACE.shortest * 0.8, gaps
+    with closing(Store(path)) as opened:
+        final = {task.task_id: task for task in opened.tasks()}
+    for watched in (one, two):
+        assert {m.task.task_id: m.task for m in watched.of(TaskChanged)} == final
+
+
+def _long_story() -> list[list[tuple[float, str]]]:
+    """Two and a half seconds at the simulator's speed of 10."""
+    return [[(0.0, "Waiting"), (12.0, "Generating"), (25.0, "Done")]]
+
+
+def test_what_one_tracker_forgets_or_pauses_the_other_follows_suit(begin: Begin, simulator: Simulator) -> None:
+    one, two = begin(), begin()
+    first, second = one.follow(simulator.add("stuck")), one.follow(simulator.add("stuck"))
+    two.gets(second, Status.GENERATING)
+    two.tracker.forget(first.task_id)
+    one.next(TaskRemoved, lambda m: m.task_id == first.task_id)
+    one.tracker.change(second.task_id, schedule.paused)
+    two.becomes(second, lambda t: t.watch is Watch.PAUSED)
+    assert nothing_is_asked(simulator)
+
+
+# Downloads.
+
+
+def test_a_download_is_saved_told_and_remembered(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
+    watched = begin()
+    files = {"base.glb": b"glb" * 1000, "texture.png": b"png"}
+    task = watched.gets(watched.follow(simulator.add(AT_ONCE, files=files, prompt="chair")), Status.DONE)
+    simulator.fail("download", "500")
+    watched.tracker.download(task.task_id, tmp_path / "saved")
+    failed = watched.next(DownloadEnded)
+    assert failed.folder == "" and "HTTP 500" in failed.text and not (tmp_path / "saved").exists()
+    watched.tracker.download(task.task_id, tmp_path / "saved")
+    ended = watched.next(DownloadEnded)
+    folder = Path(ended.folder)
+    assert folder.parent == tmp_path / "saved" and "chair" in folder.name
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
+    assert "2 files" in ended.text and len(watched.of(DownloadProgress)) >= 3
+    assert [m.task.folder for m in watched.of(TaskChanged)][-1] == ended.folder
+
+
+def test_every_download_is_told_to_have_ended_though_its_task_is_gone_or_the_disk_fails(
+    begin: Begin, simulator: Simulator, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
+    watched = begin()
+    watched.tracker.download("no such", tmp_path)
+    assert watched.next(DownloadEnded).task_id == "no such"
+    task = watched.gets(watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"})), Status.DONE)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        watched.tracker.download(task.task_id, tmp_path / "saved")
+        folder = Path(watched.next(DownloadEnded).folder)
+    assert [file.name for file in folder.iterdir()] == ["a.bin"]
+
+
+# The end.
+
+
+def test_stop_returns_at_once_ends_all_threads_and_frees_what_was_under_way(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    simulator.fail("status", "hang!")
+    watched = begin(timeout=30.0)
+    for number in range(100):
+        watched.tracker.follow(keys.generation_answer(simulator.add(prompt=f"{number:03d}")))
+    wait_until(lambda: len(simulator.requests) >= WORKERS and len(watched.of(Followed)) == 100)
+    assert len(simulator.requests) == WORKERS
+    begun = time.monotonic()
+    watched.tracker.stop()
+    assert time.monotonic() - begun < 0.1
+    assert threads_after(2.0) == []
+    under_way = {asked.subscription_key for asked in simulator.requests}
+    with closing(Store(path)) as opened:
+        assert len(opened.tasks()) == 100
+        claimable = {claim.task.subscription_key.reveal() for claim in opened.claim_due(time.time() + 1, 99)}
+    assert under_way <= claimable
+
+
+def test_what_was_called_before_stop_is_stored(begin: Begin, simulator: Simulator, path: Path) -> None:
+    watched = begin()
+    for _ in range(8):
+        watched.tracker.follow(keys.generation_answer(simulator.add()))
+    watched.tracker.stop()
+    assert watched.tracker.join(3.0)
+    with closing(Store(path)) as opened:
+        assert len(opened.tasks()) == 8
+
+
+def test_a_program_that_ends_without_stop_exits_soon_with_its_last_task_stored(
+    simulator: Simulator, path: Path
+) -> None:
+    simulator.fail("status", "hang!")
+    script = f"""
+import time
+from pathlib import Path
+from rodin_blender.service.keys import Generation, Secret
+from rodin_blender.tracking.tracker import Settings, Tracker
+tracker = Tracker(Path({str(path)!r}), Settings({simulator.url!r}, Secret({API_KEY!r}), timeout=60.0))
+tracker.follow(Generation(Secret("first")))
+time.sleep(1.5)
+print("asked")
+tracker.follow(Generation(Secret("last")))
+"""
+    begun = time.monotonic()
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "asked\n", "")
+    assert time.monotonic() - begun < 8.0
+    assert len(simulator.requests) >= 1
+    with closing(Store(path)) as opened:
+        assert {task.subscription_key for task in opened.tasks()} == {Secret("first"), Secret("last")}
+
+
+def test_a_tracker_of_a_new_session_goes_on_with_what_the_last_one_left(begin: Begin, simulator: Simulator) -> None:
+    first = begin()
+    task = first.gets(first.follow(simulator.add(_long_story())), Status.WAITING)
+    first.tracker.stop()
+    assert first.tracker.join(3.0)
+    second = begin()
+    assert second.gets(task, Status.DONE).jobs == (Job(task.jobs[0].uuid, "Done"),)

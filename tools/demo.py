@@ -1,0 +1,272 @@
+"""Shows the extension at work in a real Blender, with a simulator in place of the service: no account, no cost.
+
+    python3 tools/demo.py             three tasks followed to their ends, their models saved in dist/demo; no window
+    python3 tools/demo.py --window    a Blender of yours, its sidebar open on five tasks, until you close it
+
+It starts with the standard library only and says what it installs. Blender runs in a throw-away profile: your own
+preferences and list of tasks are not touched. BLENDER names the Blender to use; --window takes `blender` otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[0] = str(ROOT)
+
+from tools.blenders import CACHE, NotAvailable, blender, environment
+
+SAVED = ROOT / "dist" / "demo"
+LONGEST_START = 60.0
+LONGEST_BUILD = 120.0
+LONGEST_RUN = 180.0
+MARK = "demo| "
+"""Begins the lines of Blender's output that are for the terminal; the rest is kept for when something fails."""
+
+TASKS = [
+    {"prompt": "A teapot", "story": "failed"},
+    {"prompt": "A brass astrolabe", "story": "partly-failed"},
+    {"prompt": "A glazed vase", "story": "done"},
+]
+EXPECTED = {"A teapot": "FAILED", "A brass astrolabe": "PARTLY_FAILED", "A glazed vase": "DONE"}
+WINDOW_TASKS = [
+    {"prompt": "A carved chess set", "story": "stuck"},
+    {"prompt": "A stone bridge", "story": "done", "faults": ["500", "502-html"]},
+    *TASKS,
+]
+
+
+class Trouble(Exception):
+    """The demo did not go as it should; the text says where."""
+
+
+def in_terminal(folder: Path) -> None:
+    """Follow TASKS to their ends in a Blender without a window, and check what came of them."""
+    say("Three tasks of a simulated Rodin service, followed by the extension in a real Blender without a window.")
+    own = bool(os.environ.get("BLENDER"))
+    size = "260 MB" if own else "1.3 GB in all, a few minutes the first time"
+    say(f"What is missing for it is installed into {CACHE} ({size}).")
+    executable = _own_blender() if own else _prepared_blender()
+    archive = _built(executable, folder)
+    with _simulator(folder, speed=1.0) as service:
+        command = _blender_command(executable, folder, archive, service, TASKS, "--background", "--factory-startup")
+        output, variables = folder / "blender.txt", _environment(folder, service)
+        with output.open("w") as kept, _process(command, env=variables, stdout=subprocess.PIPE) as running:
+            # Reading waits for as long as Blender runs.
+            limit = threading.Timer(LONGEST_RUN, running.kill)
+            limit.start()
+            try:
+                for line in running.stdout or ():
+                    if line.startswith(MARK):
+                        say(line.removeprefix(MARK).rstrip())
+                    else:
+                        kept.write(line)
+            finally:
+                limit.cancel()
+    result = folder / "result.json"
+    if not result.exists():
+        raise Trouble(f"Blender ended before its time; it said:\n{_last_lines(output)}")
+    tasks = json.loads(result.read_text())
+    _save(tasks)
+    _check(tasks, output)
+
+
+def in_window(folder: Path) -> None:
+    """Open the user's Blender on WINDOW_TASKS and wait until it is closed."""
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise NotAvailable("a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set")
+    executable = _own_blender()
+    say(f"Five tasks of a simulated Rodin service in {executable}, in a throw-away profile.")
+    say(f"What is missing for the simulator is installed into {CACHE / 'tools'} (260 MB).")
+    archive = _built(executable, folder)
+    # Slower than the terminal's: there is something to look at and to click meanwhile.
+    with _simulator(folder, speed=0.3) as service:
+        options = ("--factory-startup", "--python-exit-code", "1")
+        command = _blender_command(executable, folder, archive, service, WINDOW_TASKS, *options)
+        output = folder / "blender.txt"
+        say("Blender opens with the Rodin tab of the 3D viewport's sidebar (N). Close it to end the demo.")
+        with output.open("w") as kept, _process(command, env=_environment(folder, service), stdout=kept) as running:
+            exit_code = running.wait()
+    if exit_code:
+        raise Trouble(f"Blender ended with {exit_code}; it said:\n{_last_lines(output)}")
+
+
+def _own_blender() -> Path:
+    named = os.environ.get("BLENDER")
+    found = shutil.which(named or "blender")
+    if found:
+        return Path(found).absolute()
+    if named:
+        raise NotAvailable(f"BLENDER names {named!r}, which is no executable")
+    raise NotAvailable("no `blender` is on the PATH; install Blender 4.2 or newer, or set BLENDER to its executable")
+
+
+def _prepared_blender() -> Path:
+    try:
+        return blender("4.5").executable
+    except NotAvailable as error:
+        try:
+            return _own_blender()
+        except NotAvailable as missing:
+            raise NotAvailable(f"{error}\nAnd {missing}") from None
+
+
+def _built(executable: Path, folder: Path) -> Path:
+    """The extension's zip, new, by way of this Blender."""
+    output = folder / "build.txt"
+    command = [sys.executable, "-m", "tools.build", str(executable), str(folder)]
+    with output.open("w") as kept, _process(command, stdout=kept) as running:
+        try:
+            exit_code = running.wait(LONGEST_BUILD)
+        except subprocess.TimeoutExpired:
+            exit_code = "no answer in time"
+    archives = list(folder.glob("*.zip"))
+    if exit_code or len(archives) != 1:
+        raise Trouble(f"the extension could not be built ({exit_code}):\n{_last_lines(output)}")
+    say(f"Built {archives[0].name} from this checkout.")
+    return archives[0]
+
+
+@contextmanager
+def _simulator(folder: Path, *, speed: float) -> Iterator[dict[str, str]]:
+    """A simulator as a process of its own. Gives the environment variables that point the extension at it."""
+    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
+    python = environment("tools", [line for line in lines if line and not line.startswith("#")])
+    said, trouble = folder / "simulator.txt", folder / "simulator-trouble.txt"
+    command = [str(python), "-m", "tools.simulator", "--speed", str(speed)]
+    with said.open("w") as out, trouble.open("w") as err, _process(command, stdout=out, stderr=err) as running:
+        end = time.monotonic() + LONGEST_START
+        while not said.read_text().endswith("\n"):
+            if running.poll() is not None or time.monotonic() > end:
+                raise Trouble(f"the simulator does not start; it said:\n{_last_lines(trouble)}")
+            time.sleep(0.05)
+        yield dict(part.split("=", 1) for part in said.read_text().split())
+
+
+@contextmanager
+def _process(
+    command: list[str],
+    *,
+    stdout: int | IO[str],
+    stderr: int | IO[str] = subprocess.STDOUT,
+    env: dict[str, str] | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended on the way out, whatever happens."""
+    running = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT, env=env, text=True, errors="replace"
+    )
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(5.0)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def _blender_command(
+    executable: Path, folder: Path, archive: Path, service: dict[str, str], tasks: list[dict[str, Any]], *options: str
+) -> list[str]:
+    given = folder / "given.json"
+    given.write_text(
+        json.dumps(
+            {
+                "archive": str(archive),
+                "simulator": service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator/tasks",
+                "tasks": tasks,
+                "result": str(folder / "result.json"),
+                "mark": MARK,
+            }
+        )
+    )
+    return [str(executable), *options, "--python", str(ROOT / "tools/demo_in_blender.py"), "--", str(given)]
+
+
+def _environment(folder: Path, service: dict[str, str]) -> dict[str, str]:
+    # A BLENDER_USER_… of the user's would win over the throw-away profile.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
+    profile = {"BLENDER_USER_RESOURCES": str(folder / "profile")}
+    return {**kept, **service, **profile, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def _save(tasks: list[dict[str, str]]) -> None:
+    """Copy the downloaded files out of the throw-away profile, and list tasks and files."""
+    shutil.rmtree(SAVED, ignore_errors=True)
+    SAVED.mkdir(parents=True)
+    say("\nThe list at the end:")
+    for task in tasks:
+        say(f"  {task['name']:<20}  {task['word']:<13}  {task['jobs']}")
+        if task["folder"]:
+            shutil.copytree(task["folder"], SAVED / task["name"])
+    say(f"\nSaved in {SAVED}:")
+    for path in sorted(path for path in SAVED.rglob("*") if path.is_file()):
+        say(f"  {path.relative_to(SAVED)!s:<45}  {path.stat().st_size / 1000:8,.1f} kB")
+
+
+def _check(tasks: list[dict[str, str]], output: Path) -> None:
+    troubles = []
+    statuses = {task["name"]: task["status"] for task in tasks}
+    if statuses != EXPECTED:
+        troubles.append(f"expected the statuses {EXPECTED}, found {statuses}")
+    for name, status in EXPECTED.items():
+        files = list((SAVED / name).glob("*"))
+        models = [path for path in files if path.suffix == ".glb"]
+        if status == "FAILED":
+            if files:
+                troubles.append(f"{name}: a failed task has files")
+        elif not models or not all(path.read_bytes()[:4] == b"glTF" for path in models):
+            troubles.append(f"{name}: no whole model was saved")
+        elif not all(path.stat().st_size for path in files):
+            troubles.append(f"{name}: a file is empty")
+    if troubles:
+        raise Trouble("\n".join([*troubles, "Blender said:", _last_lines(output)]))
+    say("\nAll as expected: one task done, one failed in part, one failed; the models of the first two are here.")
+
+
+def _last_lines(output: Path) -> str:
+    return "\n".join(output.read_text(errors="replace").splitlines()[-30:])
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The extension in a real Blender, against a simulated service.")
+    parser.add_argument("--window", action="store_true", help="open a Blender of yours instead, until you close it")
+    arguments = parser.parse_args()
+    # So that the processes begun here are ended then, too.
+    for wish in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wish, lambda number, _frame: sys.exit(128 + number))
+    try:
+        # The folder's name has no spaces wherever the checkout is, and a Debian root sees it.
+        with tempfile.TemporaryDirectory(prefix="rodin-demo-", ignore_cleanup_errors=True) as folder:
+            (in_window if arguments.window else in_terminal)(Path(folder))
+    except NotAvailable as error:
+        print(f"The demo cannot run here: {error}.", file=sys.stderr)
+        return 2
+    except Trouble as error:
+        print(f"The demo failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""Runs inside the Blender that tools/demo.py starts: installs the extension's zip and tracks simulated tasks.
+
+Without a window it follows them to their ends, downloads what there is and writes down what came of them; with one it
+opens the sidebar on them and leaves the rest to the user.
+"""
+
+import importlib
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+PACKAGE = "bl_ext.user_default.rodin_blender"
+LONGEST_STORY = 60.0
+LONGEST_DOWNLOAD = 30.0
+
+
+def install(archive: str) -> None:
+    bpy.ops.extensions.package_install_files(filepath=archive, repo="user_default", enable_on_install=True)
+    if PACKAGE not in bpy.context.preferences.addons:
+        raise SystemExit(f"{archive} was not installed")
+
+
+def track(simulator: str, tasks: list[dict[str, Any]]) -> None:
+    """Begin these tasks at the simulator, and follow them."""
+    for task in tasks:
+        request = urllib.request.Request(simulator, json.dumps(task).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as response:
+            answer = json.load(response)
+        key = answer["jobs"]["subscription_key"]
+        bpy.ops.rodin.track(subscription_key=key, task_uuid=answer["uuid"], name=task["prompt"])
+
+
+class Follower:
+    """Does what Blender's timers do where there is a window, and tells what changes."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark = mark
+        self._timer = importlib.import_module(f"{PACKAGE}.blender.timer")
+        self._session = importlib.import_module(f"{PACKAGE}.blender.session").session
+        self._began = time.monotonic()
+        self._told: dict[str, str] = {}
+
+    @property
+    def tasks(self) -> list[Any]:
+        """As any script reads them."""
+        return list(bpy.context.window_manager.rodin.tasks)
+
+    def wait(self, seconds: float, ended: Callable[[], bool]) -> None:
+        until = time.monotonic() + seconds
+        while not ended() and time.monotonic() < until:
+            pause = self._timer.run()
+            for task in reversed(self.tasks):
+                line = f"{task.name:<20}  {word(task):<13}  {jobs(task):<11}  {self._more(task)}".rstrip()
+                if self._told.get(task.task_id) != line:
+                    self._told[task.task_id] = line
+                    self.tell(f"{time.monotonic() - self._began:5.1f} s  {line}")
+            time.sleep(pause or self._timer.INTERVAL)
+
+    def tell(self, line: str) -> None:
+        print(f"{self._mark}{line}", flush=True)
+
+    def downloaded(self, task_id: str) -> bool:
+        """Whether its download has ended, well or not."""
+        return task_id in self._session.download_notes
+
+    def folder(self, task: Any) -> str:
+        return self._session.tasks[task.task_id].folder
+
+    def _more(self, task: Any) -> str:
+        running = self._session.downloads.get(task.task_id)
+        ended = "Saved" if self.folder(task) else self._session.download_notes.get(task.task_id, "")
+        return running or task.message or ended
+
+
+def word(task: Any) -> str:
+    return task.bl_rna.properties["status"].enum_items[task.status].name
+
+
+def jobs(task: Any) -> str:
+    return f"{task.jobs_done} of {task.jobs_total} jobs" if task.jobs_total else ""
+
+
+def follow(given: dict[str, Any]) -> None:
+    preferences = bpy.context.preferences.addons[PACKAGE].preferences
+    preferences.shortest_interval = preferences.longest_interval = 1.0
+    follower = Follower(given["mark"])
+    follower.tell(f"Installed it into Blender {bpy.app.version_string}. Three tasks begin, and are tracked:")
+    track(given["simulator"], given["tasks"])
+    final = ("DONE", "PARTLY_FAILED", "FAILED")
+    follower.wait(
+        LONGEST_STORY,
+        lambda: len(follower.tasks) == len(given["tasks"]) and all(task.status in final for task in follower.tasks),
+    )
+    handed_off = [task.task_id for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")]
+    for task_id in handed_off:
+        bpy.ops.rodin.hand_off(task_id=task_id)
+    follower.wait(LONGEST_DOWNLOAD, lambda: all(map(follower.downloaded, handed_off)))
+    results = [
+        {"name": t.name, "status": t.status, "word": word(t), "jobs": jobs(t), "folder": follower.folder(t)}
+        for t in follower.tasks
+    ]
+    Path(given["result"]).write_text(json.dumps(results))
+
+
+def show(given: dict[str, Any]) -> None:
+    bpy.context.preferences.view.show_splash = False
+    track(given["simulator"], given["tasks"])
+    area = next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
+    area.spaces.active.show_region_ui = True
+    attempts = iter(range(20))
+
+    def open_tab() -> float | None:
+        # A tab can be chosen once the sidebar has been drawn; in Blender 4.2 by the user only.
+        sidebar = next(region for region in area.regions if region.type == "UI")
+        with suppress(AttributeError, TypeError):
+            sidebar.active_panel_category = "Rodin"
+        return None if sidebar.active_panel_category == "Rodin" or next(attempts, None) is None else 0.3
+
+    bpy.app.timers.register(open_tab, first_interval=0.5)
+
+
+def main() -> None:
+    given = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
+    install(given["archive"])
+    if bpy.app.background:
+        follow(given)
+    else:
+        show(given)
+
+
+main()

@@ -1,0 +1,51 @@
+"""Cuts the pictures of docs/ out of the window tests' screens. Usage: python tools/pictures.py FROM TO
+
+See `make pictures`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+# Left, top, width and height on the screen of 1600 by 900.
+SIDEBAR = (1036, 81, 264, 560)
+DIALOG = (760, 120, 560, 330)
+CUTS = {
+    **dict.fromkeys(
+        (
+            "offline", "no-api-key", "empty", "waiting", "generating", "done", "partly-failed", "failed",
+            "unknown-word", "no-jobs", "not-found", "service-trouble", "broken-off", "paused", "overdue", "throttled",
+            "bad-api-key",
+        ),
+        SIDEBAR,
+    ),
+    "enter-api-key": DIALOG,
+    "enter-task-uuid": DIALOG,
+    "narrow": (0, 0, 700, 900),
+    "downloaded": (0, 0, 1600, 900),
+    "preferences": (150, 120, 700, 560),
+}  # fmt: skip
+
+
+def main(source: Path, target: Path) -> None:
+    from PIL import Image
+
+    target.mkdir(parents=True, exist_ok=True)
+    for name, (left, top, width, height) in CUTS.items():
+        picture = Image.open(source / f"{name}.png").convert("RGB").crop((left, top, left + width, top + height))
+        picture.quantize(128).save(target / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    try:
+        import PIL  # noqa: F401
+    except ModuleNotFoundError:
+        from tools.lanes import tools_python
+
+        sys.exit(subprocess.run([str(tools_python()), *sys.argv], check=False).returncode)
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
