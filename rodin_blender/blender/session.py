@@ -7,6 +7,8 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..service.keys import Secret
 from ..tracking.tasks import Status, Task
 from ..tracking.tracker import (
@@ -40,6 +42,8 @@ class Session:
         self.tasks: dict[str, Task] = {}
         self.unshown: dict[str, None] = {}
         """The ids of tasks whose properties are not as `tasks` has them, in the order of change."""
+        self.undrawn = False
+        """Whether something that is drawn has changed since the sidebar was told to redraw."""
         self.select = ""
         """The id of a task to make the active one."""
         self.obstacle: Obstacle | None = None
@@ -75,11 +79,20 @@ class Session:
             self.tracker.stop()
             self.tracker = None
 
+    def tell(self, text: str) -> None:
+        """Show it in the panel until it is dismissed, and once in the status bar."""
+        self.notice = text
+        self.announcements.append(f"Rodin: {text}")
+        self.undrawn = True
+
     def show_all_again(self) -> None:
         """After Blender emptied the properties, on loading a file."""
         self.unshown = dict.fromkeys(self.tasks)
+        self.undrawn = True
 
     def take_in(self, message: Message) -> None:
+        # What is drawn changes with each message but those that are sorted out below.
+        drawn = True
         match message:
             case TaskChanged(task):
                 before = self.tasks.get(task.task_id)
@@ -87,6 +100,8 @@ class Session:
                 self.unshown[task.task_id] = None
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
+                # Its times are drawn anew as the clock ticks.
+                drawn = before is None or _without_times(before) != _without_times(task)
             case TaskRemoved(task_id):
                 self.tasks.pop(task_id, None)
                 self.download_notes.pop(task_id, None)
@@ -100,8 +115,7 @@ class Session:
                 if was_known:
                     self.announcements.append(f"Rodin: this key is in the list already, as '{task.name}'")
             case NotFollowed(text) | Notice(text):
-                self.notice = text
-                self.announcements.append(f"Rodin: {text}")
+                self.tell(text)
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
                 self.unshown.update((t.task_id, None) for t in self.tasks.values() if t.followed)
@@ -118,6 +132,12 @@ class Session:
                     self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
             case Idle(calls):
                 self._idle_after = calls
+                drawn = False
+        self.undrawn |= drawn
+
+
+def _without_times(task: Task) -> Task:
+    return replace(task, checked_at=0.0, next_check_at=0.0, interval=0.0, watched=0.0)
 
 
 def message_of(task: Task, obstacle: Obstacle | None) -> str:

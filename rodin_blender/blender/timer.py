@@ -59,20 +59,16 @@ def run() -> float | None:
 def _run() -> float | None:
     end = time.perf_counter() + BUDGET
     messages = tracker().messages
-    changed = False
     while time.perf_counter() < end and not messages.empty():
         session.take_in(messages.get_nowait())
-        changed = True
     while session.unshown and time.perf_counter() < end:
         task_id = next(iter(session.unshown))
         del session.unshown[task_id]
         properties.show(task_id)
-        changed = True
     if session.unshown or not messages.empty():
-        _redraw(changed)
         return BUSY_INTERVAL
     _act()
-    _redraw(changed)
+    _redraw()
     if session.idle:
         session.disconnect()
         return None
@@ -89,7 +85,7 @@ def _act() -> None:
         try:
             hand_off.call(task_id)
         except BadInput as error:
-            session.notice = f"'{session.tasks[task_id].name}': {error}"
+            session.tell(f"'{session.tasks[task_id].name}': {error}")
     while session.announcements:
         redraw.announce(session.announcements.pop(0))
 
@@ -97,14 +93,15 @@ def _act() -> None:
 _second = 0
 
 
-def _redraw(changed: bool) -> None:
+def _redraw() -> None:
     """Redraw the sidebar when something it shows has changed; its clock ticks once a second, where it can be seen."""
     global _second
     task = properties.active_task()
     second = int(time.time())
     ticked = task is not None and task.followed and second != _second
     _second = second
-    if changed or ticked:
+    if session.undrawn or ticked:
+        session.undrawn = False
         redraw.sidebars()
 
 

@@ -232,9 +232,7 @@ class Store:
         return _task(row) if row else None
 
     def _write(self, db: sqlite3.Connection, task: Task) -> Task:
-        db.execute(
-            f"UPDATE task SET {', '.join(f'{c} = :{c}' for c in _COLUMNS)} WHERE task_id = :task_id", _row(task)
-        )
+        db.execute(f"UPDATE task SET {', '.join(f'{c} = :{c}' for c in _COLUMNS)} WHERE task_id = :task_id", _row(task))
         return task
 
     def _free_name(self, db: sqlite3.Connection) -> str:

@@ -54,7 +54,7 @@ ROOT = Path(__file__).parents[2]
 PACE = Pace(0.3, 0.6, 60.0)
 SOON = 8.0
 """Seconds within which everything awaited here happens, on a busy machine too."""
-A_WHILE = 1.2
+A_WHILE = 0.9
 """Seconds without a request that show that none will come: several times the interval."""
 AT_ONCE = [[(0.0, "Done")]]
 
@@ -110,8 +110,11 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def begin(path: Path, simulator: Simulator, capfd: pytest.CaptureFixture[str]) -> Iterator[Begin]:
+def begin(
+    path: Path, simulator: Simulator, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Begin]:
     """Makes trackers. In the end: all of their threads end, and no key shows in what was told or printed."""
+    monkeypatch.setattr(tracker, "LONGEST_WAIT", 0.3)
     all_watched: list[Watched] = []
 
     def begin_tracker(at: Path = path, **settings: Any) -> Watched:
@@ -229,7 +232,11 @@ def test_no_fault_changes_a_status_and_each_is_told_in_a_sentence_then_asked_aga
     faults = sorted(FAULTS.keys() - HOLDING - STOPPING - {"drip"})
     tasks = {fault: watched.follow(simulator.add(AT_ONCE, faults=[fault])) for fault in faults}
     for task in tasks.values():
-        wait_until(lambda task=task: any(c.task.status.final for c in watched.of(TaskChanged) if c.task.task_id == task.task_id))
+        wait_until(
+            lambda task=task: any(
+                c.task.status.final for c in watched.of(TaskChanged) if c.task.task_id == task.task_id
+            )
+        )
     for fault, task in tasks.items():
         told = [m.task for m in watched.of(TaskChanged) if m.task.task_id == task.task_id]
         assert [t.status for t in told] == [Status.UNKNOWN, Status.UNKNOWN, Status.DONE], fault
@@ -360,9 +367,7 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     assert [m.obstacle for m in watched.of(ObstacleChanged)] == [offline, None]
 
 
-def test_an_answer_that_drips_is_cut_short(
-    begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_drips_is_cut_short(begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracker, "LONGEST_CALL", 0.7)
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE, faults=["drip"]))
