@@ -2,6 +2,7 @@
 """What the user sets, and what of it and of the environment the tracker is told."""
 
 import os
+from types import SimpleNamespace
 
 import bpy
 
@@ -114,8 +115,13 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         layout.prop(self, "hand_off_operator")
 
 
-def get(context: bpy.types.Context | None = None) -> RODIN_Preferences:
-    return (context or bpy.context).preferences.addons[PACKAGE].preferences
+def get() -> RODIN_Preferences | SimpleNamespace:
+    """The preferences; their defaults where a script enabled the extension without an entry in Blender's."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    if addon:
+        return addon.preferences
+    properties = RODIN_Preferences.bl_rna.properties
+    return SimpleNamespace(**{name: properties[name].default for name in RODIN_Preferences.__annotations__})
 
 
 def key_source() -> str:

@@ -7,6 +7,7 @@ timers: a script that wants the same calls `run` itself.
 
 from __future__ import annotations
 
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -46,13 +47,20 @@ def start(first_interval: float) -> None:
         bpy.app.timers.register(run, first_interval=first_interval, persistent=True)
 
 
+_last_trouble = ""
+
+
 def run() -> float | None:
     """One call of the timer. Returns the seconds until the next, None to end."""
     try:
         return _run()
     except Exception:
-        # Blender drops a timer that raises, and tracking would stand still without a word.
-        traceback.print_exc()
+        # Blender drops a timer that raises, and tracking would stand still without a word. The same again says no more.
+        global _last_trouble
+        trouble = traceback.format_exc()
+        if trouble != _last_trouble:
+            _last_trouble = trouble
+            print(trouble, file=sys.stderr)
         return INTERVAL
 
 

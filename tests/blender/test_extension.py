@@ -224,7 +224,23 @@ def test_what_was_missing_is_not_told_once_it_is_there(
     assert rodin.session.obstacle is None
 
 
-def test_no_exception_ends_the_timer(rodin: Rodin, service: Service, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_script_may_enable_it_without_an_entry_in_the_preferences(rodin: Rodin, service: Service) -> None:
+    import addon_utils
+
+    rodin.disable()
+    wait_for_no_thread()
+    try:
+        assert addon_utils.enable(PACKAGE, default_set=False)
+        assert PACKAGE not in bpy.context.preferences.addons
+        task_id = rodin.track(service.add(READY))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+    finally:
+        addon_utils.disable(PACKAGE)
+        wait_for_no_thread()
+        rodin.enable()
+
+
+def test_no_exception_ends_the_timer(rodin: Rodin, service: Service) -> None:
     task_id = rodin.track(service.add("waiting"))
     rodin.session.tracker.messages.put("no message at all")
     rodin.session.unshown[("no", "task")] = None
