@@ -68,14 +68,14 @@ class Follower:
 
     def downloaded(self, task_id: str) -> bool:
         """Whether its download has ended, well or not."""
-        return task_id in self._session.download_notes
+        return bool(self._session.tasks[task_id].folder) or task_id in self._session.download_troubles
 
     def folder(self, task: Any) -> str:
         return self._session.tasks[task.task_id].folder
 
     def _more(self, task: Any) -> str:
         running = self._session.downloads.get(task.task_id)
-        ended = "Saved" if self.folder(task) else self._session.download_notes.get(task.task_id, "")
+        ended = "Saved" if self.folder(task) else self._session.download_troubles.get(task.task_id, "")
         return running or task.message or ended
 
 

@@ -6,6 +6,7 @@
     4.2 … 5.2    inside that Blender, through pytest-blender, on the built and installed zip
     window-4.3   a real window, clicked and typed in
     window-5.2
+    demo         `make demo`, which checks its own end
 
     Where BLENDER names an executable, the lanes own and window-own stand for those of 4.3 and 5.2.
 
@@ -37,7 +38,7 @@ sys.path.insert(0, str(ROOT))
 from tools import blenders
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
-LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED))
+LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo")
 PYTEST = "pytest==8.4.2"
 MAY_BE_MISSING = ("5.2", "window-5.2")
 LONGEST_LANE = 20 * 60
@@ -103,6 +104,9 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
         if lane.name == "unit":
             _pytest(lane, [*pytest, "tests/unit"], environment)
             return
+        if lane.name == "demo":
+            _demo(lane)
+            return
         blender = blenders.blender(lane.name.removeprefix("window-"))
         if lane.name.startswith("window-"):
             _needs_screen(blender)
@@ -124,6 +128,12 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
     except blenders.NotAvailable as error:
         lane.state, lane.detail = "not run", str(error)
         print(lane.detail, flush=True)
+
+
+def _demo(lane: Lane) -> None:
+    code = subprocess.run([sys.executable, "tools/demo.py"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    lane.passed, lane.failed = (1, 0) if code == 0 else (0, 1)
+    lane.state, lane.detail = ("passed", "") if code == 0 else ("failed", f"exit code {code}")
 
 
 def _needs_screen(blender: blenders.Blender) -> None:

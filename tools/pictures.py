@@ -28,7 +28,7 @@ CUTS = {
     "enter-task-uuid": DIALOG,
     "narrow": (0, 0, 700, 900),
     "downloaded": (0, 0, 1600, 900),
-    "preferences": (150, 120, 700, 560),
+    "preferences": (357, 229, 688, 542),
 }  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All that knows Blender. Runs on the main thread only, and there neither opens a file nor waits."""
 
+import bpy
+
 from . import operators, panels, preferences, properties, timer
 
 # In the order of need; undone in the reverse order.
@@ -8,6 +10,8 @@ _PARTS = (preferences, properties, operators, panels, timer)
 
 
 def register() -> None:
+    if hasattr(bpy.types.WindowManager, "rodin"):
+        raise RuntimeError("Rodin is enabled already, from another repository of extensions. Disable that one first.")
     for part in _PARTS:
         part.register()
 

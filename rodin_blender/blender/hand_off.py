@@ -17,7 +17,7 @@ def call(task_id: str) -> None:
     try:
         operator("INVOKE_DEFAULT", task_id=task_id)
     except RuntimeError as error:
-        raise BadInput(f"The download operator says: {str(error).strip()}") from None
+        raise BadInput(str(error).strip().removeprefix("Error: ")) from None
 
 
 def _operator(name: str) -> Callable[..., object]:

@@ -21,6 +21,10 @@ from .session import session
 _OPTIONS: set[str] = {"INTERNAL"}
 
 
+LONGEST_ANNOUNCEMENT = 30.0
+"""Seconds that a line for the status bar waits for the user to be back."""
+
+
 def _text(name: str, description: str, **more: object) -> object:
     return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)
 
@@ -151,11 +155,13 @@ class RODIN_OT_forget(_OfTask, bpy.types.Operator):
             return _refuse(self, str(error))
         if task.status.final and (task.folder or not task.status.has_files):
             return self.execute(context)
+        # The active task may be another one when the answer comes.
+        self.task_id = task.task_id
         return context.window_manager.invoke_confirm(
             self,
             event,
             title=f"Forget '{task.name}'?",
-            message="Its subscription key cannot be asked for again, and its model cannot be downloaded without it.",
+            message="Without its subscription key it can no longer be followed. Copy the key first if you may need it.",
             confirm_text="Forget",
             icon="WARNING",
         )
@@ -210,7 +216,7 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
         if not (uuid or task.task_uuid):
             raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
         if uuid and uuid != task.task_uuid:
-            session.hand_offs.add(task.task_id)
+            session.hand_offs[task.task_id] = uuid
             timer.tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))
         else:
             hand_off.call(task.task_id)
@@ -322,14 +328,25 @@ class RODIN_OT_announce(bpy.types.Operator):
     text: _text("Text", "")
 
     # Only a report that comes out of Blender's handling of events is shown in the status bar. So this waits for the
-    # next event, which it passes on: the news is told when the user is back at the mouse.
+    # next event of the user's, which it passes on: the news is told when they are back at the mouse. It does not wait
+    # for ever, since Blender saves no backup while an operator is under way.
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        self._until = time.monotonic() + LONGEST_ANNOUNCEMENT
+        self._timer = context.window_manager.event_timer_add(LONGEST_ANNOUNCEMENT, window=context.window)
         context.window_manager.modal_handler_add(self)
+        session.announcing = True
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type.startswith("TIMER") and time.monotonic() < self._until:
+            return {"PASS_THROUGH"}
+        self.cancel(context)
         self.report({"INFO"}, self.text)
         return {"FINISHED", "PASS_THROUGH"}
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        context.window_manager.event_timer_remove(self._timer)
+        session.announcing = False
 
 
 def _refuse(operator: bpy.types.Operator, text: str) -> set[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import PurePath
 
 import bpy
 
@@ -29,7 +30,7 @@ _WORDS = {
     Status.FAILED: "Failed",
 }
 _LONG_WORDS = {**_WORDS, Status.GENERATING: "Generating"}
-_STOPPED = {Watch.PAUSED: "Paused", Watch.OVERDUE: "Stopped", Watch.REFUSED: "Not found"}
+_STOPPED = {Watch.PAUSED: "Paused", Watch.OVERDUE: "Stopped", Watch.REFUSED: "Refused"}
 
 
 def _word(task: Task) -> str:
@@ -82,8 +83,8 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
         if not shown.tasks:
             column = layout.column()
-            paragraph(column, "No tasks yet. Start one at Hyper3D and copy its subscription key.", context.region.width)
-            paragraph(column, "Then press Paste: its status will show here by itself.", context.region.width)
+            paragraph(column, "No tasks yet. Start one with the Rodin API and copy its answer.", context.region.width)
+            paragraph(column, "Then press Paste from Clipboard: its status shows here by itself.", context.region.width)
             return
         layout.template_list(
             "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
@@ -106,11 +107,9 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         case "no_key":
             box.operator("rodin.enter_api_key", icon="KEY_HLT")
         case "bad_key" if preferences.key_source().startswith("$"):
-            paragraph(
-                box,
-                f"The key comes from the environment variable {preferences.key_source()[1:]}.",
-                context.region.width,
-            )
+            name = preferences.key_source()[1:]
+            text = f"It comes from the environment variable {name}: change that and restart Blender."
+            paragraph(box, text, context.region.width)
         case "bad_key":
             box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
         case "address":
@@ -137,7 +136,8 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
         done = f"{task.jobs_done} of {len(task.jobs)} jobs"
         column.progress(text=f"{_LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
     if task.message and not (session.obstacle and task.followed):
-        paragraph(column, task.message, width, icon="INFO" if task.watch is Watch.PAUSED else "ERROR")
+        harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
+        paragraph(column, task.message, width, icon="INFO" if harmless else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
         failed = len(task.jobs) - task.jobs_done
         paragraph(column, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
@@ -155,9 +155,11 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
 
     row = column.row(align=True)
     if not task.status.final:
-        row.operator("rodin.check_now", icon="FILE_REFRESH")
         if task.followed:
+            row.operator("rodin.check_now", icon="FILE_REFRESH")
             row.operator("rodin.pause", icon="PAUSE")
+        elif task.watch is Watch.REFUSED:
+            row.operator("rodin.check_now", icon="FILE_REFRESH")
         else:
             row.operator("rodin.resume", icon="PLAY")
     row = column.row(align=True)
@@ -175,7 +177,8 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
     column = layout.column(align=True)
     column.scale_y = 0.8
     if task.status.final:
-        column.label(text=f"Finished {duration_text(task.finished_at - task.tracked_at)} after it was tracked")
+        took = task.finished_at - task.tracked_at
+        column.label(text=f"Finished after {duration_text(took)}" if took >= 1.0 else "Was finished when tracked")
         return
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
     if queues:
@@ -195,13 +198,13 @@ def _draw_download(layout: bpy.types.UILayout, task: Task, width: float) -> None
         return
     row = layout.row()
     row.scale_y = 1.5
-    row.operator("rodin.hand_off", text="Download Again" if task.folder else "Download", icon="IMPORT")
-    note = session.download_notes.get(task.task_id, "")
+    row.operator("rodin.hand_off", text="Download Missing Files" if task.folder else "Download", icon="IMPORT")
+    trouble = session.download_troubles.get(task.task_id)
+    if trouble:
+        paragraph(layout, trouble, width, icon="ERROR")
     if task.folder:
-        paragraph(layout, f"Saved in {task.folder}", width)
+        paragraph(layout, f"Saved in the folder {PurePath(task.folder).name}", width)
         layout.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
-    elif note:
-        paragraph(layout, note, width, icon="ERROR")
 
 
 def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:

@@ -2,6 +2,7 @@
 """What the user sets, and what of it and of the environment the tracker is told."""
 
 import os
+from functools import partial
 from types import SimpleNamespace
 
 import bpy
@@ -97,7 +98,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
                 icon="INFO",
             )
         row = column.row(align=True)
-        row.operator("rodin.test_key", icon="CHECKMARK")
+        row.operator("rodin.test_key")
         row.operator("wm.url_open", text="Get a Key", icon="URL").url = KEY_PAGE
         if session.key_test:
             paragraph(column, session.key_test.text, width, icon="CHECKMARK" if session.key_test.accepted else "ERROR")
@@ -136,29 +137,31 @@ def settings() -> Settings:
     """What the tracker is to know now, with what keeps it from asking, if anything does."""
     preferences = get()
     source = key_source()
-    timeout = float(bpy.context.preferences.system.network_timeout) or 20.0
     shortest = preferences.shortest_interval
-    pace = Pace(shortest, max(preferences.longest_interval, shortest), preferences.deadline * 60.0)
+    known = partial(
+        Settings,
+        timeout=float(bpy.context.preferences.system.network_timeout) or 20.0,
+        pace=Pace(shortest, max(preferences.longest_interval, shortest), preferences.deadline * 60.0),
+    )
     try:
         address = keys.service_address(os.environ.get(ADDRESS_VARIABLE, "").strip() or preferences.service_address)
     except BadInput as error:
-        return Settings(obstacle=Obstacle("address", str(error)))
+        return known(obstacle=Obstacle("address", str(error)))
     if not bpy.app.online_access and not keys.is_loopback(address):
         way = (
             "Blender was started in offline mode: start it without --offline-mode."
             if bpy.app.online_access_override
-            else "Allow it below, or in Preferences > System > Network."
+            else "Allow it in Preferences > System > Network."
         )
-        return Settings(
-            obstacle=Obstacle("offline", f"Blender is not allowed to go online. {way} Tasks go on by themselves then.")
-        )
+        text = f"Blender is not allowed to go online. {way} Tasks go on by themselves then."
+        return known(obstacle=Obstacle("offline", text))
     if not source:
-        return Settings(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
+        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
     try:
         api_key = keys.api_key(os.environ[source[1:]] if source.startswith("$") else preferences.api_key)
     except BadInput as error:
-        return Settings(obstacle=Obstacle("bad_key", str(error)))
-    return Settings(address, api_key, timeout, pace)
+        return known(obstacle=Obstacle("bad_key", str(error)))
+    return known(address, api_key)
 
 
 def register() -> None:

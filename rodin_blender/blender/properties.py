@@ -53,11 +53,13 @@ class RODIN_Task(bpy.types.PropertyGroup):
 
 
 def _typed_key(_self: "RODIN_View") -> str:
-    return session.typed_key.reveal()
+    # Blender writes what a user types into a field to the Info log, as the field then reads: so it reads as dots.
+    return "•" * min(len(session.typed_key.reveal()), 24)
 
 
-def _set_typed_key(_self: "RODIN_View", text: str) -> None:
-    session.typed_key = Secret(text)
+def _set_typed_key(self: "RODIN_View", text: str) -> None:
+    if text != _typed_key(self):
+        session.typed_key = Secret(text.strip())
 
 
 class RODIN_View(bpy.types.PropertyGroup):

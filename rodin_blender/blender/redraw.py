@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bpy
 
+from .session import session
+
 
 def sidebars() -> None:
     """Redraw the sidebars that show the Rodin tab, and open preferences."""
@@ -18,13 +20,19 @@ def sidebars() -> None:
                 area.tag_redraw()
 
 
-def announce(text: str) -> None:
-    """Tell one line in the status bar, without taking the focus; it appears when the mouse next moves."""
+def announce(text: str) -> bool:
+    """Tell one line in the status bar, without taking the focus; it appears when the mouse next moves.
+
+    Returns False while an earlier line still waits for that.
+    """
     windows = bpy.context.window_manager.windows
     if bpy.app.background or not windows:
-        return
+        return True
+    if session.announcing:
+        return False
     with bpy.context.temp_override(window=windows[0]):
         bpy.ops.rodin.announce("INVOKE_DEFAULT", text=text)
+    return True
 
 
 def _shows_rodin(region: bpy.types.Region) -> bool:

@@ -50,34 +50,36 @@ class Session:
         self.held_until = 0.0
         self.downloads: dict[str, str] = {}
         """What goes on in running downloads, by task id."""
-        self.download_notes: dict[str, str] = {}
-        """How the last download of a task ended, by task id."""
-        self.hand_offs: set[str] = set()
-        """Ids of tasks to hand off once their task uuid is stored."""
+        self.download_troubles: dict[str, str] = {}
+        """What kept the last download of a task from its end, by task id."""
+        self.hand_offs: dict[str, str] = {}
+        """Tasks to hand off once their task uuid is stored: the uuid by task id."""
         self.key_test: KeyTested | None = None
         self.notice = ""
         """What the panel tells until it is dismissed."""
         self.announcements: list[str] = []
         """What the status bar is to tell once."""
+        self.announcing = False
+        """Whether one waits to be seen."""
         self.typed_key = Secret("")
         self._idle_after = -1
 
     def connect(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self._idle_after = -1
-        # A new tracker tells only what is in the way, not what no longer is.
-        self.obstacle = None
-        self.held_until = 0.0
 
     @property
     def idle(self) -> bool:
-        """Whether the tracker has nothing to do, and nothing was asked of it since it said so."""
-        return self.tracker is not None and self.tracker.calls == self._idle_after
+        """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
+        return self.tracker is not None and self.tracker.calls == self._idle_after and not self.announcements
 
     def disconnect(self) -> None:
         if self.tracker:
             self.tracker.stop()
             self.tracker = None
+        # Without a tracker nobody tells when these are over; the next one tells them anew.
+        self.obstacle = None
+        self.held_until = 0.0
 
     def tell(self, text: str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
@@ -104,12 +106,11 @@ class Session:
                 drawn = before is None or _without_times(before) != _without_times(task)
             case TaskRemoved(task_id):
                 self.tasks.pop(task_id, None)
-                self.download_notes.pop(task_id, None)
-                self.hand_offs.discard(task_id)
+                self.download_troubles.pop(task_id, None)
+                self.hand_offs.pop(task_id, None)
                 self.unshown[task_id] = None
             case Followed(task, was_known):
                 self.select = task.task_id
-                self.notice = ""
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
                 if was_known:
@@ -125,10 +126,12 @@ class Session:
                 self.key_test = message
             case DownloadProgress(task_id, text):
                 self.downloads[task_id] = text
-            case DownloadEnded(task_id, _, text):
+                self.download_troubles.pop(task_id, None)
+            case DownloadEnded(task_id, folder, text):
                 self.downloads.pop(task_id, None)
                 if task_id in self.tasks:
-                    self.download_notes[task_id] = text
+                    if not folder:
+                        self.download_troubles[task_id] = text
                     self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
             case Idle(calls):
                 self._idle_after = calls

@@ -34,6 +34,8 @@ def tracker() -> Tracker:
     """The running tracker, begun if there is none, and the timer with it. Returns at once."""
     start(0.0)
     settings = preferences.settings()
+    if settings.api_key != session.settings.api_key:
+        session.key_test = None
     if session.tracker is None:
         session.connect(Tracker(user_folder() / "tasks.sqlite", settings))
     elif settings != session.settings:
@@ -88,14 +90,15 @@ def _act() -> None:
     if session.select:
         properties.select(session.select)
         session.select = ""
-    for task_id in [t for t in session.hand_offs if t in session.tasks and session.tasks[t].task_uuid]:
-        session.hand_offs.discard(task_id)
+    stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
+    for task_id in stored:
+        del session.hand_offs[task_id]
         try:
             hand_off.call(task_id)
         except BadInput as error:
             session.tell(f"'{session.tasks[task_id].name}': {error}")
-    while session.announcements:
-        redraw.announce(session.announcements.pop(0))
+    if session.announcements and redraw.announce(" · ".join(session.announcements)):
+        session.announcements.clear()
 
 
 _second = 0

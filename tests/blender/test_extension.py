@@ -215,13 +215,11 @@ def test_what_was_missing_is_not_told_once_it_is_there(
     rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RODIN_API_KEY")
-    rodin.module("blender.timer").tracker().refresh()
+    task_id = rodin.track(service.add(READY))
     rodin.until(lambda: rodin.session.obstacle, "the API key is missing")
+    bpy.ops.rodin.forget(task_id=task_id)
     rodin.until_idle()
-    monkeypatch.setenv("RODIN_API_KEY", API_KEY)
-    rodin.module("blender.timer").tracker().refresh()
-    rodin.until_idle()
-    assert rodin.session.obstacle is None
+    assert rodin.session.obstacle is None, "the panel looks itself while nobody tells"
 
 
 def test_a_script_may_enable_it_without_an_entry_in_the_preferences(rodin: Rodin, service: Service) -> None:
@@ -238,6 +236,13 @@ def test_a_script_may_enable_it_without_an_entry_in_the_preferences(rodin: Rodin
         addon_utils.disable(PACKAGE)
         wait_for_no_thread()
         rodin.enable()
+
+
+def test_a_second_repository_does_not_harm_the_first(rodin: Rodin, service: Service) -> None:
+    with pytest.raises(RuntimeError, match="another repository"):
+        rodin.module("blender").register()
+    task_id = rodin.track(service.add(READY))
+    rodin.until(lambda: rodin.item(task_id).status == "DONE", "it goes on")
 
 
 def test_no_exception_ends_the_timer(rodin: Rodin, service: Service) -> None:

@@ -31,15 +31,22 @@ def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(windo
     assert facts["offences"] == []
     assert len(list(Path(facts["folder"]).iterdir())) == 4
     assert not any(request.authorized for request in simulator.asked("files"))
+    assert set(facts["field"]) == {"•"}
+    assert "typed_key" in facts["info"], "Blender notes that the field was edited"
     for answer in given.values():
-        assert answer["jobs"]["subscription_key"] not in outcome.output
-    assert API_KEY not in outcome.output
+        assert answer["jobs"]["subscription_key"] not in outcome.output + facts["info"]
+    assert API_KEY not in outcome.output + facts["info"]
 
 
 def test_without_a_task_uuid_download_asks_for_it(window, simulator, connected):
     vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
     outcome = window.play("ask_for_uuid", {"vase": vase}, **connected)
     assert outcome.facts["offences"] == []
+
+
+def test_forget_means_the_task_it_asked_about(window, simulator, connected):
+    tasks = [simulator.add("waiting", prompt=name) for name in ("A chair", "A vase")]
+    window.play("forget_another_in_between", {"tasks": tasks}, **connected)
 
 
 TROUBLES = {
