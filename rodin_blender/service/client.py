@@ -22,6 +22,7 @@ import urllib3
 import urllib3.connection
 import urllib3.connectionpool
 import urllib3.exceptions
+import urllib3.util.connection
 
 from . import answers
 from .errors import Aborted, BadAnswer, ServiceError, Unreachable
@@ -222,7 +223,7 @@ class _Sockets:
 
     def add(self, sock: socket.socket | None) -> None:
         if sock is not None:
-            self._open = (*(s for s in self._open if s.fileno() != -1), sock)
+            self._open = (*(s for s in self._open if s is not sock and s.fileno() != -1), sock)
             if self.closed:
                 _shut(sock)
 
@@ -259,25 +260,76 @@ def _session(sockets: _Sockets) -> requests.Session:
     return session
 
 
+def _abortable(kind: Any, sockets: _Sockets) -> Any:
+    """A kind of urllib3's connection that is known to `sockets` from before it connects until it is closed."""
+
+    class Abortable(kind):  # type: ignore[misc]
+        _early: socket.socket | None = None
+
+        def _new_conn(self) -> socket.socket:
+            sock = _connected(self, sockets)
+            # A copy for the way to the proxy and through the TLS handshake, which takes the descriptor from `sock`.
+            self._early = sock.dup()
+            sockets.add(self._early)
+            return sock
+
+        def connect(self) -> None:
+            try:
+                super().connect()
+                sockets.add(self.sock)
+            finally:
+                if self._early is not None:
+                    self._early.close()
+
+    return Abortable
+
+
+def _connected(connection: Any, sockets: _Sockets) -> socket.socket:
+    """What urllib3's own `_new_conn` does, with each socket known to `sockets` before it connects.
+
+    On Linux an abort then ends the connecting at once, elsewhere the connect timeout does.
+    """
+    try:
+        host, family = connection._dns_host.strip("[]"), urllib3.util.connection.allowed_gai_family()
+        found = socket.getaddrinfo(host, connection.port, family, socket.SOCK_STREAM)
+    except UnicodeError:
+        raise urllib3.exceptions.LocationParseError(connection.host) from None
+    except socket.gaierror as error:
+        raise urllib3.exceptions.NewConnectionError(connection, "The name was not found.") from error
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        sock = None
+        try:
+            sock = socket.socket(family, kind, protocol)
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            if isinstance(connection.timeout, (int, float)):
+                sock.settimeout(connection.timeout)
+            if connection.source_address:
+                sock.bind(connection.source_address)
+            sockets.add(sock)
+            if sockets.closed:
+                raise ConnectionAbortedError
+            sock.connect(address)
+            return sock
+        except OSError as error:
+            failure = error
+            if sock:
+                sock.close()
+    if isinstance(failure, TimeoutError):
+        raise urllib3.exceptions.ConnectTimeoutError(connection, "The time to connect ran out.") from failure
+    raise urllib3.exceptions.NewConnectionError(connection, "No connection could be made.") from failure
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
     """The usual adapter, whose connections register themselves with a `_Sockets`."""
 
     def __init__(self, sockets: _Sockets) -> None:
-        class Plain(urllib3.connection.HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-
-        class Tls(urllib3.connection.HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                sockets.add(self.sock)
-
         class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
-            ConnectionCls = Plain
+            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, sockets)
 
         class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
-            ConnectionCls = Tls
+            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, sockets)
 
         self._pools = {"http": PlainPool, "https": TlsPool}
         super().__init__()

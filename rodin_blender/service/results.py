@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
+import secrets
+import time
 import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +20,8 @@ _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)
 _LONGEST_NAME = 100
 """In bytes, which is what file systems count."""
+_PART_ABANDONED = 3600.0
+"""Seconds without a write after which nobody is at a part any more."""
 
 
 class NotSaved(RodinError):
@@ -36,8 +41,9 @@ def save(client: Client, task_uuid: str, folder: Path, report: Callable[[str], N
     for number, file in enumerate(files, 1):
         path = folder / safe_name(file.name, {path.name for path in saved})
         report(f"Downloading {number} of {len(files)}: {path.name}")
-        # No safe name begins with a dot, so this is never the name of another file of the task.
-        part = path.with_name(f".{path.name}.part")
+        # No safe name begins with a dot, so this is never the name of another file of the task; and never that of
+        # another Blender's part of the same file.
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
             if not path.exists():
                 folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +53,7 @@ def save(client: Client, task_uuid: str, folder: Path, report: Callable[[str], N
                     output.flush()
                     os.fsync(output.fileno())
                 part.replace(path)
+                _clear_parts(path)
         except OSError as error:
             raise NotSaved(f"{path} cannot be written: {error.strerror or type(error).__name__}.") from None
         finally:
@@ -55,6 +62,14 @@ def save(client: Client, task_uuid: str, folder: Path, report: Callable[[str], N
                 part.unlink()
         saved.append(path)
     return saved
+
+
+def _clear_parts(path: Path) -> None:
+    """Remove what a crash left of earlier attempts at a file; not what another Blender is writing now."""
+    with suppress(OSError):
+        for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+            if part.stat().st_mtime < time.time() - _PART_ABANDONED:
+                part.unlink()
 
 
 def safe_name(name: str, taken: set[str]) -> str:

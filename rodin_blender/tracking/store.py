@@ -15,7 +15,7 @@ import math
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,8 +87,10 @@ class Claim:
 class Store:
     """An open list of tasks. Raises StoreError from every method when the disk or the file is in the way."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience: float | None = None) -> None:
         """Open or make the file at `path`, mode 0600, and bring it to the present schema.
+
+        `patience` is how long to wait for other Blenders, in seconds, LOCK_TIMEOUT where it is not given.
 
         A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one. Raises
         StoreError, also for a file of a newer version of this extension, which stays as it is.
@@ -97,19 +99,36 @@ class Store:
         self.set_aside: Path | None = None
         """Where a damaged file now lies; None when there was none."""
         self._version_seen = -1
+        patience = LOCK_TIMEOUT if patience is None else patience
         with _explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            db = _opened_or_none(path)
+            db = _opened_or_none(path, patience)
             if db is None:
-                with _alone(path):
-                    db = _opened_or_none(path)  # again: another Blender may have been first
+                with _alone(path, patience):
+                    db = _opened_or_none(path, patience)  # again: another Blender may have been first
                     if db is None:
                         self.set_aside = _replace_damaged(path)
-                        db = _opened(path)
+                        db = _opened(path, patience)
             self._db = db
+            self._file = path.stat()
 
     def close(self) -> None:
         self._db.close()
+
+    def be_patient(self, seconds: float) -> None:
+        """Wait no longer than this for other Blenders from now on."""
+        with _explained(self.path):
+            self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    @property
+    def moved(self) -> bool:
+        """Whether the opened file is no longer the one at its path: deleted, moved, or another put in its place."""
+        try:
+            return not os.path.samestat(self.path.stat(), self._file)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
 
     def tasks(self) -> list[Task]:
         """All tasks, newest first."""
@@ -126,14 +145,14 @@ class Store:
             return bool(changed)
 
     def add(self, task: Task) -> Task:
-        """Store a new task. Returns it; or the stored one of the same subscription key, now with the task uuid.
+        """Store a new task. Returns it; or the stored one of the same subscription key, with the task uuid now given.
 
         A task without a name gets the next free "Task N".
         """
         with self._writing() as db:
             found = self._find(db, "subscription_key", task.subscription_key.reveal())
             if found:
-                if task.task_uuid and not found.task_uuid:
+                if task.task_uuid:
                     db.execute("UPDATE task SET task_uuid = ? WHERE task_id = ?", (task.task_uuid, found.task_id))
                 return self._find(db, "task_id", found.task_id) or found
             values = _row(task)
@@ -152,10 +171,11 @@ class Store:
         with self._writing() as db:
             db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
 
-    def claim_due(self, now: float, most: int) -> list[Claim]:
+    def claim_due(self, now: float, most: int, but: Container[str] = ()) -> list[Claim]:
         """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
 
-        Fewer when the minute's requests are used up or the service asked for a pause, see `next_request_at`.
+        `but` are the ids of tasks that are being checked here, however long ago they were claimed. Fewer when the
+        minute's requests are used up or the service asked for a pause, see `next_request_at`.
         """
         with self._writing() as db:
             most = min(most, self._requests_left(db, now))
@@ -170,7 +190,7 @@ class Store:
                     now + CLAIM_LASTS + CLOCK_SLACK,
                 ),
             ).fetchall()
-            for task in filter(lambda task: is_due(task, now), map(_task, due)):
+            for task in filter(lambda task: task.task_id not in but and is_due(task, now), map(_task, due)):
                 if len(claims) >= most:
                     break
                 token = secrets.token_hex(8)
@@ -185,8 +205,8 @@ class Store:
     def settle(self, claim: Claim, change: Callable[[Task], Task]) -> Task | None:
         """End a claim with what the check brought. Returns the task as stored, None when it was forgotten.
 
-        The answer of a lapsed claim is dropped: another Blender has a newer one. So is an answer to a task that the
-        user stopped meanwhile, unless it is final.
+        The answer is dropped where the claim lapsed and another Blender has taken one since: it has a newer one. So is
+        an answer to a task that the user stopped meanwhile, unless it is final.
         """
         with self._writing() as db:
             task = self._find(db, "task_id", claim.task.task_id)
@@ -256,10 +276,10 @@ class Store:
                 raise
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _opened(path: Path, patience: float) -> sqlite3.Connection:
     # Made by us before SQLite opens it, so that no moment has it readable by others; the journal takes its mode.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+    db = sqlite3.connect(path, timeout=patience, isolation_level=None)
     try:
         db.execute("PRAGMA synchronous = FULL")
         # Not the quick check: it leaves out the indexes, by which tasks are found.
@@ -274,10 +294,10 @@ def _opened(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _opened_or_none(path: Path) -> sqlite3.Connection | None:
+def _opened_or_none(path: Path, patience: float) -> sqlite3.Connection | None:
     """None for a damaged file."""
     try:
-        return _opened(path)
+        return _opened(path, patience)
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
@@ -310,9 +330,9 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path, patience: float) -> Iterator[None]:
     """Keep other Blenders from setting aside the same file, or the one that has just been put in its place."""
-    with closing(sqlite3.connect(_beside(path, "lock"), timeout=LOCK_TIMEOUT, isolation_level=None)) as lock:
+    with closing(sqlite3.connect(_beside(path, "lock"), timeout=patience, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield
 
@@ -415,6 +435,8 @@ def _explained(path: Path) -> Iterator[None]:
             sqlite3.SQLITE_NOTADB: "it is damaged; restart Blender, and it is set aside",
             0: "it is damaged; restart Blender, and it is set aside",
         }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            reason = "its file was just moved or deleted; try again in a moment"
         raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
     except OSError as error:
         reason = error.strerror or type(error).__name__

@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..service.answers import Job
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, RodinError, Throttled
 from ..service.keys import Generation, Secret
-from . import schedule
+from . import schedule, store
 from .schedule import Pace
 from .store import Claim, Store, StoreError
 from .tasks import Task, new_task_id
@@ -39,6 +40,8 @@ LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
 LAST_ANSWERS = 1.0
 """Seconds that a stopping tracker waits for its workers' answers."""
+LAST_WRITES = 1.5
+"""Seconds from `stop` on in which a stopping tracker waits for other Blenders that hold the list locked; all in all."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,7 @@ class Tracker:
         self._settings = settings
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
+        self._stopped_at = 0.0
         self._asking = _Pool("rodin-ask", WORKERS, self._inbox)
         self._downloading = _Pool("rodin-download", DOWNLOADERS, self._inbox)
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
@@ -162,7 +166,12 @@ class Tracker:
         # From here on the tracker thread's own.
         self._opened: Store | None = None
         self._tasks: dict[str, Task] = {}
-        self._unsettled: list[tuple[Claim, Callable[[Task], Task]]] = []
+        self._under_way: dict[str, Claim] = {}
+        """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
+        self._unsettled: list[_Settlement] = []
+        self._to_restore: list[str] = []
+        """Ids of tasks that were in a list whose file was deleted, and are not yet in the new one."""
+        self._saving: set[str] = set()
         self._store_trouble = ""
         self._client_trouble = ""
         self._refused: Obstacle | None = None
@@ -180,10 +189,10 @@ class Tracker:
 
     def change(self, task_id: str, change: Callable[[Task], Task]) -> None:
         """Apply a pure function, such as `schedule.paused`, to the stored task."""
-        self._call(self._change, task_id, change)
+        self._call(self._wished, self._change, task_id, change)
 
     def forget(self, task_id: str) -> None:
-        self._call(self._forget, task_id)
+        self._call(self._wished, self._forget, task_id)
 
     def refresh(self) -> None:
         """Ask again although the API key was refused, and look for what other Blenders wrote."""
@@ -196,7 +205,7 @@ class Tracker:
     def download(self, task_id: str, parent: Path) -> None:
         """Save a task's files into its folder below `parent`.
 
-        Answered by `DownloadProgress` and one `DownloadEnded`.
+        Answered by `DownloadProgress` and one `DownloadEnded`. While that is awaited, another call does nothing.
         """
         self._call(self._download, task_id, parent)
 
@@ -205,6 +214,7 @@ class Tracker:
 
     def stop(self) -> None:
         """End all threads soon. What was called before is still stored; calls under way are cut short."""
+        self._stopped_at = time.monotonic()
         self._stopping = True
         self._inbox.put(lambda: None)
         self._asking.stop()
@@ -232,6 +242,9 @@ class Tracker:
             self._take(end - time.monotonic())
         self._asking.end()
         self._downloading.end()
+        # Claims still without an answer are given back, so that another Blender may ask at once.
+        self._unsettled += [_Settlement(claim, _unchanged) for claim in self._under_way.values()]
+        self._guarded(self._settle_again)
         if self._opened:
             self._opened.close()
 
@@ -259,11 +272,13 @@ class Tracker:
         except StoreError as error:
             self._note_store(str(error))
         except Exception as error:
-            traceback.print_exc()
             self.messages.put(Notice(_unexpected(error)))
+            with suppress(Exception):  # Nobody may be reading what we print.
+                traceback.print_exc()
 
     def _look_and_ask(self) -> None:
         self._asking.abort_overlong()
+        self._reopen_if_moved()
         self._load_if_changed()
         self._settle_again()
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
@@ -286,14 +301,18 @@ class Tracker:
 
     def _inbox_wait(self) -> float:
         now = time.time()
-        soonest = min((t.next_check_at for t in self._tasks.values() if t.followed), default=now + LONGEST_WAIT)
+        awaited = (t for t in self._tasks.values() if t.followed and t.task_id not in self._under_way)
+        soonest = min((task.next_check_at for task in awaited), default=now + LONGEST_WAIT)
         # Due and yet not asked: something is in the way that an inbox message or the next look ends.
         return min(soonest - now, LONGEST_WAIT) if soonest > now else LONGEST_WAIT
 
     @property
     def _store(self) -> Store:
+        left = max(self._stopped_at + LAST_WRITES - time.monotonic(), 0.0) if self._stopping else store.LOCK_TIMEOUT
+        if self._opened and self._stopping:
+            self._opened.be_patient(left)
         if self._opened is None:
-            self._opened = Store(self._path)
+            self._opened = Store(self._path, left)
             if self._opened.set_aside:
                 self.messages.put(
                     Notice(
@@ -303,14 +322,30 @@ class Tracker:
                 )
         return self._opened
 
+    def _reopen_if_moved(self) -> None:
+        """Go on with the file that is now at the path. After a deletion that is a new one: it gets what we know."""
+        if self._opened and self._opened.moved:
+            if not self._path.exists():
+                self._to_restore = [task.task_id for task in sorted(self._tasks.values(), key=lambda t: t.tracked_at)]
+            self._opened.close()
+            self._opened = None
+        while self._to_restore:
+            task = self._tasks.get(self._to_restore[0])
+            if task:
+                self._store.add(task)
+            del self._to_restore[0]
+
     def _load_if_changed(self) -> None:
         if not self._store.changed_by_others():
             return
         stored = {task.task_id: task for task in self._store.tasks()}
         for task_id in self._tasks.keys() - stored.keys():
             self._removed(task_id)
+        # What we know of these is newer, and waits to be stored.
+        newer = {settlement.claim.task.task_id for settlement in self._unsettled}
         for task in stored.values():
-            self._changed(task)
+            if task.task_id not in newer:
+                self._changed(task)
 
     def _changed(self, task: Task) -> None:
         if self._tasks.get(task.task_id) != task:
@@ -360,6 +395,14 @@ class Tracker:
         self._changed(task)
         self.messages.put(Followed(task, was_known=task.task_id != new.task_id))
 
+    def _wished(self, method: Callable[..., None], *args: Any) -> None:
+        """What a user pressed, and so must be told of when it could not be done."""
+        try:
+            method(*args)
+        except StoreError as error:
+            self.messages.put(Notice(f"This was not done; press it again. {error}"))
+            raise
+
     def _change(self, task_id: str, change: Callable[[Task], Task]) -> None:
         task = self._store.change(task_id, change)
         if task:
@@ -385,16 +428,21 @@ class Tracker:
         if obstacle:
             self.messages.put(KeyTested(False, obstacle.text))
         else:
-            self._asking.ask(lambda client: client.balance(), self._key_tested, self._connection)
+            self._asking.ask(
+                lambda client: client.balance(), partial(self._key_tested, self._connection), self._connection
+            )
 
-    def _key_tested(self, balance: float | Exception) -> None:
+    def _key_tested(self, connection: tuple[str, Secret, float], balance: float | Exception) -> None:
         if isinstance(balance, Exception):
             self.messages.put(KeyTested(False, _sentence(balance)))
         else:
-            self._refresh()
+            if connection[:2] == self._connection[:2]:
+                self._refresh()
             self.messages.put(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
 
     def _download(self, task_id: str, parent: Path) -> None:
+        if task_id in self._saving:
+            return
         task = self._tasks.get(task_id)
         if not task:
             self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
@@ -407,31 +455,44 @@ class Tracker:
             self.messages.put(DownloadProgress(task_id, text))
 
         report("Waiting to download")
+        self._saving.add(task_id)
         self._downloading.ask(
-            lambda client: _save(client, task, parent, report), partial(self._downloaded, task_id), self._connection
+            lambda client: _save(client, task, parent, report), partial(self._downloaded, task), self._connection
         )
 
-    def _downloaded(self, task_id: str, saved: tuple[Path, int] | Exception) -> None:
-        if isinstance(saved, Exception):
-            self.messages.put(DownloadEnded(task_id, "", _sentence(saved)))
-        else:
+    def _downloaded(self, task: Task, saved: tuple[Path, int] | Exception) -> None:
+        self._saving.discard(task.task_id)
+        if isinstance(saved, tuple):
             folder, count = saved
-            try:
-                self._change(task_id, lambda task: replace(task, folder=str(folder)))
-            finally:
-                self.messages.put(DownloadEnded(task_id, str(folder), f"{count} files are in {folder}"))
+            ended = DownloadEnded(task.task_id, str(folder), f"{count} files are in {folder}")
+            self._change_and_tell(task.task_id, lambda stored: replace(stored, folder=str(folder)), ended)
+        elif isinstance(saved, Refused) and saved.code == "NO_SUCH_TASK":
+            # Cleared, so that the right one can be entered.
+            ended = DownloadEnded(task.task_id, "", _UNKNOWN_UUID)
+            self._change_and_tell(task.task_id, partial(_without_uuid, uuid=task.task_uuid), ended)
+        else:
+            self.messages.put(DownloadEnded(task.task_id, "", _sentence(saved)))
+
+    def _change_and_tell(self, task_id: str, change: Callable[[Task], Task], ended: DownloadEnded) -> None:
+        try:
+            self._change(task_id, change)
+        finally:
+            self.messages.put(ended)
 
     # Asking for due tasks.
 
     def _ask_due(self) -> None:
         now = time.time()
         free = self._asking.free
-        if not free or not any(schedule.is_due(task, now) for task in self._tasks.values()):
+        if not free or not any(
+            schedule.is_due(task, now) for task in self._tasks.values() if task.task_id not in self._under_way
+        ):
             return
         self._tell_held(self._store.next_request_at(now))
         if self._held_until > now:
             return
-        for claim in self._store.claim_due(now, free):
+        for claim in self._store.claim_due(now, free, self._under_way):
+            self._under_way[claim.task.task_id] = claim
             key = claim.task.subscription_key
             self._asking.ask(
                 lambda client, key=key: client.status(key),  # type: ignore[misc]
@@ -447,8 +508,10 @@ class Tracker:
     def _answered(
         self, claim: Claim, connection: tuple[str, Secret, float], outcome: tuple[Job, ...] | Exception
     ) -> None:
+        self._under_way.pop(claim.task.task_id, None)
         now = time.time()
         pace, chance = self._settings.pace, random.random()
+        held_until = 0.0
         change: Callable[[Task], Task]
         if isinstance(outcome, tuple):
             change = partial(schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance)
@@ -476,37 +539,61 @@ class Tracker:
                 retry_after=retry_after,
             )
             if retry_after:
-                self._tell_held(now + retry_after)
-                self._store.hold(now + retry_after, now)
+                held_until = now + retry_after
+                self._tell_held(max(held_until, self._held_until))
+        settlement = _Settlement(claim, change, held_until)
         try:
-            self._settle(claim, change)
+            self._settle(settlement)
         except StoreError:
-            # Shown at once, stored as soon as the disk allows it; the claim keeps the others from asking.
-            self._unsettled.append((claim, change))
+            # Shown at once, stored as soon as the disk allows it, and before anything else is asked; the claim keeps
+            # the others from asking.
+            self._unsettled.append(settlement)
             self._changed(change(claim.task))
             raise
 
-    def _settle(self, claim: Claim, change: Callable[[Task], Task]) -> None:
-        task = self._store.settle(claim, change)
+    def _settle(self, settlement: _Settlement) -> None:
+        if settlement.held_until:
+            self._store.hold(settlement.held_until, time.time())
+        task = self._store.settle(settlement.claim, settlement.change)
         if task:
             self._changed(task)
         else:
-            self._removed(claim.task.task_id)
+            self._removed(settlement.claim.task.task_id)
 
     def _settle_again(self) -> None:
         while self._unsettled:
-            self._settle(*self._unsettled[0])
+            self._settle(self._unsettled[0])
             del self._unsettled[0]
+
+
+@dataclass(frozen=True)
+class _Settlement:
+    """What an answer makes of its task, and the pause it asked for in all requests, if any."""
+
+    claim: Claim
+    change: Callable[[Task], Task]
+    held_until: float = 0.0
 
 
 def _unchanged(task: Task) -> Task:
     return task
 
 
+_UNKNOWN_UUID = (
+    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the \"uuid\" that stands at the "
+    "top level of the generation call's answer. Results are kept for 7 days."
+)
+
+
+def _without_uuid(task: Task, uuid: str) -> Task:
+    return replace(task, task_uuid="") if task.task_uuid == uuid else task
+
+
 def _save(client: Client, task: Task, parent: Path, report: Callable[[str], None]) -> tuple[Path, int]:
     from ..service import results
 
-    folder = Path(task.folder) if task.folder else parent / results.safe_name(f"{task.name} {task.task_id}", set())
+    # The id is put behind what was cut to length, so that no two tasks share a folder.
+    folder = Path(task.folder) if task.folder else parent / f"{results.safe_name(task.name, set())} {task.task_id}"
     return folder, len(results.save(client, task.task_uuid, folder, report))
 
 
@@ -576,6 +663,7 @@ class _Pool:
         self._waiting.clear()
         for worker in self._workers:
             worker.questions.put(None)
+            worker.abort()  # Again: `stop` may have come just before a connection was begun.
 
     def stop(self) -> None:
         """For the owner's thread: cut short what is under way, refuse the rest."""
@@ -624,7 +712,8 @@ class _Worker(threading.Thread):
                 outcome = question.call(self._client_for(question.connection))
             except Exception as error:
                 if not isinstance(error, RodinError):
-                    print(f"Rodin: {_unexpected(error)}", file=sys.stderr)
+                    with suppress(Exception):  # Nobody may be reading what we print.
+                        print(f"Rodin: {_unexpected(error)}", file=sys.stderr)
                 outcome = error
             self._pool.answer(self, outcome)
 

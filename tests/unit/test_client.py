@@ -582,6 +582,33 @@ def test_abort_ends_a_call_through_a_proxys_tunnel(authority, monkeypatch, proxy
     assert seconds < 1.0
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere connecting ends by its timeout only")
+def test_abort_ends_the_connecting_to_a_host_that_does_not_answer():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = [socket.socket() for _ in range(3)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(full.getsockname())
+        client = Client(Connection(f"http://127.0.0.1:{full.getsockname()[1]}", Secret(API_KEY), 20.0, 20.0))
+        error, seconds = ended_by_abort(client, client.balance)
+        for sock in waiting:
+            sock.close()
+    assert type(error) is Aborted
+    assert seconds < 1.0
+
+
+@pytest.mark.parametrize("proxy", ["", "http", "https"])
+def test_abort_ends_a_tls_handshake_and_the_way_through_a_proxy(monkeypatch, proxy):
+    with serving(hanging()) as address:
+        if proxy:
+            monkeypatch.setenv("HTTPS_PROXY", address.replace("http", proxy))
+        asked = "https://rodin.invalid" if proxy else address.replace("http", "https")
+        client = Client(Connection(asked, Secret(API_KEY), 20.0, 20.0))
+        error, seconds = ended_by_abort(client, client.balance)
+    assert type(error) is Aborted
+    assert seconds < 1.0
+
+
 # What needs what.
 
 _WITHOUT = """

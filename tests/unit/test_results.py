@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import unicodedata
+from collections.abc import Callable, Iterator
 from pathlib import Path, PureWindowsPath
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rodin_blender.service import results
+from rodin_blender.service.answers import ResultFile
 from rodin_blender.service.client import Client, Connection
 from rodin_blender.service.errors import Aborted, BadAnswer, NotAuthorized, Refused, ServiceError, Unreachable
 from rodin_blender.service.keys import Secret
@@ -204,9 +206,31 @@ def test_an_aborted_download_leaves_no_part(simulator, tmp_path):
 def test_a_part_left_by_a_crash_is_not_taken_for_the_file(simulator, client, tmp_path):
     uuid = simulator.add(files=FILES)["uuid"]
     for name in FILES:
-        (tmp_path / f".{name}.part").write_bytes(b"old" * 500_000)
+        part = tmp_path / f".{name}.0123abcd.part"
+        part.write_bytes(b"old" * 500_000)
+        os.utime(part, (0, 0))
     results.save(client, uuid, tmp_path, unheard)
     assert everything_in(tmp_path) == FILES
+
+
+def test_two_blenders_saving_the_same_file_do_not_write_into_each_others_part(tmp_path):
+    class Slow(Client):
+        """Another Blender begins and ends the same download while this one is in the middle of the file."""
+
+        def __init__(self, between: Callable[[], object]) -> None:
+            self.between = between
+
+        def download_list(self, task_uuid: str) -> tuple[ResultFile, ...]:
+            return (ResultFile("m.glb", task_uuid),)
+
+        def fetch(self, file: ResultFile) -> Iterator[bytes]:
+            yield b"first"
+            self.between()
+            yield b"second"
+
+    other = Slow(lambda: None)
+    results.save(Slow(lambda: results.save(other, "u", tmp_path, unheard)), "u", tmp_path, unheard)
+    assert everything_in(tmp_path) == {"m.glb": b"firstsecond"}
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_reason(simulator, client, tmp_path):

@@ -115,13 +115,14 @@ def test_every_field_survives_reopening(path: Path) -> None:
     assert stored(path) == [task]
 
 
-def test_the_same_key_is_one_task_which_takes_a_uuid_that_was_missing(path: Path) -> None:
+def test_the_same_key_is_one_task_which_takes_the_uuid_given_last(path: Path) -> None:
     with closing(Store(path)) as tasks:
         first = tasks.add(new_task("key", name="mine"))
         again = tasks.add(new_task("key", name="other", task_uuid="uuid-1"))
         assert again == replace(first, task_uuid="uuid-1")
-        assert tasks.add(new_task("key", task_uuid="uuid-2")) == again, "a uuid that is there stays"
-        assert tasks.tasks() == [again]
+        last = tasks.add(new_task("key", task_uuid="uuid-2"))
+        assert tasks.add(new_task("key")) == last == replace(first, task_uuid="uuid-2"), "the last one was on purpose"
+        assert tasks.tasks() == [last]
 
 
 def test_nameless_tasks_take_the_first_free_number(path: Path) -> None:

@@ -388,8 +388,8 @@ def test_an_error_of_ours_is_told_and_ends_no_thread(
 
     watched.tracker.change(task.task_id, broken)
     assert "ZeroDivisionError" in watched.next(Notice).text
-    assert "Traceback" in capfd.readouterr().err
     watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
+    assert "Traceback" in capfd.readouterr().err
 
 
 # The disk.
@@ -615,3 +615,206 @@ def test_a_tracker_of_a_new_session_goes_on_with_what_the_last_one_left(begin: B
     assert first.tracker.join(3.0)
     second = begin()
     assert second.gets(task, Status.DONE).jobs == (Job(task.jobs[0].uuid, "Done"),)
+
+
+# What a hostile day found.
+
+
+def test_two_tasks_of_one_long_name_are_saved_into_two_folders(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    watched = begin()
+    contents = set()
+    for content in (b"first", b"second"):
+        task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": content}, prompt="一只可爱的卡通小猫坐在木头椅子" * 4))
+        watched.tracker.download(task.task_id, tmp_path / "saved")
+        contents.add((Path(watched.next(DownloadEnded).folder) / "m.glb").read_bytes())
+    assert contents == {b"first", b"second"}
+
+
+def test_a_pause_asked_for_while_the_list_is_locked_is_kept(
+    begin: Begin, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
+    with Gated() as gated:
+        watched = begin(address=gated.url)
+        gated.fail("status", "429-seconds")
+        watched.follow(gated.add("stuck"))
+        wait_until(lambda: watched.tracker._asking.busy)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            gated.gate.set()
+            held = watched.next(RequestsHeld, lambda m: m.until > time.time() + 1).until
+            watched.next(ObstacleChanged)
+            other.execute("ROLLBACK")
+        watched.next(ObstacleChanged, lambda m: m.obstacle is None)
+        with closing(Store(path)) as opened:
+            assert opened.next_request_at(time.time()) == pytest.approx(held, abs=0.01)
+            assert opened.tasks()[0].failures == 1
+
+
+def test_stop_with_the_list_locked_waits_once_for_all_calls(begin: Begin, path: Path) -> None:
+    watched = begin()
+    watched.next(Idle)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        watched.tracker.stop()
+        for number in range(5):
+            watched.tracker.follow(Generation(Secret(f"key-{number}")))
+        assert watched.tracker.join(3.0)
+    assert len(watched.of(NotFollowed)) == 5
+
+
+def test_an_answer_that_waits_to_be_stored_is_stored_by_stop(
+    begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, full = Store.settle, threading.Event()
+    full.set()
+
+    def settle_if_room(self: Store, *args: Any) -> Task | None:
+        if full.is_set():
+            raise store.StoreError("The disk is full.")
+        return settle(self, *args)
+
+    monkeypatch.setattr(Store, "settle", settle_if_room)
+    watched = begin()
+    watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
+    monkeypatch.setattr(tracker.Tracker, "_look_and_ask", lambda _self: None)
+    full.clear()
+    watched.tracker.stop()
+    assert watched.tracker.join(3.0)
+    with closing(Store(path)) as opened:
+        assert opened.tasks()[0].status is Status.DONE
+
+
+def test_a_task_is_not_asked_about_again_while_its_answer_is_awaited(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CLAIM_LASTS", 0.3)
+    with Gated() as gated:
+        watched = begin(address=gated.url)
+        task = watched.follow(gated.add(AT_ONCE))
+        wait_until(lambda: watched.tracker._under_way)
+        time.sleep(A_WHILE)
+        gated.gate.set()
+        watched.gets(task, Status.DONE)
+        assert len(gated.asked("status")) == 1
+
+
+def test_a_claim_without_an_answer_is_given_back_in_the_end(
+    begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As with a name server that hangs: nothing can cut that short.
+    monkeypatch.setattr(tracker._Worker, "abort", lambda _self: None)
+    simulator.fail("status", "hang")
+    watched = begin(timeout=3.0)
+    watched.follow(simulator.add("stuck"))
+    wait_until(lambda: simulator.requests)
+    watched.tracker.stop()
+    assert watched.tracker.join(3.0)
+    with closing(Store(path)) as opened:
+        assert len(opened.claim_due(time.time() + 1, 9)) == 1
+    assert not threads_after(SOON)
+
+
+def test_a_second_download_of_a_task_under_way_is_ignored(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": b"m" * 1_000_000}))
+    for _ in range(2):
+        watched.tracker.download(task.task_id, tmp_path / "saved")
+    assert watched.next(DownloadEnded).folder
+    watched.tracker.download(task.task_id, tmp_path / "saved")
+    assert watched.next(DownloadEnded).folder
+    watched.next(Idle)
+    assert len(watched.of(DownloadEnded)) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete an open file")
+def test_after_its_file_was_deleted_the_list_is_written_anew(begin: Begin, simulator: Simulator, path: Path) -> None:
+    watched = begin()
+    first = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    path.unlink()
+    wait_until(path.exists)
+    second = watched.follow(simulator.add("stuck"))
+    with closing(Store(path)) as opened:
+        wait_until(lambda: {task.task_id for task in opened.tasks()} == {first.task_id, second.task_id})
+    watched.gets(second, Status.GENERATING)
+    assert not watched.of(TaskRemoved)
+
+
+def test_a_shown_status_does_not_go_back_while_it_waits_to_be_stored(
+    begin: Begin, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def settle(*_args: object) -> None:
+        raise store.StoreError("The disk is full.")
+
+    with Gated() as gated:
+        watched = begin(address=gated.url)
+        task = watched.follow(gated.add(AT_ONCE))
+        with monkeypatch.context() as full:
+            full.setattr(Store, "settle", settle)
+            gated.gate.set()
+            watched.gets(task, Status.DONE)
+            with closing(Store(path)) as other:
+                other.change(task.task_id, lambda stored: replace(stored, name="renamed"))
+            time.sleep(A_WHILE)
+        watched.becomes(task, lambda t: t.name == "renamed")
+        shown = [m.task.status for m in watched.of(TaskChanged)]
+        assert shown == sorted(shown, key=[Status.UNKNOWN, Status.DONE].index)
+
+
+def test_an_error_stream_that_cannot_be_written_ends_no_thread(
+    begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed:
+        def write(self, _text: str) -> None:
+            raise BrokenPipeError
+
+        flush = write
+
+    def broken(_task: Task) -> Task:
+        raise ZeroDivisionError
+
+    watched = begin()
+    task = watched.follow(simulator.add("stuck"))
+    monkeypatch.setattr(sys, "stderr", Closed())
+    watched.tracker.change(task.task_id, broken)
+    watched.next(Notice)
+    watched.gets(task, Status.GENERATING)
+
+
+def test_what_was_pressed_with_the_list_locked_is_told_as_not_done(
+    begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
+    watched = begin()
+    task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for press in (lambda: watched.tracker.change(task.task_id, schedule.paused),
+                      lambda: watched.tracker.forget(task.task_id)):  # fmt: skip
+            press()
+            text = watched.next(Notice).text
+            assert "not done" in text and "locked" in text
+
+
+def test_a_uuid_that_the_service_does_not_know_is_told_and_cleared(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    watched = begin()
+    task = watched.follow(simulator.add("stuck"))
+    simulator.fail("download", "no-such-task")
+    watched.tracker.download(task.task_id, tmp_path)
+    text = watched.next(DownloadEnded).text
+    assert "knows no task with this uuid" in text and "7 days" in text
+    wait_until(lambda: [m.task.task_uuid for m in watched.of(TaskChanged)][-1] == "")
+
+
+def test_the_test_of_an_old_key_says_nothing_of_the_new_one(begin: Begin, simulator: Simulator) -> None:
+    watched = begin(api_key=Secret("wrong-key"))
+    watched.follow(simulator.add("stuck"))
+    assert watched.next(ObstacleChanged).obstacle
+    old = (simulator.url, Secret(API_KEY), 2.0)
+    watched.tracker._inbox.put(lambda: watched.tracker._key_tested(old, 12.5))
+    assert watched.next(KeyTested).accepted
+    assert nothing_is_asked(simulator)
