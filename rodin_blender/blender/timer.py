@@ -37,7 +37,7 @@ def tracker() -> Tracker:
     if settings.api_key != session.settings.api_key:
         session.key_test = None
     if session.tracker is None:
-        session.connect(Tracker(user_folder() / "tasks.sqlite", settings))
+        session.connect(Tracker(user_folder() / "tasks.sqlite", settings, session.tasks.values()))
     elif settings != session.settings:
         session.tracker.configure(settings)
     session.settings = settings

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -149,7 +149,8 @@ Message = (
 class Tracker:
     """Follows every task of the store at `path` until `stop`. All methods are for one thread and return at once."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
+    def __init__(self, path: Path, settings: Settings, known: Iterable[Task] = ()) -> None:
+        """`known` are the tasks as the owner has them: told is only what is not so, or no longer."""
         self.messages: SimpleQueue[Message] = SimpleQueue()
         self.calls = 0
         """How many calls were made, to compare with `Idle.calls`."""
@@ -165,7 +166,7 @@ class Tracker:
 
         # From here on the tracker thread's own.
         self._opened: Store | None = None
-        self._tasks: dict[str, Task] = {}
+        self._tasks = {task.task_id: task for task in known}
         self._under_way: dict[str, Claim] = {}
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
         self._unsettled: list[_Settlement] = []

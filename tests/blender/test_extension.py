@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -131,6 +132,26 @@ def test_the_list_is_there_after_a_restart_and_after_loading_a_file(rodin: Rodin
     wait_for_no_thread()
     rodin.enable()
     rodin.until(lambda: [item.task_id for item in rodin.view.tasks] == ids[::-1], "the list is back")
+
+
+def test_what_another_blender_did_meanwhile_is_seen(rodin: Rodin, service: Service) -> None:
+    answers = [service.add(READY, prompt=name) for name in ("A chair", "A vase")]
+    chair, vase = (rodin.track(answer) for answer in answers)
+    rodin.until_idle()
+    wait_for_no_thread()
+
+    def another() -> None:
+        store = rodin.module("tracking.store").Store(rodin.store)
+        store.forget(chair)
+        store.close()
+
+    # Off the main thread, where no file may be opened.
+    elsewhere = threading.Thread(target=another)
+    elsewhere.start()
+    elsewhere.join()
+    rodin.module("blender.timer").tracker().refresh()
+    rodin.until_idle()
+    assert [item.task_id for item in rodin.view.tasks] == [vase]
 
 
 @pytest.mark.parametrize(
