@@ -128,12 +128,9 @@ class Ui:
         yield 0.3
 
     def picture(self, name: str) -> Iterator[Step]:
-        """The whole screen, as name.png in the scenario's folder. The place of the sidebar is noted beside it."""
+        """The whole screen, as name.png in the scenario's folder."""
         yield 0.6
         subprocess.run(["import", "-window", "root", str(self.folder / f"{name}.png")], check=True, timeout=30)
-        region, window = self.sidebar, self.window
-        place = [region.x, window.height - region.y - region.height, region.width, region.height]
-        self.facts.setdefault("sidebars", {})[name] = place
 
 
 def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[], float | None]:
