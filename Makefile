@@ -35,7 +35,7 @@ pictures:
 	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
 
 simulator:
-	@$(PYTHON) -c 'import os; from tools import lanes; p = str(lanes.tools_python()); os.execv(p, [p, "-m", "tools.simulator", "--port", "8090"])'
+	@$(PYTHON) -c 'import os; from tools import blenders; p = str(blenders.tools_python()); os.execv(p, [p, "-m", "tools.simulator", "--port", "8090"])'
 
 clean:
 	rm -rf dist

@@ -25,6 +25,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rodin-blender"
 
+PYTEST = "pytest==8.4.2"
+"""For the inside of a Blender. What runs outside stands in requirements.txt."""
+
 WHEELS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
 DEBIAN = {"4.3": "trixie", "5.2": "sid"}
 
@@ -92,6 +95,12 @@ def environment(name: str, requirements: list[str]) -> Path:
     return folder / "bin/python"
 
 
+def tools_python() -> Path:
+    """The Python of the environment with all that tests and tools use."""
+    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
+    return environment("tools", [line for line in lines if line and not line.startswith("#")])
+
+
 def _make_venv(folder: Path) -> None:
     if subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False).returncode:
         # Debian splits it off Python.
@@ -102,7 +111,7 @@ def _make_venv(folder: Path) -> None:
 def _wheel(name: str) -> Path:
     if sys.version_info[:2] != (3, 11):
         raise NotAvailable(f"the bpy wheel {WHEELS[name]} needs Python 3.11, and this is {sys.version.split()[0]}")
-    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", "pytest==8.4.2"])
+    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", PYTEST])
     executable = python.with_name("blender")
     _write_executable(
         executable,

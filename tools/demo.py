@@ -27,7 +27,7 @@ from typing import IO, Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from tools.blenders import CACHE, NotAvailable, blender, environment
+from tools.blenders import CACHE, NotAvailable, blender, tools_python
 
 SAVED = ROOT / "dist" / "demo"
 LONGEST_START = 60.0
@@ -143,8 +143,7 @@ def _built(executable: Path, folder: Path) -> Path:
 @contextmanager
 def _simulator(folder: Path, *, speed: float) -> Iterator[dict[str, str]]:
     """A simulator as a process of its own. Gives the environment variables that point the extension at it."""
-    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
-    python = environment("tools", [line for line in lines if line and not line.startswith("#")])
+    python = tools_python()
     said, trouble = folder / "simulator.txt", folder / "simulator-trouble.txt"
     command = [str(python), "-m", "tools.simulator", "--speed", str(speed)]
     with said.open("w") as out, trouble.open("w") as err, _process(command, stdout=out, stderr=err) as running:

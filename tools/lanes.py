@@ -39,7 +39,6 @@ from tools import blenders
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
 LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo")
-PYTEST = "pytest==8.4.2"
 MAY_BE_MISSING = ("5.2", "window-5.2")
 LONGEST_LANE = 20 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
@@ -63,7 +62,7 @@ def main() -> int:
     arguments = parser.parse_args()
     lanes = [Lane(name, detail="not asked for") for name in LANES]
     try:
-        python = tools_python()
+        python = blenders.tools_python()
         archive = build()
     except (blenders.NotAvailable, SystemExit) as error:
         print(f"The tests cannot begin: {error}", file=sys.stderr)
@@ -75,12 +74,6 @@ def main() -> int:
             lane.seconds = time.monotonic() - began
     _print_table(lanes)
     return 0 if all(_fine(lane) for lane in lanes if lane.name in arguments.only) else 1
-
-
-def tools_python() -> Path:
-    """The Python of the environment with all that tests and tools use."""
-    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
-    return blenders.environment("tools", [line for line in lines if line and not line.startswith("#")])
 
 
 def build() -> Path:
@@ -122,7 +115,7 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
             inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), "tests/blender"]
             if blender.name == "own":
                 # An official Blender brings no pytest; it is not installed into it, only shown to it.
-                path = str(blenders.packages("pytest", [PYTEST]))
+                path = str(blenders.packages("pytest", [blenders.PYTEST]))
                 inside += ["--", "--python-expr", f"import sys; sys.path.append({path!r})"]
             _pytest(lane, [*pytest, *inside], environment)
     except blenders.NotAvailable as error:

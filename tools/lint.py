@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.lanes import tools_python
+from tools.blenders import tools_python
 
 
 def main() -> int:

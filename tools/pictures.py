@@ -45,7 +45,7 @@ if __name__ == "__main__":
     try:
         import PIL  # noqa: F401
     except ModuleNotFoundError:
-        from tools.lanes import tools_python
+        from tools.blenders import tools_python
 
         sys.exit(subprocess.run([str(tools_python()), *sys.argv], check=False).returncode)
     main(Path(sys.argv[1]), Path(sys.argv[2]))

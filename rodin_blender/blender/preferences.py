@@ -81,19 +81,11 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         row.prop(self, "api_key")
         if source.startswith("$"):
             paragraph(column, f"In use: the key of the environment variable {source[1:]}.", width, icon="INFO")
-        elif source:
-            paragraph(
-                column,
-                "In use: the key above. Blender keeps preferences in clear text; on a shared computer, set the "
-                "environment variable RODIN_API_KEY instead.",
-                width,
-                icon="INFO",
-            )
         else:
             paragraph(
                 column,
-                "No API key yet. Blender keeps preferences in clear text; on a shared computer, set the environment "
-                "variable RODIN_API_KEY instead.",
+                f"{'In use: the key above.' if source else 'No API key yet.'} Blender keeps preferences in clear text; "
+                "on a shared computer, set the environment variable RODIN_API_KEY instead.",
                 width,
                 icon="INFO",
             )

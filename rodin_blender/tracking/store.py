@@ -218,10 +218,6 @@ class Store:
             changed = change(task)
             return self._write(db, changed) if task.followed or changed.status.final else task
 
-    def release(self, claim: Claim) -> None:
-        """End a claim of which nothing came, because we are stopping: another Blender may ask at once."""
-        self.settle(claim, lambda task: task)
-
     def hold(self, until: float, now: float) -> None:
         """No request for any task before `until`, in any Blender: the service asked for a pause. Never shortens one."""
         with self._writing() as db:

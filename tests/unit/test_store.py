@@ -396,7 +396,7 @@ def test_each_due_check_is_claimed_by_one_of_two_stores(path: Path) -> None:
     with closing(Store(path)) as one, closing(Store(path)) as two:
         claims = [*one.claim_due(NOW, 4), *two.claim_due(NOW, 4), *one.claim_due(NOW, 4), *two.claim_due(NOW, 4)]
         assert len({claim.task.task_id for claim in claims}) == len(claims) == 9
-        one.release(claims[0])
+        one.settle(claims[0], lambda task: task)
         assert [claim.task.task_id for claim in two.claim_due(NOW, 4)] == [claims[0].task.task_id]
 
 
@@ -459,7 +459,7 @@ def test_the_answer_to_a_forgotten_task_does_not_bring_it_back(path: Path) -> No
         (claim,) = one.claim_due(NOW, 1)
         two.forget(claim.task.task_id)
         assert one.settle(claim, answer(WAITING, NOW)) is None
-        one.release(claim)
+        one.settle(claim, lambda task: task)
         assert one.tasks() == []
 
 

@@ -1,4 +1,4 @@
-"""A Blender with a real window (under Xvfb where there is no display), the built zip installed as a user would."""
+"""A Blender with a real window, under Xvfb, the built zip installed as a user would."""
 
 from __future__ import annotations
 
@@ -106,10 +106,15 @@ def _keep_pictures(folder: Path) -> None:
 
 
 @pytest.fixture
-def window() -> Iterator[Window]:
-    # Not pytest's tmp_path: the folder must be under /tmp to be seen in a Debian root too.
-    with tempfile.TemporaryDirectory(prefix="rodin-window-", dir="/tmp") as folder:
-        yield Window(os.environ["RODIN_WINDOW_BLENDER"], Path(folder))
+def folder() -> Iterator[Path]:
+    # Not pytest's tmp_path: it must be under /tmp to be seen in a Debian root too.
+    with tempfile.TemporaryDirectory(prefix="rodin-window-", dir="/tmp") as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def window(folder: Path) -> Window:
+    return Window(os.environ["RODIN_WINDOW_BLENDER"], folder)
 
 
 @pytest.fixture
@@ -121,9 +126,3 @@ def simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def connected(simulator: Simulator) -> dict[str, str]:
     return {"RODIN_API_URL": simulator.url, "RODIN_API_KEY": API_KEY}
-
-
-@pytest.fixture
-def tmp_path_in_tmp() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="rodin-window-", dir="/tmp") as folder:
-        yield Path(folder)

@@ -34,11 +34,8 @@ class Ui:
         self.facts: dict[str, Any] = {}
         self.viewport_draws = 0
         self.sidebar_draws = 0
-        self.longest_gap = 0.0
-        self._last_beat = time.perf_counter()
         bpy.types.SpaceView3D.draw_handler_add(self._viewport_drawn, (), "WINDOW", "POST_PIXEL")
         bpy.types.SpaceView3D.draw_handler_add(self._sidebar_drawn, (), "UI", "POST_PIXEL")
-        bpy.app.timers.register(self._beat, persistent=True)
 
     def _viewport_drawn(self) -> None:
         self.viewport_draws += 1
@@ -46,15 +43,8 @@ class Ui:
     def _sidebar_drawn(self) -> None:
         self.sidebar_draws += 1
 
-    def _beat(self) -> float:
-        now = time.perf_counter()
-        self.longest_gap = max(self.longest_gap, now - self._last_beat)
-        self._last_beat = now
-        return 0.005
-
     def count_from_here(self) -> None:
         self.viewport_draws = self.sidebar_draws = 0
-        self.longest_gap, self._last_beat = 0.0, time.perf_counter()
 
     @property
     def window(self) -> bpy.types.Window:

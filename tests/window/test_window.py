@@ -94,10 +94,10 @@ def test_a_narrow_sidebar_still_tells_all(window, simulator, connected):
     window.play("narrow", {"astrolabe": astrolabe}, "--window-geometry", "0", "0", "700", "900", **connected)
 
 
-def test_another_file_keeps_the_list_and_holds_no_key(window, connected, tmp_path_in_tmp):
+def test_another_file_keeps_the_list_and_holds_no_key(window, connected, folder):
     with Simulator(speed=3) as simulator:
         vase = simulator.add("one-job", prompt="A glazed vase")
-        blend = tmp_path_in_tmp / "scene.blend"
+        blend = folder / "scene.blend"
         given = {"vase": vase, "blend": str(blend), "api_key": "preferences-api-key-0123456789"}
         outcome = window.play("another_file", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
     saved = blend.read_bytes()
