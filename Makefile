@@ -11,7 +11,7 @@ help:
 	@echo 'make build        the zip to install, in dist/'
 	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
 	@echo 'make lint         ruff and mypy'
-	@echo 'make pictures     new pictures for docs/, from the window tests'
+	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
 	@echo 'make simulator    the simulated service, to try things against by hand'
 	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
 
@@ -31,7 +31,7 @@ lint:
 	@$(PYTHON) tools/lint.py
 
 pictures:
-	@$(PYTHON) tools/lanes.py --only window-4.3 --pictures dist/pictures
+	@$(PYTHON) tools/lanes.py --only window-4.3 demo --pictures dist/pictures
 	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
 
 simulator:

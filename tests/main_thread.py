@@ -39,6 +39,9 @@ def watch(package: str) -> None:
             name = frame.f_code.co_filename
             if "importlib" in name:
                 return
+            if "/addons_core/io_" in name:
+                # Blender's own importers read their file there, and there is no other way to have them.
+                return
             if inside in name and "/extensions/" in name:
                 ours = ours or f"{name.rpartition(inside)[2]}:{frame.f_lineno}"
             frame = frame.f_back

@@ -1,6 +1,6 @@
 """Shows the extension at work in a real Blender, with a simulator in place of the service: no account, no cost.
 
-    python3 tools/demo.py             three tasks followed to their ends, their models saved in dist/demo; no window
+    python3 tools/demo.py             three tasks followed to their ends, their models imported and rendered; no window
     python3 tools/demo.py --window    a Blender of yours, its sidebar open on five tasks, until you close it
 
 It starts with the standard library only and says what it installs. Blender runs in a throw-away profile: your own
@@ -30,6 +30,7 @@ sys.path[0] = str(ROOT)
 from tools.blenders import CACHE, NotAvailable, blender, tools_python
 
 SAVED = ROOT / "dist" / "demo"
+PICTURE = "models.png"
 LONGEST_START = 60.0
 LONGEST_BUILD = 120.0
 LONGEST_RUN = 180.0
@@ -38,10 +39,10 @@ MARK = "demo| "
 
 TASKS = [
     {"prompt": "A teapot", "story": "failed"},
-    {"prompt": "A brass astrolabe", "story": "partly-failed"},
+    {"prompt": "A brass goblet", "story": "partly-failed"},
     {"prompt": "A glazed vase", "story": "done"},
 ]
-EXPECTED = {"A teapot": "FAILED", "A brass astrolabe": "PARTLY_FAILED", "A glazed vase": "DONE"}
+EXPECTED = {"A teapot": "FAILED", "A brass goblet": "PARTLY_FAILED", "A glazed vase": "DONE"}
 WINDOW_TASKS = [
     {"prompt": "A carved chess set", "story": "stuck"},
     {"prompt": "A stone bridge", "story": "done", "faults": ["500", "502-html"]},
@@ -80,7 +81,7 @@ def in_terminal(folder: Path) -> None:
     if not result.exists():
         raise Trouble(f"Blender ended before its time; it said:\n{_last_lines(output)}")
     tasks = json.loads(result.read_text())
-    _save(tasks)
+    _save(tasks, folder / PICTURE)
     _check(tasks, output)
 
 
@@ -189,6 +190,7 @@ def _blender_command(
                 "simulator": service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator/tasks",
                 "tasks": tasks,
                 "result": str(folder / "result.json"),
+                "picture": str(folder / PICTURE),
                 "mark": MARK,
             }
         )
@@ -203,7 +205,7 @@ def _environment(folder: Path, service: dict[str, str]) -> dict[str, str]:
     return {**kept, **service, **profile, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
-def _save(tasks: list[dict[str, str]]) -> None:
+def _save(tasks: list[dict[str, str]], picture: Path) -> None:
     """Copy the downloaded files out of the throw-away profile, and list tasks and files."""
     shutil.rmtree(SAVED, ignore_errors=True)
     SAVED.mkdir(parents=True)
@@ -212,6 +214,8 @@ def _save(tasks: list[dict[str, str]]) -> None:
         say(f"  {task['name']:<20}  {task['word']:<13}  {task['jobs']}")
         if task["folder"]:
             shutil.copytree(task["folder"], SAVED / task["name"])
+    if picture.exists():
+        shutil.copy(picture, SAVED)
     say(f"\nSaved in {SAVED}:")
     for path in sorted(path for path in SAVED.rglob("*") if path.is_file()):
         say(f"  {path.relative_to(SAVED)!s:<45}  {path.stat().st_size / 1000:8,.1f} kB")
@@ -232,9 +236,12 @@ def _check(tasks: list[dict[str, str]], output: Path) -> None:
             troubles.append(f"{name}: no whole model was saved")
         elif not all(path.stat().st_size for path in files):
             troubles.append(f"{name}: a file is empty")
+    if not (SAVED / PICTURE).exists():
+        troubles.append("no picture was rendered")
     if troubles:
         raise Trouble("\n".join([*troubles, "Blender said:", _last_lines(output)]))
-    say("\nAll as expected: one task done, one failed in part, one failed; the models of the first two are here.")
+    say("\nAll as expected: one task done, one failed in part, one failed. The models of the first two, rendered:")
+    say(str(SAVED / PICTURE))
 
 
 def _last_lines(output: Path) -> str:

@@ -1,7 +1,7 @@
 """Runs inside the Blender that tools/demo.py starts: installs the extension's zip and tracks simulated tasks.
 
-Without a window it follows them to their ends, downloads what there is and writes down what came of them; with one it
-opens the sidebar on them and leaves the rest to the user.
+Without a window it follows them to their ends, presses Download for what there is, renders a picture of the models that
+came and writes down what became of the tasks; with one it opens the sidebar on them and leaves the rest to the user.
 """
 
 import importlib
@@ -16,9 +16,14 @@ from typing import Any
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools import demo_scene
+
 PACKAGE = "bl_ext.user_default.rodin_blender"
 LONGEST_STORY = 60.0
 LONGEST_DOWNLOAD = 30.0
+HEIGHT = 0.3
+"""Metres that the models are made high; about as far apart they stand."""
 
 
 def install(archive: str) -> None:
@@ -66,17 +71,20 @@ class Follower:
     def tell(self, line: str) -> None:
         print(f"{self._mark}{line}", flush=True)
 
-    def downloaded(self, task_id: str) -> bool:
-        """Whether its download has ended, well or not."""
-        return bool(self._session.tasks[task_id].folder) or task_id in self._session.download_troubles
+    def models(self) -> list[Any]:
+        """The collections of the models that were imported."""
+        return list(bpy.context.scene.collection.children)
 
-    def folder(self, task: Any) -> str:
-        return self._session.tasks[task.task_id].folder
+    def troubled(self, task_id: str) -> bool:
+        return task_id in self._session.file_troubles
 
     def _more(self, task: Any) -> str:
         running = self._session.downloads.get(task.task_id)
-        ended = "Saved" if self.folder(task) else self._session.download_troubles.get(task.task_id, "")
-        return running or task.message or ended
+        if running:
+            return f"Downloading {running.name}".rstrip()
+        trouble = self._session.file_troubles.get(task.task_id, "")
+        imported = any(model.name == task.name for model in self.models())
+        return task.message or trouble or ("In the scene" if imported else "Saved" if task.downloaded else "")
 
 
 def word(task: Any) -> str:
@@ -90,6 +98,8 @@ def jobs(task: Any) -> str:
 def follow(given: dict[str, Any]) -> None:
     preferences = bpy.context.preferences.addons[PACKAGE].preferences
     preferences.shortest_interval = preferences.longest_interval = 1.0
+    preferences.import_height = HEIGHT
+    bpy.ops.wm.read_homefile(use_empty=True)
     follower = Follower(given["mark"])
     follower.tell(f"Installed it into Blender {bpy.app.version_string}. Three tasks begin, and are tracked:")
     track(given["simulator"], given["tasks"])
@@ -98,15 +108,22 @@ def follow(given: dict[str, Any]) -> None:
         LONGEST_STORY,
         lambda: len(follower.tasks) == len(given["tasks"]) and all(task.status in final for task in follower.tasks),
     )
-    handed_off = [task.task_id for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")]
-    for task_id in handed_off:
+    follower.tell("Download is pressed for those that have something; the models come to the 3D cursor.")
+    ready = [task.task_id for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")]
+    for number, task_id in enumerate(ready, 1):
+        bpy.context.scene.cursor.location.x = HEIGHT * number
         bpy.ops.rodin.hand_off(task_id=task_id)
-    follower.wait(LONGEST_DOWNLOAD, lambda: all(map(follower.downloaded, handed_off)))
-    results = [
-        {"name": t.name, "status": t.status, "word": word(t), "jobs": jobs(t), "folder": follower.folder(t)}
+        follower.wait(
+            LONGEST_DOWNLOAD,
+            lambda number=number, task_id=task_id: len(follower.models()) == number or follower.troubled(task_id),
+        )
+    tasks = [
+        {"name": t.name, "status": t.status, "word": word(t), "jobs": jobs(t), "folder": t.folder}
         for t in follower.tasks
     ]
-    Path(given["result"]).write_text(json.dumps(results))
+    follower.tell("The scene is rendered.")
+    demo_scene.render(follower.models(), Path(given["picture"]))
+    Path(given["result"]).write_text(json.dumps(tasks))
 
 
 def show(given: dict[str, Any]) -> None:

@@ -1,54 +1,339 @@
-"""Result files as the service hands them out, made here, so that their licence is the project's own."""
+"""Result files as the service hands them out, made here, so that their licence is the project's own.
+
+Every model is turned on a lathe: a smooth profile (radius and height, from the middle of the foot over the lip to the
+middle of the inside) goes around an axis. So its textures, normals and picture all come from the same few formulas.
+"""
 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from functools import cache
 
 import numpy
 import trimesh
-from PIL import Image
+from numpy import ndarray
+from PIL import Image, ImageFilter
+
+HEIGHT = 1.9
+TEXTURE = 1024
+PICTURE = 256
+ROWS, COLUMNS = 112, 80
+
+# Radius and height of the corners that a profile rounds off.
+VASE = [
+    (0, 0.05), (0.25, 0.05), (0.27, 0.0), (0.27, 0.0), (0.36, 0.0), (0.37, 0.0), (0.38, 0.06), (0.38, 0.10),
+    (0.62, 0.48), (0.76, 1.02), (0.70, 1.40), (0.30, 1.52), (0.22, 1.62), (0.24, 1.78), (0.37, 1.90),
+    (0.40, 1.93), (0.37, 1.94), (0.30, 1.87), (0.20, 1.76), (0.18, 1.62), (0.26, 1.47), (0.64, 1.34),
+    (0.69, 1.02), (0.56, 0.50), (0.32, 0.13), (0, 0.12),
+]  # fmt: skip
+GOBLET = [
+    (0, 0.07), (0.34, 0.06), (0.38, 0.0), (0.39, 0.0), (0.49, 0.0), (0.50, 0.0), (0.50, 0.05), (0.49, 0.06),
+    (0.44, 0.06), (0.43, 0.09), (0.24, 0.14), (0.09, 0.24), (0.06, 0.48), (0.06, 0.54), (0.10, 0.54),
+    (0.10, 0.57), (0.07, 0.57), (0.16, 0.60), (0.18, 0.66), (0.16, 0.72), (0.07, 0.75), (0.10, 0.75),
+    (0.10, 0.78), (0.06, 0.78), (0.06, 0.84), (0.12, 0.94), (0.44, 0.98), (0.58, 1.22), (0.57, 1.52),
+    (0.56, 1.72), (0.60, 1.88), (0.61, 1.90), (0.60, 1.91), (0.585, 1.90), (0.53, 1.72), (0.54, 1.52),
+    (0.54, 1.24), (0.42, 1.02), (0, 1.00),
+]  # fmt: skip
+
+
+def _towards(x: float, y: float, z: float) -> ndarray:
+    return numpy.array([x, y, z], "float32") / numpy.float32(numpy.linalg.norm([x, y, z]))
+
+
+# Directions to the lights and to the eye of the preview picture. glTF is Y up, its front looks along Z.
+KEY, FILL, UP, EYE = _towards(-0.7, 0.9, 0.7), _towards(0.9, 0.2, 0.4), _towards(0, 1, 0), _towards(0, 0.36, 1)
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What a surface is made of, all over the texture; row 0 is the middle of the foot. `relief` is a height."""
+
+    colour: ndarray
+    roughness: ndarray
+    metallic: ndarray
+    relief: ndarray
+
+
+class Profile:
+    """A smooth curve through the corners `points`, standing on the ground and HEIGHT high."""
+
+    def __init__(self, points: list[tuple[float, float]]) -> None:
+        curve = numpy.array(points)
+        for _ in range(5):
+            # Chaikin: each corner is cut at a quarter and three quarters of its edges.
+            cut = numpy.stack([0.75 * curve[:-1] + 0.25 * curve[1:], 0.25 * curve[:-1] + 0.75 * curve[1:]], axis=1)
+            curve = numpy.concatenate([curve[:1], cut.reshape(-1, 2), curve[-1:]])
+        curve[:, 1] -= curve[:, 1].min()
+        self._curve = curve * (HEIGHT / curve[:, 1].max())
+        steps = numpy.diff(self._curve, axis=0)
+        self._way = _running_sum(numpy.hypot(*steps.T))
+        angle = numpy.unwrap(numpy.arctan2(*steps.T))
+        self._bend = _running_sum(numpy.abs(numpy.diff(angle, append=angle[-1])))
+        self.length = self._way[-1]
+        self.lip = self._way[self._curve[:, 1].argmax()] / self.length
+
+    def rows(self, count: int) -> ndarray:
+        """Places on the curve, from 0 to 1, closer together where it bends."""
+        measure = self._way / self._way[-1] + self._bend / self._bend[-1]
+        return numpy.interp(numpy.linspace(0.0, 2.0, count), measure, self._way) / self.length
+
+    def at(self, places: ndarray | float) -> tuple[ndarray, ndarray]:
+        """Radius and height at places from 0 to 1."""
+        radius, height = (numpy.interp(places * self.length, self._way, values) for values in self._curve.T)
+        return radius, height
+
+    def around(self, places: ndarray, columns: int) -> tuple[ndarray, ndarray]:
+        """Points and normals of the turned surface, each of the shape (places, columns, 3); Y is up."""
+        radius, height = self.at(places)
+        before, after = (numpy.column_stack(self.at(numpy.clip(places + step, 0, 1))) for step in (-0.002, 0.002))
+        along, up = (after - before).T / numpy.hypot(*(after - before).T)
+        radius, height, along, up = (values.astype("float32") for values in (radius, height, along, up))
+        angle = numpy.linspace(0, 2 * numpy.pi, columns, dtype="float32")
+        cosine, sine, one = numpy.cos(angle), numpy.sin(angle), numpy.ones_like(angle)
+        points = [numpy.outer(radius, cosine), numpy.outer(height, one), -numpy.outer(radius, sine)]
+        normals = [numpy.outer(up, cosine), numpy.outer(-along, one), -numpy.outer(up, sine)]
+        return numpy.stack(points, axis=-1), numpy.stack(normals, axis=-1)
+
+
+def result_files(prompt: str = "") -> dict[str, bytes]:
+    """The files of a finished task by name: two textured GLB models, a texture and a preview picture.
+
+    A prompt with "brass" in it gives a brass goblet, any other a glazed vase.
+    """
+    return _files("brass" in prompt.lower())
 
 
 @cache
-def result_files() -> dict[str, bytes]:
-    """The files of a finished task by name: two textured GLB models, a texture and a preview picture."""
-    texture = _texture()
+def _files(brass: bool) -> dict[str, bytes]:
+    name, profile = ("Brass Goblet", Profile(GOBLET)) if brass else ("Glazed Vase", Profile(VASE))
+    finish = _brass(profile) if brass else _glaze(profile)
+    colour = _picture(finish.colour)
+    _points, normals = profile.around(_middles(), TEXTURE)
+    shaded = _picture(finish.colour * _light(normals)[..., None])
+    mixed = [numpy.ones_like(finish.roughness), finish.roughness, finish.metallic]
+    maps = {
+        "baseColorTexture": _as_jpeg(colour),
+        "metallicRoughnessTexture": _as_jpeg(_picture(numpy.stack(mixed, axis=-1))),
+        "normalTexture": _as_jpeg(_normal_map(profile, finish.relief)),
+        "roughnessFactor": 1.0,
+        "metallicFactor": 1.0,
+    }
+    baked = {"baseColorTexture": _as_jpeg(shaded), "roughnessFactor": 1.0, "metallicFactor": 0.0}
     return {
-        "base_basic_pbr.glb": _glb(texture, roughness=0.35),
-        "base_basic_shaded.glb": _glb(texture, roughness=1.0),
-        "texture_diffuse.png": _encoded(texture, "PNG"),
-        "preview.webp": _encoded(texture.resize((256, 256)), "WEBP"),
+        "base_basic_pbr.glb": _glb(name, profile, maps),
+        "base_basic_shaded.glb": _glb(name, profile, baked),
+        "texture_diffuse.png": _encoded(colour, "PNG"),
+        "preview.webp": _encoded(_preview(profile), "WEBP"),
     }
 
 
-def _texture() -> Image.Image:
-    rows, columns = numpy.mgrid[0:512, 0:512] / 512.0
-    bands = 0.5 + 0.5 * numpy.sin(2 * numpy.pi * (6 * rows + 0.6 * numpy.sin(4 * numpy.pi * columns)))
-    dark, light = numpy.array([48, 92, 112]), numpy.array([236, 196, 128])
-    pixels = dark + bands[..., None] * (light - dark)
-    return Image.fromarray(pixels.astype("uint8"))
-
-
-def _glb(texture: Image.Image, roughness: float) -> bytes:
-    # A vase: a turned profile, about 1.9 units high and standing on the ground, as the service's models do.
-    height = numpy.linspace(0.0, 1.9, 48)
-    radius = 0.34 + 0.22 * numpy.sin(height * 2.6 + 0.3) * numpy.exp(-height * 0.35)
-    profile = numpy.column_stack([numpy.concatenate([[0.0], radius]), numpy.concatenate([[0.0], height])])
-    mesh = trimesh.creation.revolve(profile, sections=48)
-    angle = numpy.arctan2(mesh.vertices[:, 1], mesh.vertices[:, 0]) / (2 * numpy.pi) + 0.5
-    mesh.visual = trimesh.visual.TextureVisuals(
-        uv=numpy.column_stack([angle, mesh.vertices[:, 2] / 1.9]),
-        material=trimesh.visual.material.PBRMaterial(
-            name="Glaze", baseColorTexture=texture, roughnessFactor=roughness, metallicFactor=0.0
-        ),
+def _glaze(profile: Profile) -> Finish:
+    """A blue-green glaze that ran down over buff stoneware, thick below and thin at the lip."""
+    random = numpy.random.default_rng(7)
+    height, outside = _height_and_outside(profile)
+    runs = _noise(random, 3, 22) * 0.6 + _noise(random, 6, 60) * 0.4
+    cloud = _clouds(random, 6, 10)
+    grain = _noise(random, 700, 600)
+    specks = _smooth(0.10, 0.05, _squared_distance_to_scattered(random, 150, 120) + 0.4 * _noise(random, 150, 120))
+    edge = numpy.where(outside, 0.14 + 0.18 * _smooth(0.1, 0.9, _noise(random, 2, 17)) + 0.05 * runs, -1.0)
+    glazed = _smooth(-0.012, 0.012, height - edge)
+    bead = numpy.exp(-(((height - edge - 0.03) / 0.03) ** 2))
+    # Thin glaze breaks to brown; below the neck it gathers and darkens.
+    thin = _smooth(1.76, 1.90, height + 0.06 * (runs - 0.5)) * (0.5 + 0.5 * outside)
+    deep = _smooth(0.15, 1.0, (1.75 - height) / 1.7 + 0.55 * (runs - 0.5) + 0.35 * (cloud - 0.5))
+    glaze = _between((0.30, 0.56, 0.52), (0.035, 0.17, 0.25), deep)
+    glaze = _between(glaze, (0.62, 0.70, 0.58), 0.5 * _smooth(0.55, 0.9, runs) * _smooth(0.7, 1.5, height))
+    glaze = _between(glaze, (0.02, 0.10, 0.15), 0.6 * bead)
+    glaze = _between(glaze, (0.40, 0.20, 0.08), thin)
+    glaze = _between(glaze, (0.10, 0.07, 0.05), 0.55 * specks)
+    clay = _between((0.56, 0.40, 0.27), (0.70, 0.55, 0.40), 0.6 * cloud + 0.4 * grain)
+    clay = _between(clay, (0.22, 0.13, 0.08), 0.7 * specks)
+    rings = numpy.sin(height * 150 + 3 * cloud)
+    return Finish(
+        colour=_between(clay, glaze, glazed),
+        roughness=numpy.where(glazed > 0.5, 0.10 + 0.10 * cloud + 0.15 * thin, 0.78),
+        metallic=numpy.zeros_like(glazed),
+        relief=glazed * 0.010 + bead * 0.006 + 0.002 * runs * glazed + (1 - glazed) * (0.0012 * rings + 0.001 * grain),
     )
-    # glTF is Y up.
-    mesh.apply_transform(trimesh.transformations.rotation_matrix(-numpy.pi / 2, [1, 0, 0]))
-    return bytes(mesh.export(file_type="glb"))
+
+
+def _brass(profile: Profile) -> Finish:
+    """Turned brass: a hammered bowl under a scale of degrees, darkened where no hand rubs it."""
+    random = numpy.random.default_rng(11)
+    height, outside = _height_and_outside(profile)
+    cloud = _clouds(random, 5, 8)
+    scratches = _noise(random, 512, 6)
+    hammered = _smooth(1.02, 1.06, height) * _smooth(1.56, 1.53, height) * outside
+    dimples = _squared_distance_to_scattered(random, 60, 44)
+    ticks = numpy.zeros_like(cloud)
+    for count, top in ((120, 1.69), (40, 1.71), (12, 1.735)):
+        distance = numpy.abs((_middles() * count + 0.5) % 1.0 - 0.5) / count * TEXTURE
+        ticks = numpy.maximum(ticks, (distance < 1.3) & (height > 1.64) & (height < top))
+    lines = sum(numpy.exp(-(((height - line) / 0.006) ** 2)) for line in (1.60, 1.64, 1.76))
+    engraved = numpy.maximum(ticks, numpy.minimum(lines, 1.0)) * outside
+    ridges = hammered * _smooth(0.15, 0.55, dimples)
+    tarnish = numpy.clip(0.9 * _smooth(0.45, 0.85, cloud) + 0.5 * (~outside), 0, 1)
+    colour = _between((0.93, 0.70, 0.36), (0.62, 0.40, 0.17), 0.65 * tarnish)
+    colour = _between(colour, (0.98, 0.80, 0.48), 0.5 * ridges)
+    colour = _between(colour, (0.10, 0.06, 0.03), 0.9 * engraved)
+    return Finish(
+        colour=colour,
+        roughness=0.17 + 0.20 * tarnish + 0.08 * scratches + 0.4 * engraved,
+        metallic=numpy.ones_like(cloud) - 0.6 * engraved,
+        relief=0.012 * hammered * dimples - 0.006 * engraved + 0.0006 * scratches * (1 - hammered),
+    )
+
+
+def _middles() -> ndarray:
+    """Of the texture's rows or columns, from 0 to 1."""
+    return (numpy.arange(TEXTURE, dtype="float32") + 0.5) / TEXTURE
+
+
+def _height_and_outside(profile: Profile) -> tuple[ndarray, ndarray]:
+    """Of the texture's rows: how high they come to lie, and whether they are still before the lip."""
+    rows = _middles()[:, None]
+    return profile.at(rows)[1].astype("float32"), rows < profile.lip
+
+
+def _noise(random: numpy.random.Generator, rows: int, columns: int) -> ndarray:
+    """Smooth noise from about 0 to 1 over the texture, which meets itself around the axis."""
+    grid = random.random((rows, columns), dtype=numpy.float32)
+    wrapped = Image.fromarray(numpy.concatenate([grid[:, -2:], grid, grid[:, :2]], axis=1))
+    resized = wrapped.resize((TEXTURE, TEXTURE), Image.Resampling.BICUBIC, box=(2, 0, columns + 2, rows))
+    return numpy.asarray(resized)
+
+
+def _clouds(random: numpy.random.Generator, rows: int, columns: int) -> ndarray:
+    octaves = [_noise(random, rows * 2**octave, columns * 2**octave) / 2**octave for octave in range(4)]
+    return sum(octaves[1:], octaves[0]) / 1.875
+
+
+def _squared_distance_to_scattered(random: numpy.random.Generator, rows: int, columns: int) -> ndarray:
+    """From each pixel to the nearest of points scattered one to a cell; the unit is a cell."""
+    jitter = random.random((rows, columns, 2), dtype=numpy.float32)
+    y, x = _middles()[:, None] * rows, _middles()[None, :] * columns
+    nearest = numpy.full((TEXTURE, TEXTURE), 9.0, numpy.float32)
+    for down in (-1, 0, 1):
+        for across in (-1, 0, 1):
+            cell_y, cell_x = numpy.floor(y) + down, numpy.floor(x) + across
+            offset = jitter[cell_y.astype(int) % rows, cell_x.astype(int) % columns]
+            distance = (cell_y + offset[..., 0] - y) ** 2 + (cell_x + offset[..., 1] - x) ** 2
+            nearest = numpy.minimum(nearest, distance)
+    return nearest
+
+
+def _smooth(low: float, high: float, values: ndarray) -> ndarray:
+    """0 up to `low`, 1 from `high` on."""
+    part = numpy.clip((values - low) / (high - low), 0, 1)
+    return part * part * (3 - 2 * part)
+
+
+def _between(first: ndarray | tuple[float, ...], second: ndarray | tuple[float, ...], part: ndarray) -> ndarray:
+    """The colour that is `part` of the way from the first to the second."""
+    first, second = numpy.asarray(first, "float32"), numpy.asarray(second, "float32")
+    return first + (second - first) * part.astype("float32")[..., None]
+
+
+def _running_sum(steps: ndarray) -> ndarray:
+    return numpy.concatenate([[0.0], numpy.cumsum(steps)])
+
+
+def _normal_map(profile: Profile, relief: ndarray) -> Image.Image:
+    radius, _height = profile.at(_middles())
+    pixel = numpy.maximum(2 * numpy.pi * radius, 0.05)[:, None] / TEXTURE
+    across = (numpy.roll(relief, -1, axis=1) - numpy.roll(relief, 1, axis=1)) / (2 * pixel)
+    along = numpy.gradient(relief, axis=0) * (TEXTURE / profile.length)
+    normals = numpy.stack([-across, -along, numpy.ones_like(relief)], axis=-1)
+    normals /= numpy.linalg.norm(normals, axis=-1, keepdims=True)
+    return _picture(normals * 0.5 + 0.5)
+
+
+def _glb(name: str, profile: Profile, material: dict[str, Image.Image | float]) -> bytes:
+    places = profile.rows(ROWS)
+    points, normals = profile.around(places, COLUMNS + 1)
+    corner = numpy.arange(ROWS * (COLUMNS + 1)).reshape(ROWS, COLUMNS + 1)
+    here, right, above, beyond = corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:]
+    lower, upper = numpy.stack([here, right, beyond], axis=-1), numpy.stack([here, beyond, above], axis=-1)
+    # At the two ends one of a square's triangles has no area.
+    faces = numpy.concatenate([lower[1:].reshape(-1, 3), upper[:-1].reshape(-1, 3)])
+    u, v = numpy.meshgrid(numpy.linspace(0, 1, COLUMNS + 1), places)
+    mesh = trimesh.Trimesh(points.reshape(-1, 3), faces, vertex_normals=normals.reshape(-1, 3), process=False)
+    mesh.visual = trimesh.visual.TextureVisuals(
+        uv=numpy.column_stack([u.ravel(), v.ravel()]),
+        material=trimesh.visual.material.PBRMaterial(name=name, **material),
+    )
+    scene = trimesh.Scene()
+    scene.add_geometry(mesh, node_name=name, geom_name=name)
+    return bytes(scene.export(file_type="glb", include_normals=True))
+
+
+def _light(normals: ndarray, lit: ndarray | float = 1.0) -> ndarray:
+    """How bright matt white looks under a sky, a fill light and, as far as it is `lit` by that, a key light."""
+    key, fill = (numpy.clip(normals @ direction, 0, 1) for direction in (KEY, FILL))
+    return 0.34 + 0.10 * normals[..., 1] + 0.16 * fill + 0.62 * key * lit
+
+
+def _preview(profile: Profile) -> Image.Image:
+    """The model in grey clay: points spread densely over it, of which those are kept that the eye meets first."""
+    size, rows, columns = PICTURE * 3 // 2, 900, 1000
+    places = numpy.linspace(0, 1, rows)
+    points, normals = (values.reshape(-1, 3) for values in profile.around(places, columns))
+    _pixel, lit = _nearest(points, normals, KEY, size)
+    # Less and less of the sky's light reaches down into the inside.
+    mouth, _height = profile.at(profile.lip)
+    depth = numpy.where(places > profile.lip, HEIGHT - profile.at(places)[1], 0.0) / mouth
+    shade = 0.9 * _light(normals, lit) * numpy.repeat(0.25 + 0.75 / (1 + depth**2), columns)
+    pixel, seen = _nearest(points, normals, EYE, size)
+    count = numpy.bincount(pixel[seen], minlength=size * size)
+    total = numpy.bincount(pixel[seen], shade[seen], minlength=size * size)
+    ground = numpy.full(size * size, 0.90)
+    for light, strength, blur in ((KEY, 0.30, 6), (UP, 0.35, 12)):
+        fallen = points - light * (points[:, 1:2] / light[1])
+        mask = numpy.zeros(size * size, "uint8")
+        mask[_pixels(fallen, EYE, size)[0]] = 255
+        shadow = Image.fromarray(mask.reshape(size, size)).filter(ImageFilter.GaussianBlur(blur))
+        ground *= 1 - strength * numpy.asarray(shadow).ravel() / 255
+    grey = numpy.where(count > 0, total / numpy.maximum(count, 1), ground).reshape(size, size)
+    picture = _picture(numpy.repeat(grey[..., None], 3, axis=-1))
+    return picture.resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
+
+
+def _nearest(points: ndarray, normals: ndarray, eye: ndarray, size: int) -> tuple[ndarray, ndarray]:
+    """The pixel of each point, and whether it is the first one there, seen from far away in the direction `eye`."""
+    pixel, depth = _pixels(points, eye, size)
+    front = numpy.full(size * size, -numpy.inf, "float32")
+    numpy.maximum.at(front, pixel, depth)
+    # The allowance is for a slanting surface, which fills the depth of its pixel; what turns its back is behind.
+    return pixel, (depth > front[pixel] - 0.1) & (normals @ eye > 0)
+
+
+def _pixels(points: ndarray, eye: ndarray, size: int) -> tuple[ndarray, ndarray]:
+    """The number of the pixel that each point falls on, from the bottom row up, and how near it is to the eye."""
+    right = numpy.cross(UP, eye)
+    right /= numpy.linalg.norm(right)
+    middle = points - UP * (HEIGHT / 2)
+    scale = size / (HEIGHT * 1.42)
+    x, y = (
+        numpy.clip(middle @ axis * scale + size / 2, 0, size - 1).astype(int)
+        for axis in (right, numpy.cross(eye, right))
+    )
+    return y * size + x, middle @ eye
+
+
+def _picture(values: ndarray) -> Image.Image:
+    """A picture of values from 0 to 1, given from the bottom row to the top one."""
+    return Image.fromarray((numpy.clip(values[::-1], 0, 1) * 255 + 0.5).astype("uint8"))
+
+
+def _as_jpeg(picture: Image.Image) -> Image.Image:
+    # trimesh embeds a picture that says JPEG as one, and any other as a PNG many times as large.
+    copy = picture.copy()
+    copy.format = "JPEG"
+    return copy
 
 
 def _encoded(picture: Image.Image, kind: str) -> bytes:
     content = io.BytesIO()
-    picture.save(content, kind)
+    picture.save(content, kind, quality=92)
     return content.getvalue()

@@ -1,4 +1,6 @@
-"""Cuts the pictures of docs/ out of the window tests' screens. Usage: python tools/pictures.py FROM TO
+"""Cuts the pictures of docs/ out of the window tests' screens, and takes the demo's.
+
+Usage: python tools/pictures.py FROM TO
 
 See `make pictures`.
 """
@@ -20,16 +22,22 @@ CUTS = {
         (
             "offline", "no-api-key", "empty", "waiting", "generating", "done", "partly-failed", "failed",
             "unknown-word", "no-jobs", "not-found", "service-trouble", "broken-off", "paused", "overdue", "throttled",
-            "bad-api-key",
+            "bad-api-key", "downloading", "import-settings", "waits-for-object-mode", "saved",
         ),
         SIDEBAR,
     ),
     "enter-api-key": DIALOG,
     "enter-task-uuid": DIALOG,
     "narrow": (0, 0, 700, 900),
-    "downloaded": (0, 0, 1600, 900),
+    "delete-files": (515, 385, 570, 130),
+    "imported": (0, 0, 1600, 900),
+    "assets": (0, 0, 1600, 900),
     "preferences": (357, 229, 688, 542),
+    "preferences-of-downloads": (357, 229, 688, 542),
 }  # fmt: skip
+SAME_SCREEN = {"saved": "imported"}
+"""Pictures cut out of a screen that another one is named for."""
+DEMO = ROOT / "dist/demo/models.png"
 
 
 def main(source: Path, target: Path) -> None:
@@ -37,8 +45,10 @@ def main(source: Path, target: Path) -> None:
 
     target.mkdir(parents=True, exist_ok=True)
     for name, (left, top, width, height) in CUTS.items():
-        picture = Image.open(source / f"{name}.png").convert("RGB").crop((left, top, left + width, top + height))
+        screen = source / f"{SAME_SCREEN.get(name, name)}.png"
+        picture = Image.open(screen).convert("RGB").crop((left, top, left + width, top + height))
         picture.quantize(128).save(target / f"{name}.png", optimize=True)
+    Image.open(DEMO).save(target / "demo.jpg", quality=90)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,14 @@ Run it by hand with `python -m tools.simulator --port 8090`, or hold a `Simulato
 A task's *story* is a list of jobs; a job is a list of `[seconds since the task began, status]`. A story's seconds are
 divided by the simulator's `speed`. What a client in another process wants it asks for under /simulator:
 
-    POST /simulator/tasks     {"prompt": ..., "story": name or list, "faults": [names], ...} -> a generation answer
+    POST /simulator/tasks     {"prompt": ..., "story": name or list, "faults": [names], "files": {name: base64}}
+                              -> a generation answer
     POST /simulator/faults    {"faults": [names], "path": "status"}   for the next calls, whatever the task
-    GET  /simulator/requests  what the service was asked: path, time, subscription key, whether a key was sent
+    POST /simulator/hosting   {"rate": bytes a second or null, "link_life": seconds} of the file server
+    GET  /simulator/requests  what the service was asked: path, time, subscription key, whether a key was sent, ...
+
+The file server is the same one under /files. Its links end after `link_life`, it tells versions (ETag) and takes
+ranges, and `rate` makes it as slow as a line.
 """
 
 from __future__ import annotations
@@ -16,6 +21,7 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -43,6 +49,8 @@ API_KEY = "simulated-api-key"
 MANY_BYTES = 20 * 1024 * 1024
 
 Story = list[list[tuple[float, str]]]
+Files = dict[str, bytes] | list[tuple[str, bytes]]
+"""Names and contents; a list where a name comes twice."""
 
 
 def _story(*ends: str, waiting: float = 2.0, step: float = 2.0) -> Story:
@@ -81,7 +89,7 @@ class Task:
     subscription_key: str = field(default_factory=_subscription_key)
     job_uuids: list[str] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
-    files: dict[str, bytes] | None = None
+    files: list[tuple[str, bytes]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,9 @@ class Asked:
     at: float
     subscription_key: str
     authorized: bool
+    host: str = ""
+    range: str = ""
+    """Of a file: the bytes that were asked for, where not all."""
 
 
 class Simulator:
@@ -103,6 +114,8 @@ class Simulator:
         self.speed = speed
         self.balance = balance
         self.requests: list[Asked] = []
+        self.rate: float | None = None
+        self.link_life = 600.0
         self.released = threading.Event()
         """Set to end all hanging answers."""
         self._tasks: dict[str, Task] = {}
@@ -123,6 +136,7 @@ class Simulator:
                 Rule("/files/<task_uuid>/<path:name>", methods=["GET"], endpoint=self._file),
                 Rule("/simulator/tasks", methods=["POST"], endpoint=self._add),
                 Rule("/simulator/faults", methods=["POST"], endpoint=self._add_faults),
+                Rule("/simulator/hosting", methods=["POST"], endpoint=self._set_hosting),
                 Rule("/simulator/requests", methods=["GET"], endpoint=self._asked),
             ]
         )
@@ -142,11 +156,14 @@ class Simulator:
         *,
         prompt: str = "",
         faults: Iterable[str] = (),
-        files: dict[str, bytes] | None = None,
+        files: Files | None = None,
     ) -> dict[str, Any]:
         """Begin a task. Its status calls first meet `faults`, one each. Returns the generation call's answer."""
         jobs = STORIES[story] if isinstance(story, str) else story
-        task = Task(jobs, prompt, time.time(), faults=deque(faults), files=files)
+        # Made here and not when they are asked for: it takes a second, and clients do not wait so long.
+        files = result_files(prompt) if files is None else files
+        listed = [*files.items()] if isinstance(files, dict) else files
+        task = Task(jobs, prompt, time.time(), faults=deque(faults), files=listed)
         task.job_uuids = [str(uuid.uuid4()) for _ in jobs]
         self._tasks[task.subscription_key] = task
         return {
@@ -205,8 +222,11 @@ class Simulator:
         task = next((task for task in self._tasks.values() if task.uuid == task_uuid), None)
         if task is None:
             return _error("NO_SUCH_TASK", "No such task.")
-        names = result_files() if task.files is None else task.files
-        links = [{"name": n, "url": f"{self.root}/files/{task.uuid}/{i}?signature=x"} for i, n in enumerate(names)]
+        ends = time.time() + self.link_life
+        links = [
+            {"name": name, "url": f"{self.root}/files/{task.uuid}/{number}?expires={ends}&signature=x"}
+            for number, (name, _content) in enumerate(task.files)
+        ]
         return _json({"error": "OK", "list": links})
 
     def _check_balance(self, request: Request) -> Response:
@@ -219,30 +239,60 @@ class Simulator:
     def _file(self, request: Request, task_uuid: str, name: str) -> Response:
         self._note("files", request)
         fault = self._next_fault("files")
-        if fault:
+        if fault in FAULTS:
             return FAULTS[fault](self, request)
         task = next((task for task in self._tasks.values() if task.uuid == task_uuid), None)
-        if task is None:
+        if task is None or time.time() > float(request.args.get("expires", 0)):
             return Response("<Error><Code>AccessDenied</Code></Error>", 403)
-        files = result_files() if task.files is None else task.files
-        return Response(list(files.values())[int(name)], mimetype="application/octet-stream")
+        content = task.files[int(name)][1]
+        if fault:
+            return FILE_FAULTS[fault](self, request, content)
+        response = Response(content, mimetype="application/octet-stream")
+        response.set_etag(_version(content))
+        response.make_conditional(request, accept_ranges=True, complete_length=len(content))
+        if self.rate:
+            response.response = self._slowly(b"".join(response.response), self.rate)  # type: ignore[arg-type]
+        return response
+
+    def _slowly(self, content: bytes, rate: float) -> Iterator[bytes]:
+        piece = max(int(rate / 20), 1)
+        for start in range(0, len(content), piece):
+            if self.released.wait(0.05):
+                return
+            yield content[start : start + piece]
 
     # The simulator's own.
 
     def _add(self, request: Request) -> Response:
         wish = request.get_json()
-        return _json(self.add(wish.get("story", "done"), prompt=wish.get("prompt", ""), faults=wish.get("faults", ())))
+        given = wish.get("files")
+        files = None if given is None else {name: base64.b64decode(content) for name, content in given.items()}
+        story, prompt, faults = wish.get("story", "done"), wish.get("prompt", ""), wish.get("faults", ())
+        return _json(self.add(story, prompt=prompt, faults=faults, files=files))
 
     def _add_faults(self, request: Request) -> Response:
         wish = request.get_json()
         self.fail(wish["path"], *wish["faults"])
         return _json({})
 
+    def _set_hosting(self, request: Request) -> Response:
+        wish = request.get_json()
+        self.rate, self.link_life = wish.get("rate", self.rate), wish.get("link_life", self.link_life)
+        return _json({})
+
     def _asked(self, _request: Request) -> Response:
         return _json({"requests": [vars(asked) for asked in self.requests]})
 
     def _note(self, path: str, request: Request, key: str = "") -> None:
-        self.requests.append(Asked(path, time.time(), str(key), "Authorization" in request.headers))
+        asked = Asked(
+            path,
+            time.time(),
+            str(key),
+            "Authorization" in request.headers,
+            request.host.partition(":")[0],
+            request.headers.get("Range", ""),
+        )
+        self.requests.append(asked)
 
     def _next_fault(self, path: str, task: Task | None = None) -> str:
         for faults in (self._faults.get(path), task.faults if task else None):
@@ -359,6 +409,68 @@ FAULTS: dict[str, Fault] = {
     "garbage": _cut(b"\x16\x03\x01 no HTTP at all\r\n\r\n"),
     "hang": _hang,
     "drip": _drip,
+}
+
+
+# Faults of the file server alone: it has the content, and does not hand it out as it should.
+
+FileFault = Callable[[Simulator, Request, bytes], Response]
+
+
+def _version(content: bytes) -> str:
+    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+
+
+def _raw(headers: str, *, share: float, stay: bool = False, announced: float = 1.0) -> FileFault:
+    """Send these headers and a share of the content, then end the connection, or say no more."""
+
+    def fault(simulator: Simulator, request: Request, content: bytes) -> Response:
+        # In a second attempt, of what is left: as a line that is cut again and again.
+        ranges = "{range}" in headers
+        start = int(request.headers.get("Range", "bytes=0-")[6:].partition("-")[0]) if ranges else 0
+        rest = content[start:]
+        filled = headers.format(
+            code="206 Partial Content" if start else "200 OK",
+            length=int(len(rest) * announced),
+            version=_version(content),
+            range=f"Content-Range: bytes {start}-{len(content) - 1}/{len(content)}\r\n" if start else "",
+        )
+        connection: socket.socket = request.environ["werkzeug.socket"]
+        connection.sendall(filled.encode() + b"\r\n" + rest[: int(len(rest) * share)])
+        if stay:
+            simulator.released.wait(300)
+        return _cut()(simulator, request)
+
+    return fault
+
+
+def _moved(target: Callable[[Simulator, Request], str]) -> FileFault:
+    return lambda simulator, request, _content: Response("", 302, headers={"Location": target(simulator, request)})
+
+
+def _on_localhost(_simulator: Simulator, request: Request) -> str:
+    # For a client this is another host.
+    return request.url.replace("127.0.0.1", "localhost")
+
+
+_VERSIONED = 'HTTP/1.1 {code}\r\nContent-Length: {length}\r\nETag: "{version}"\r\n{range}'
+
+FILE_FAULTS: dict[str, FileFault] = {
+    "cut-in-the-middle": _raw(_VERSIONED, share=0.5),
+    "cut-without-version": _raw("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n", share=0.5),
+    "silent-in-the-middle": _raw(_VERSIONED, share=0.5, stay=True),
+    "silent-at-the-end": _raw(_VERSIONED, share=0.99, stay=True),
+    "announces-more": _raw(_VERSIONED, share=1.0, announced=2.0),
+    "announces-less": _raw(_VERSIONED, share=1.0, announced=0.5),
+    "no-length": _raw("HTTP/1.0 200 OK\r\n", share=1.0),
+    "no-length-and-cut": _raw("HTTP/1.0 200 OK\r\n", share=0.5),
+    "to-another-host": _moved(_on_localhost),
+    "to-http": _moved(lambda _simulator, _request: "http://files.invalid/model"),
+    "in-circles": _moved(lambda _simulator, request: request.url),
+    "no-ranges": lambda _simulator, _request, content: Response(content),
+    "wrong-range": lambda _simulator, _request, content: Response(
+        content[:7], 206, headers={"Content-Range": f"bytes 0-6/{len(content)}"}
+    ),
 }
 
 

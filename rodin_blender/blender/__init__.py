@@ -3,10 +3,10 @@
 
 import bpy
 
-from . import operators, panels, preferences, properties, timer
+from . import model_operators, operators, panels, preferences, previews, properties, timer
 
 # In the order of need; undone in the reverse order.
-_PARTS = (preferences, properties, operators, panels, timer)
+_PARTS = (preferences, properties, previews, operators, model_operators, panels, timer)
 
 
 def register() -> None:

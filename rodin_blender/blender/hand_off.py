@@ -11,11 +11,12 @@ from ..service.errors import BadInput
 from . import preferences
 
 
-def call(task_id: str) -> None:
-    """Call the download operator with the task's id. Raises BadInput when there is none, or it says no."""
+def call(task_id: str, **more: object) -> None:
+    """Call the download operator with the task's id, and of `more` what it takes. Raises BadInput when it cannot be."""
     operator = _operator(preferences.get().hand_off_operator)
+    known = operator.get_rna_type().properties.keys()
     try:
-        operator("INVOKE_DEFAULT", task_id=task_id)
+        operator("INVOKE_DEFAULT", task_id=task_id, **{name: value for name, value in more.items() if name in known})
     except RuntimeError as error:
         raise BadInput(str(error).strip().removeprefix("Error: ")) from None
 

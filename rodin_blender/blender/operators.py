@@ -11,22 +11,28 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import Generation
 from ..tracking import schedule
-from ..tracking.tasks import Task
+from ..tracking.tasks import Status, Task
 from ..tracking.wording import clock_text
 from . import hand_off, preferences, properties, timer
 from .layouts import paragraph
 from .session import session
 
 # No operator here is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
-_OPTIONS: set[str] = {"INTERNAL"}
+OPTIONS: set[str] = {"INTERNAL"}
 
 
 LONGEST_ANNOUNCEMENT = 30.0
 """Seconds that a line for the status bar waits for the user to be back."""
 
 
-def _text(name: str, description: str, **more: object) -> object:
+def text_property(name: str, description: str, **more: object) -> object:
+    """A property of an operator that is neither shown nor kept for the next call."""
     return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)
+
+
+def refuse(operator: bpy.types.Operator, text: str) -> set[str]:
+    operator.report({"ERROR"}, text)
+    return {"CANCELLED"}
 
 
 class RODIN_OT_track(bpy.types.Operator):
@@ -34,11 +40,11 @@ class RODIN_OT_track(bpy.types.Operator):
 
     bl_idname = "rodin.track"
     bl_label = "Track"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
-    subscription_key: _text("Subscription Key", "The panel's field when empty")
-    task_uuid: _text("Task UUID", "Needed for the download; can be given later")
-    name: _text("Name", "Shown in the list")
+    subscription_key: text_property("Subscription Key", "The panel's field when empty")
+    task_uuid: text_property("Task UUID", "Needed for the download; can be given later")
+    name: text_property("Name", "Shown in the list")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -48,7 +54,7 @@ class RODIN_OT_track(bpy.types.Operator):
                 self.name.strip(),
             )
         except BadInput as error:
-            return _refuse(self, str(error))
+            return refuse(self, str(error))
         timer.tracker().follow(generation)
         return {"FINISHED"}
 
@@ -58,22 +64,22 @@ class RODIN_OT_paste(bpy.types.Operator):
 
     bl_idname = "rodin.paste"
     bl_label = "Paste"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             generation = keys.pasted(context.window_manager.clipboard)
         except BadInput as error:
-            return _refuse(self, str(error))
+            return refuse(self, str(error))
         timer.tracker().follow(generation)
         return {"FINISHED"}
 
 
-class _OfTask:
+class OfTask:
     """An operator on the active task, or on the one that `task_id` names."""
 
-    bl_options = _OPTIONS
-    task_id: _text("Task ID", "The active task when empty")
+    bl_options = OPTIONS
+    task_id: text_property("Task ID", "The active task when empty")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -95,11 +101,11 @@ class _OfTask:
         try:
             self.act(context, self.task())
         except BadInput as error:
-            return _refuse(self, str(error))
+            return refuse(self, str(error))
         return {"FINISHED"}
 
 
-class RODIN_OT_check_now(_OfTask, bpy.types.Operator):
+class RODIN_OT_check_now(OfTask, bpy.types.Operator):
     """Ask the service about this task now, and not only when its next check comes"""
 
     bl_idname = "rodin.check_now"
@@ -118,7 +124,7 @@ class RODIN_OT_check_now(_OfTask, bpy.types.Operator):
         timer.tracker().change(task.task_id, partial(schedule.asked_now, now=now))
 
 
-class RODIN_OT_pause(_OfTask, bpy.types.Operator):
+class RODIN_OT_pause(OfTask, bpy.types.Operator):
     """Stop asking about this task. The service goes on with it: it has no way to cancel"""
 
     bl_idname = "rodin.pause"
@@ -130,7 +136,7 @@ class RODIN_OT_pause(_OfTask, bpy.types.Operator):
         timer.tracker().change(task.task_id, schedule.paused)
 
 
-class RODIN_OT_resume(_OfTask, bpy.types.Operator):
+class RODIN_OT_resume(OfTask, bpy.types.Operator):
     """Ask about this task again"""
 
     bl_idname = "rodin.resume"
@@ -142,7 +148,7 @@ class RODIN_OT_resume(_OfTask, bpy.types.Operator):
         timer.tracker().change(task.task_id, partial(schedule.resumed, now=time.time()))
 
 
-class RODIN_OT_forget(_OfTask, bpy.types.Operator):
+class RODIN_OT_forget(OfTask, bpy.types.Operator):
     """Remove this task from the list. Downloaded files stay"""
 
     bl_idname = "rodin.forget"
@@ -152,7 +158,7 @@ class RODIN_OT_forget(_OfTask, bpy.types.Operator):
         try:
             task = self.task()
         except BadInput as error:
-            return _refuse(self, str(error))
+            return refuse(self, str(error))
         if task.status.final and (task.folder or not task.status.has_files):
             return self.execute(context)
         # The active task may be another one when the answer comes.
@@ -170,7 +176,7 @@ class RODIN_OT_forget(_OfTask, bpy.types.Operator):
         timer.tracker().forget(task.task_id)
 
 
-class RODIN_OT_copy_key(_OfTask, bpy.types.Operator):
+class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
     """Copy the subscription key of this task to the clipboard"""
 
     bl_idname = "rodin.copy_key"
@@ -181,20 +187,20 @@ class RODIN_OT_copy_key(_OfTask, bpy.types.Operator):
         self.report({"INFO"}, f"The subscription key of '{task.name}' is in the clipboard")
 
 
-class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
+class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     """Download the model of this task"""
 
     bl_idname = "rodin.hand_off"
     bl_label = "Download"
 
-    task_uuid: _text("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
+    task_uuid: text_property("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         try:
             task = self.task()
         except BadInput as error:
-            return _refuse(self, str(error))
-        if task.task_uuid or not task.status.has_files:
+            return refuse(self, str(error))
+        if task.task_uuid or task.status is Status.FAILED:
             return self.execute(context)
         self.task_id = task.task_id
         return context.window_manager.invoke_props_dialog(self, width=420, title="Task UUID", confirm_text="Download")
@@ -210,8 +216,8 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
         self.layout.prop(self, "task_uuid")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
-        if not task.status.has_files:
-            raise BadInput(f"'{task.name}' has nothing to download: its status is {task.status}.")
+        if task.status is Status.FAILED:
+            raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
         uuid = keys.task_uuid(self.task_uuid)
         if not (uuid or task.task_uuid):
             raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
@@ -222,26 +228,12 @@ class RODIN_OT_hand_off(_OfTask, bpy.types.Operator):
             hand_off.call(task.task_id)
 
 
-class RODIN_OT_download(_OfTask, bpy.types.Operator):
-    """Save the files of this task into a folder of its own"""
-
-    bl_idname = "rodin.download"
-    bl_label = "Download Files"
-
-    def act(self, context: bpy.types.Context, task: Task) -> None:
-        if task.task_id in session.downloads:
-            raise BadInput(f"'{task.name}' is being downloaded already.")
-        if not task.task_uuid:
-            raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
-        timer.tracker().download(task.task_id, timer.user_folder() / "downloads")
-
-
 class RODIN_OT_test_key(bpy.types.Operator):
     """Ask the service for the account's balance, which costs nothing, to see whether the API key is accepted"""
 
     bl_idname = "rodin.test_key"
     bl_label = "Test Key"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session.key_test = None
@@ -254,9 +246,9 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
 
     bl_idname = "rodin.enter_api_key"
     bl_label = "Enter API Key"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
-    api_key: _text("API Key", "From the API page of the Hyper3D website", subtype="PASSWORD")
+    api_key: text_property("API Key", "From the API page of the Hyper3D website", subtype="PASSWORD")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Use This Key")
@@ -277,9 +269,9 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
-            return _refuse(self, str(error))
+            return refuse(self, str(error))
         if not key:
-            return _refuse(self, "No API key was entered; nothing has changed.")
+            return refuse(self, "No API key was entered; nothing has changed.")
         preferences.get().api_key = key.reveal()
         context.preferences.is_dirty = True
         timer.tracker()
@@ -291,7 +283,7 @@ class RODIN_OT_allow_online(bpy.types.Operator):
 
     bl_idname = "rodin.allow_online"
     bl_label = "Allow Online Access"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -311,7 +303,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
 
     bl_idname = "rodin.dismiss"
     bl_label = "Dismiss"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session.notice = ""
@@ -323,9 +315,9 @@ class RODIN_OT_announce(bpy.types.Operator):
 
     bl_idname = "rodin.announce"
     bl_label = "Announce"
-    bl_options = _OPTIONS
+    bl_options = OPTIONS
 
-    text: _text("Text", "")
+    text: text_property("Text", "")
 
     # Only a report that comes out of Blender's handling of events is shown in the status bar. So this waits for the
     # next event of the user's, which it passes on: the news is told when they are back at the mouse. It does not wait
@@ -349,11 +341,6 @@ class RODIN_OT_announce(bpy.types.Operator):
         session.announcing = False
 
 
-def _refuse(operator: bpy.types.Operator, text: str) -> set[str]:
-    operator.report({"ERROR"}, text)
-    return {"CANCELLED"}
-
-
 _CLASSES = (
     RODIN_OT_track,
     RODIN_OT_paste,
@@ -363,7 +350,6 @@ _CLASSES = (
     RODIN_OT_forget,
     RODIN_OT_copy_key,
     RODIN_OT_hand_off,
-    RODIN_OT_download,
     RODIN_OT_test_key,
     RODIN_OT_enter_api_key,
     RODIN_OT_allow_online,

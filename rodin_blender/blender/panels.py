@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import time
-from pathlib import PurePath
 
 import bpy
 
-from ..tracking.tasks import Status, Task, Watch, is_done, is_failed
-from ..tracking.wording import duration_text
-from . import preferences, properties
+from ..service.files import Progress, models
+from ..tracking.tasks import Download, Status, Task, Watch, is_done, is_failed
+from ..tracking.wording import duration_text, progress_text, size_text
+from . import importing, preferences, previews, properties
 from .layouts import paragraph
 from .session import message_of, session
 
@@ -150,8 +150,7 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
         )
 
     _draw_clock(column, task, now)
-    if task.status.has_files:
-        _draw_download(column, task, width)
+    _draw_files(column, task, width)
 
     row = column.row(align=True)
     if not task.status.final:
@@ -165,6 +164,13 @@ def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Tas
     row = column.row(align=True)
     row.operator("rodin.copy_key", icon="COPYDOWN")
     row.operator("rodin.forget", icon="TRASH")
+
+    wishes = preferences.get()
+    if task.status is not Status.FAILED and isinstance(wishes, bpy.types.AddonPreferences):
+        header, body = layout.panel("rodin_import", default_closed=True)
+        header.label(text="Import Settings")
+        if body:
+            preferences.draw_import_settings(body, wishes)
 
     if task.jobs:
         header, body = layout.panel("rodin_jobs", default_closed=len(task.jobs) > 5)
@@ -191,20 +197,86 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
     column.label(text=checked)
 
 
-def _draw_download(layout: bpy.types.UILayout, task: Task, width: float) -> None:
-    running = session.downloads.get(task.task_id)
-    if running:
-        paragraph(layout, running, width, icon="IMPORT")
-        return
-    row = layout.row()
-    row.scale_y = 1.5
-    row.operator("rodin.hand_off", text="Download Missing Files" if task.folder else "Download", icon="IMPORT")
-    trouble = session.download_troubles.get(task.task_id)
+def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """The download, and what can be done with what it brought."""
+    if task.task_id in session.downloads:
+        _draw_progress(layout, session.downloads[task.task_id], width)
+    elif task.task_id in session.imports:
+        _draw_waiting_import(layout, width)
+    else:
+        if task.files:
+            _draw_saved(layout, task, width)
+        if task.status.has_files and task.download is not Download.SAVED:
+            row = layout.row()
+            row.scale_y = 1.5
+            row.operator("rodin.hand_off", text="Download Missing Files" if task.files else "Download", icon="IMPORT")
+        elif not task.status.final and task.task_uuid:
+            layout.operator("rodin.hand_off", text="Download What There Is", icon="IMPORT")
+        if task.download is Download.WANTED:
+            paragraph(layout, "Another Blender is downloading it.", width, icon="INFO")
+    trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
-    if task.folder:
-        paragraph(layout, f"Saved in the folder {PurePath(task.folder).name}", width)
-        layout.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
+    if preferences.over_the_hint():
+        taken = f"Downloaded files take {size_text(session.bytes_saved)}. Delete those of tasks you no longer need."
+        paragraph(layout, taken, width, icon="INFO")
+
+
+def _draw_progress(layout: bpy.types.UILayout, progress: Progress, width: float) -> None:
+    row = layout.row(align=True)
+    if progress.waiting:
+        row.label(text="Downloading" if progress.count else "Download", icon="IMPORT")
+    else:
+        text = progress_text(progress.received, progress.size, progress.speed)
+        row.progress(text=text, factor=progress.share)
+    row.operator("rodin.cancel_download", text="Cancel" if progress.waiting else "", icon="X")
+    if progress.count:
+        paragraph(layout, f"File {progress.number} of {progress.count}: {progress.name}", width)
+    if progress.waiting:
+        paragraph(layout, progress.waiting, width, icon="TIME")
+
+
+def _draw_waiting_import(layout: bpy.types.UILayout, width: float) -> None:
+    if bpy.context.mode == "OBJECT":
+        layout.label(text="Importing", icon="IMPORT")
+        return
+    text = f"Waits for Object Mode: it is imported when you leave {importing.mode_name()}."
+    paragraph(layout, text, width, icon="TIME")
+    layout.operator("rodin.cancel_download", icon="X")
+
+
+def _draw_saved(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    picture = previews.icon(task.task_id)
+    if picture:
+        layout.template_icon(icon_value=picture, scale=6.0)
+    found = models(task.files)
+    if found:
+        row = layout.row(align=True)
+        row.scale_y = 1.5
+        row.operator("rodin.import_model", text="Import", icon="OUTLINER_OB_MESH")
+        if len(found) > 1:
+            row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
+    files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
+    layout.label(text=f"{files}, {size_text(task.size)}")
+    row = layout.row(align=True)
+    row.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
+    row.operator("rodin.delete_files", icon="TRASH")
+
+
+class RODIN_MT_models(bpy.types.Menu):
+    """Import another of the task's models"""
+
+    bl_idname = "RODIN_MT_models"
+    bl_label = "Import Another Model"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        task = properties.active_task()
+        if task:
+            for file in models(task.files):
+                text = f"{file.name}  ({size_text(file.size)})"
+                self.layout.operator("rodin.import_model", text=text).model = file.name
+            self.layout.separator()
+            self.layout.operator("rodin.hand_off", text="Download Missing Files", icon="IMPORT")
 
 
 def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
@@ -218,7 +290,7 @@ def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
         row.label(text=job.status + queue)
 
 
-_CLASSES = (RODIN_UL_tasks, RODIN_PT_tasks)
+_CLASSES = (RODIN_UL_tasks, RODIN_MT_models, RODIN_PT_tasks)
 
 
 def register() -> None:

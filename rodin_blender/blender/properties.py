@@ -9,7 +9,7 @@ from dataclasses import replace
 import bpy
 
 from ..service.keys import Secret
-from ..tracking.tasks import Status, Task
+from ..tracking.tasks import Download, Status, Task
 from .session import message_of, session
 
 _STATUSES = (
@@ -50,6 +50,8 @@ class RODIN_Task(bpy.types.PropertyGroup):
     jobs: bpy.props.CollectionProperty(type=RODIN_Job)
     jobs_done: bpy.props.IntProperty(name="Jobs Done")
     jobs_total: bpy.props.IntProperty(name="Jobs")
+    folder: bpy.props.StringProperty(name="Folder", description="Where its files are saved")
+    downloaded: bpy.props.BoolProperty(name="Downloaded", description="Whether all files are saved")
 
 
 def _typed_key(_self: "RODIN_View") -> str:
@@ -115,6 +117,8 @@ def _copy(task: Task, item: RODIN_Task) -> None:
     item.message = message_of(task, session.obstacle)
     item.jobs_done = task.jobs_done
     item.jobs_total = len(task.jobs)
+    item.folder = task.folder
+    item.downloaded = task.download is Download.SAVED
     item.jobs.clear()
     for job in task.jobs:
         shown = item.jobs.add()

@@ -7,17 +7,19 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from ..service.files import Progress
 from ..service.keys import Secret
-from ..tracking.tasks import Status, Task
-from ..tracking.tracker import (
+from ..tracking.messages import (
     DownloadEnded,
     DownloadProgress,
+    FilesDeleted,
     Followed,
     Idle,
     KeyTested,
     Message,
+    ModelChecked,
     NotFollowed,
     Notice,
     Obstacle,
@@ -26,8 +28,28 @@ from ..tracking.tracker import (
     Settings,
     TaskChanged,
     TaskRemoved,
-    Tracker,
 )
+from ..tracking.tasks import Status, Task
+from ..tracking.tracker import Tracker
+from ..tracking.wording import size_text
+
+
+@dataclass
+class Import:
+    """A wish to have a model of a task in the scene; fulfilled when its file is known to be there."""
+
+    model: str = ""
+    """The file's name; the best model when empty."""
+    by_itself: bool = False
+    """Whether it follows from something else than a press of Import."""
+    due: bool = True
+    """Whether the tracker is to be asked to see to the file; not before its download has ended."""
+    path: str = ""
+    """The file, once it is known to be there and whole."""
+
+
+LARGEST_BY_ITSELF = 200_000_000
+"""Bytes of a model up to which an import may follow a download by itself: Blender stands still meanwhile."""
 
 
 class Session:
@@ -48,10 +70,18 @@ class Session:
         """The id of a task to make the active one."""
         self.obstacle: Obstacle | None = None
         self.held_until = 0.0
-        self.downloads: dict[str, str] = {}
-        """What goes on in running downloads, by task id."""
-        self.download_troubles: dict[str, str] = {}
-        """What kept the last download of a task from its end, by task id."""
+        self.bytes_saved = 0
+        """The size of all tasks' files."""
+        self.downloads: dict[str, Progress] = {}
+        """How far running downloads are, by task id."""
+        self.file_troubles: dict[str, str] = {}
+        """What kept the last download or import of a task from its end, by task id."""
+        self.imports: dict[str, Import] = {}
+        """Wished for imports, by task id."""
+        self.begun_here: set[str] = set()
+        """The ids of tasks that were tracked in this Blender since its file was opened."""
+        self.ended: list[str] = []
+        """The ids of tasks that have become final, and whose files may be wanted."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
         self.key_test: KeyTested | None = None
@@ -71,7 +101,8 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
-        return self.tracker is not None and self.tracker.calls == self._idle_after and not self.announcements
+        waiting = self.announcements or self.imports or self.ended
+        return self.tracker is not None and self.tracker.calls == self._idle_after and not waiting
 
     def disconnect(self) -> None:
         if self.tracker:
@@ -87,8 +118,13 @@ class Session:
         self.announcements.append(f"Rodin: {text}")
         self.undrawn = True
 
-    def show_all_again(self) -> None:
-        """After Blender emptied the properties, on loading a file."""
+    def file_loaded(self) -> None:
+        """Another file was opened: the properties are empty, and no import was meant for it."""
+        names = [f"'{self.tasks[task_id].name}'" for task_id in self.imports if task_id in self.tasks]
+        if names:
+            self.tell(f"{', '.join(names)} was meant for the file before. Press Import to have it in this one.")
+        self.imports.clear()
+        self.begun_here.clear()
         self.unshown = dict.fromkeys(self.tasks)
         self.undrawn = True
 
@@ -100,17 +136,22 @@ class Session:
                 before = self.tasks.get(task.task_id)
                 self.tasks[task.task_id] = task
                 self.unshown[task.task_id] = None
+                self.bytes_saved += task.size - (before.size if before else 0)
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
+                    if task.status.has_files:
+                        self.ended.append(task.task_id)
                 # Its times are drawn anew as the clock ticks.
                 drawn = before is None or _without_times(before) != _without_times(task)
             case TaskRemoved(task_id):
-                self.tasks.pop(task_id, None)
-                self.download_troubles.pop(task_id, None)
-                self.hand_offs.pop(task_id, None)
+                removed = self.tasks.pop(task_id, None)
+                self.bytes_saved -= removed.size if removed else 0
+                for known in (self.downloads, self.file_troubles, self.imports, self.hand_offs):
+                    known.pop(task_id, None)
                 self.unshown[task_id] = None
             case Followed(task, was_known):
                 self.select = task.task_id
+                self.begun_here.add(task.task_id)
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
                 if was_known:
@@ -124,19 +165,45 @@ class Session:
                 self.held_until = until
             case KeyTested():
                 self.key_test = message
-            case DownloadProgress(task_id, text):
-                self.downloads[task_id] = text
-                self.download_troubles.pop(task_id, None)
-            case DownloadEnded(task_id, folder, text):
+            case DownloadProgress(task_id, progress):
+                self.downloads[task_id] = progress
+                self.file_troubles.pop(task_id, None)
+            case DownloadEnded(task_id, folder, text, cancelled):
                 self.downloads.pop(task_id, None)
-                if task_id in self.tasks:
+                if task_id in self.imports:
+                    self.imports[task_id].due = True
                     if not folder:
-                        self.download_troubles[task_id] = text
-                    self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
+                        del self.imports[task_id]
+                self._tell_of_files(task_id, text, trouble=not (folder or cancelled))
+            case FilesDeleted(task_id, text, failed):
+                self._tell_of_files(task_id, text, trouble=failed)
+            case ModelChecked(task_id, path, size, trouble):
+                self._take_in_check(task_id, path, size, trouble)
             case Idle(calls):
                 self._idle_after = calls
                 drawn = False
         self.undrawn |= drawn
+
+    def _tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
+        if task_id in self.tasks and text:
+            self.file_troubles.pop(task_id, None)
+            if trouble:
+                self.file_troubles[task_id] = text
+            self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
+
+    def _take_in_check(self, task_id: str, path: str, size: int, trouble: str) -> None:
+        wish = self.imports.get(task_id)
+        if wish is None:
+            return
+        if not trouble and wish.by_itself and size > LARGEST_BY_ITSELF:
+            trouble = (
+                f"The model has {size_text(size)}: Blender stands still while it imports that. "
+                "Press Import when you can wait."
+            )
+        if trouble:
+            del self.imports[task_id]
+            self._tell_of_files(task_id, trouble, trouble=True)
+        wish.path = path
 
 
 def _without_times(task: Task) -> Task:

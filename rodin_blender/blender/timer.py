@@ -17,8 +17,8 @@ from bpy.app.handlers import persistent
 
 from ..service.errors import BadInput
 from ..tracking.tracker import Tracker
-from . import hand_off, preferences, properties, redraw
-from .session import session
+from . import hand_off, importing, preferences, previews, properties, redraw
+from .session import Import, session
 
 INTERVAL = 0.2
 """Seconds between two calls."""
@@ -75,6 +75,7 @@ def _run() -> float | None:
         task_id = next(iter(session.unshown))
         del session.unshown[task_id]
         properties.show(task_id)
+        previews.show(task_id)
     if session.unshown or not messages.empty():
         return BUSY_INTERVAL
     _act()
@@ -90,15 +91,62 @@ def _act() -> None:
     if session.select:
         properties.select(session.select)
         session.select = ""
+    _act_on_files()
     stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
     for task_id in stored:
         del session.hand_offs[task_id]
-        try:
-            hand_off.call(task_id)
-        except BadInput as error:
-            session.tell(f"'{session.tasks[task_id].name}': {error}")
+        _hand_off(task_id)
     if session.announcements and redraw.announce(" · ".join(session.announcements)):
         session.announcements.clear()
+
+
+def wish_import(task_id: str, model: str = "") -> None:
+    """Have a model of a task in the scene, once its file was seen to off the main thread, and in Object mode.
+
+    `model` is the file's name, the best one when empty.
+    """
+    session.file_troubles.pop(task_id, None)
+    session.imports[task_id] = Import(model)
+    session.undrawn = True
+    tracker()
+
+
+def _act_on_files() -> None:
+    """What is to come by itself when a task has ended, and the imports whose time has come."""
+    wishes = preferences.get()
+    while session.ended:
+        task_id = session.ended.pop()
+        into_scene = wishes.import_when_done and task_id in session.begun_here
+        task = session.tasks.get(task_id)
+        if task and task.task_uuid and (wishes.download_when_done or into_scene):
+            _hand_off(task_id, import_model=into_scene)
+    for task_id, wish in list(session.imports.items()):
+        if wish.due:
+            wish.due = False
+            tracker().check_model(task_id, wish.model)
+        elif wish.path and bpy.context.mode == "OBJECT":
+            del session.imports[task_id]
+            session.undrawn = True
+            _import(task_id, wish.path)
+
+
+def _hand_off(task_id: str, **more: object) -> None:
+    try:
+        hand_off.call(task_id, **more)
+    except BadInput as error:
+        session.tell(f"'{session.tasks[task_id].name}': {error}")
+
+
+def _import(task_id: str, path: str) -> None:
+    """Have the model in the scene, as one step of undo."""
+    window = bpy.context.window or next(iter(bpy.context.window_manager.windows), None)
+    try:
+        with bpy.context.temp_override(window=window):
+            # The second argument asks for the step of undo, which a call from a script does not get otherwise.
+            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, model=Path(path).name)
+        session.announcements.append(f"Rodin: '{session.tasks[task_id].name}' is in the scene")
+    except RuntimeError as error:
+        session.tell(str(error).strip().removeprefix("Error: "))
 
 
 _second = 0
@@ -116,6 +164,11 @@ def _redraw() -> None:
         redraw.sidebars()
 
 
+def download_folder() -> Path:
+    """Where the folders of tasks are made. Raises BadInput where the preferences do not tell."""
+    return preferences.download_folder(user_folder() / "downloads")
+
+
 def user_folder() -> Path:
     """Where the extension keeps the user's things. It may not exist yet: to make it is a worker's matter."""
     try:
@@ -128,17 +181,27 @@ def user_folder() -> Path:
 
 @persistent
 def _file_loaded(_path: str) -> None:
-    session.show_all_again()
+    session.file_loaded()
     start(0.0)
+
+
+@persistent
+def _file_saved(_path: str) -> None:
+    """The catalogue of the assets in the file stands in a list beside it, which there could be none of before."""
+    library = importing.asset_library()
+    if library and importing.has_assets():
+        tracker().note_catalogue(library)
 
 
 def register() -> None:
     bpy.app.handlers.load_post.append(_file_loaded)
+    bpy.app.handlers.save_post.append(_file_saved)
     start(FIRST_INTERVAL)
 
 
 def unregister() -> None:
     bpy.app.handlers.load_post.remove(_file_loaded)
+    bpy.app.handlers.save_post.remove(_file_saved)
     if bpy.app.timers.is_registered(run):
         bpy.app.timers.unregister(run)
     session.disconnect()

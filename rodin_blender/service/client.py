@@ -8,13 +8,16 @@ TLS is always verified, and a redirect is never followed with the API key.
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 import requests.adapters
@@ -25,11 +28,15 @@ import urllib3.exceptions
 import urllib3.util.connection
 
 from . import answers
-from .errors import Aborted, BadAnswer, ServiceError, Unreachable
+from .errors import Aborted, BadAnswer, LinkExpired, ServiceError, Unreachable
 from .keys import Secret, is_loopback, shown
 
 LARGEST_ANSWER = 8 * 1024 * 1024
-_CHUNK = 64 * 1024
+MOST_REDIRECTS = 5
+_CHUNK = 16 * 1024
+"""Bytes read at a time. Of a connection that breaks off, the last of them are lost, and a slow one brings them late."""
+_LINK_REFUSED = (400, 401, 403, 410)
+"""What file servers answer to a link whose time is over: mostly 403, Google's 400."""
 _CUT_SHORT = "The call was cut short."
 _BROKE_OFF = "The connection broke off before the whole answer had arrived."
 
@@ -44,12 +51,27 @@ class Connection:
     read_timeout: float = 20.0
 
 
+@dataclass(frozen=True)
+class Content:
+    """A result file on its way: the bytes from `start` on, of `size` in all (None where that was not announced).
+
+    `version` is what the file server calls this very content: its ETag or its date. It is "" where the content cannot
+    be gone on with after a break: the server does not say, or packs it.
+    """
+
+    start: int
+    size: int | None
+    version: str
+    pieces: Iterator[bytes]
+
+
 class Client:
     """Asks the service. Every method blocks, and raises a `ServiceError` where no usable answer came."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._sockets = _Sockets()
+        self._abortion = threading.Event()
         self._api = _session(self._sockets)
         # A session of its own for files, so that nothing of the API's (cookies, the key) reaches the file host.
         self._files = _session(self._sockets)
@@ -66,33 +88,75 @@ class Client:
         """The account's credits: the free way to test an API key."""
         return answers.balance(self._call("GET", "/check_balance"))
 
-    def fetch(self, file: answers.ResultFile) -> Iterator[bytes]:
-        """The content of a result file in pieces. Sends no API key; https, or http on loopback only."""
+    @contextmanager
+    def fetch(self, file: answers.ResultFile, start: int = 0, version: str = "") -> Iterator[Content]:
+        """The content of a result file; from byte `start` on where the file server still has that `version` of it.
+
+        Sends no API key. Takes https, or http on loopback only, and so for each redirect. Raises LinkExpired for a
+        link that is no longer good.
+        """
         name = repr(shown(file.name, 60))
-        if not (file.url.startswith("https://") or (file.url.startswith("http://") and is_loopback(file.url))):
-            raise BadAnswer(200, f"The service gave an address for {name} that is not https.")
-        with self._sending("GET", file.url, self._files, None) as response:
-            if response.status_code != 200:
+        headers = {"Range": f"bytes={start}-", "If-Range": version} if start and _is_version(version) else {}
+        with self._following(file.url, headers, name) as response:
+            if response.status_code == 200:
+                yield Content(0, _announced_length(response), _version(response), self._pieces(response))
+                return
+            if response.status_code == 206:
+                begun, size = _content_range(response)
+                if headers and begun == start and _version(response) == version:
+                    yield Content(start, size, version, self._pieces(response, expected=size - start))
+                    return
+            elif response.status_code in _LINK_REFUSED:
+                raise LinkExpired(
+                    response.status_code,
+                    f"The file server refuses the link to {name} (HTTP {response.status_code}).",
+                )
+            elif response.status_code != 416:
                 raise BadAnswer(
                     response.status_code,
                     f"The file server does not hand out {name} (HTTP {response.status_code}).",
                 )
-            yield from self._pieces(response)
+        if not headers:
+            raise BadAnswer(response.status_code, f"The file server hands out only a part of {name}.")
+        with self.fetch(file) as content:
+            yield content
 
     def abort(self) -> None:
         """Cut short whatever call is under way in another thread, and refuse later ones. Does not wait."""
         self._sockets.close()
+        self._abortion.set()
 
     @property
     def aborted(self) -> bool:
         return self._sockets.closed
+
+    def pause(self, seconds: float) -> None:
+        """Wait before another call. Raises Aborted when that is cut short."""
+        if self._abortion.wait(seconds):
+            raise Aborted(_CUT_SHORT)
+
+    def _following(self, url: str, headers: dict[str, str], name: str) -> requests.Response:
+        """The file server's answer after its redirects. The session that asks knows no key and no cookie of ours."""
+        for _ in range(MOST_REDIRECTS + 1):
+            if not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
+                raise BadAnswer(200, f"The address given for {name} is not https; it was not asked.")
+            response = self._sending("GET", url, self._files, None, headers)
+            target = response.headers.get("Location")
+            if response.status_code not in (301, 302, 303, 307, 308) or not target:
+                return response
+            response.close()
+            try:
+                url = urljoin(url, target)
+            except ValueError:
+                break
+        raise BadAnswer(response.status_code, f"The file server sends us from one address to the next for {name}.")
 
     def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
         with self._sending(method, self.connection.address + path, self._api, body) as response:
             content = bytearray()
             size = _announced_length(response) or 0
             if size <= LARGEST_ANSWER:
-                for piece in self._pieces(response):
+                for piece in self._pieces(response, "service"):
                     content += piece
                     size = len(content)
                     if size > LARGEST_ANSWER:
@@ -107,35 +171,46 @@ class Client:
             )
 
     def _sending(
-        self, method: str, url: str, session: requests.Session, body: dict[str, str] | None
+        self,
+        method: str,
+        url: str,
+        session: requests.Session,
+        body: dict[str, str] | None,
+        headers: dict[str, str] | None = None,
     ) -> requests.Response:
         try:
             return session.request(
                 method,
                 url,
                 json=body,
+                headers=headers,
                 auth=self._authorize if session is self._api else _no_auth,
                 timeout=(self.connection.connect_timeout, self.connection.read_timeout),
                 allow_redirects=False,
                 stream=True,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._explained(error) from None
+            raise self._explained(error, "service" if session is self._api else "file server") from None
 
-    def _pieces(self, response: requests.Response) -> Iterator[bytes]:
+    def _pieces(
+        self, response: requests.Response, whose: str = "file server", expected: int | None = None
+    ) -> Iterator[bytes]:
         received = 0
         try:
             for piece in response.iter_content(_CHUNK):
                 received += len(piece)
                 yield piece
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._explained(error) from None
+            raise self._explained(error, whose) from None
+        if expected is None:
+            expected = _announced_length(response)
+        if received == expected:
+            return
         # Without an announced length, an answer cut short by `abort` looks like a whole one.
         if self.aborted:
             raise Aborted(_CUT_SHORT)
-        # urllib3 before 2 lets an answer cut short pass. The length is of what is sent, not of what it unpacks to.
-        announced = None if "Content-Encoding" in response.headers else _announced_length(response)
-        if announced is not None and announced != received:
+        # urllib3 before 2 lets an answer cut short pass, and none looks at the length that a Content-Range tells.
+        if expected is not None:
             raise Unreachable("reset", _BROKE_OFF)
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -143,8 +218,8 @@ class Client:
         request.headers["Authorization"] = f"Bearer {self.connection.api_key.reveal()}"
         return request
 
-    def _explained(self, error: Exception) -> ServiceError:
-        return Aborted(_CUT_SHORT) if self.aborted else unreachable(error)
+    def _explained(self, error: Exception, whose: str) -> ServiceError:
+        return Aborted(_CUT_SHORT) if self.aborted else unreachable(error, whose)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -152,12 +227,36 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _announced_length(response: requests.Response) -> int | None:
+    # The length is of what is sent, not of what it unpacks to.
+    if "Content-Encoding" in response.headers:
+        return None
     text = response.headers.get("Content-Length", "")
     # `isdecimal` alone lets other scripts' digits pass, and `int` refuses very many.
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else None
 
 
-def unreachable(error: BaseException) -> Unreachable:
+def _version(response: requests.Response) -> str:
+    # A range is of what is sent: of packed content it says nothing about the bytes that we have.
+    if "Content-Encoding" in response.headers:
+        return ""
+    # A weak ETag ("W/…") does not promise the same bytes.
+    tag = response.headers.get("ETag", "")
+    version = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+    return version if _is_version(version) else ""
+
+
+def _is_version(text: str) -> bool:
+    """Whether it can be sent back in a header."""
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _content_range(response: requests.Response) -> tuple[int, int]:
+    """The first byte of a partial answer, and the size of the whole; (-1, -1) where it does not tell both."""
+    found = re.fullmatch(r"bytes ([0-9]{1,19})-[0-9]{1,19}/([0-9]{1,19})", response.headers.get("Content-Range", ""))
+    return (int(found[1]), int(found[2])) if found else (-1, -1)
+
+
+def unreachable(error: BaseException, whose: str = "service") -> Unreachable:
     """What kept an HTTP answer from arriving, found in the chain of exceptions below `error`."""
     chain = list(_chain(error))
 
@@ -170,7 +269,7 @@ def unreachable(error: BaseException) -> Unreachable:
         untrusted = any(isinstance(link, ssl.SSLCertVerificationError) for link in chain)
         return Unreachable(
             "tls",
-            "The service's certificate is not trusted; a studio proxy's own CA goes into REQUESTS_CA_BUNDLE."
+            f"The {whose}'s certificate is not trusted; a studio proxy's own CA goes into REQUESTS_CA_BUNDLE."
             if untrusted
             else "The secure connection (TLS) failed.",
         )
@@ -182,19 +281,19 @@ def unreachable(error: BaseException) -> Unreachable:
     if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
         return Unreachable("dns", "The address of the service, or of the proxy in HTTPS_PROXY, cannot be right.")
     if has(socket.gaierror) or "NameResolutionError" in {type(link).__name__ for link in chain}:
-        return Unreachable("dns", "The service's host name was not found (DNS); check the network connection.")
+        return Unreachable("dns", f"The {whose}'s host name was not found (DNS); check the network connection.")
     if has(ConnectionRefusedError):
-        return Unreachable("refused", "The service's host refused the connection.")
+        return Unreachable("refused", f"The {whose}'s host refused the connection.")
     # By inheritance, a NewConnectionError is a ConnectTimeoutError, whatever kept the connection from being made.
     if has(requests.exceptions.ConnectTimeout) or (has(urllib3.exceptions.NewConnectionError) and has(TimeoutError)):
-        return Unreachable("timeout", "The service's host did not answer in time; check the network connection.")
+        return Unreachable("timeout", f"The {whose}'s host did not answer in time; check the network connection.")
     if has(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        return Unreachable("timeout", "The service took the question but did not answer in time.")
+        return Unreachable("timeout", f"The {whose} took the question but did not answer in time.")
     if has(ConnectionResetError, BrokenPipeError, urllib3.exceptions.ProtocolError):
         return Unreachable("reset", _BROKE_OFF)
     if type(error) is OSError and error.errno is None and "CA certificate" in str(error):
         return Unreachable("tls", "The file named by REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is not there.")
-    return Unreachable("connection", f"The connection to the service failed ({type(error).__name__}).")
+    return Unreachable("connection", f"The connection to the {whose} failed ({type(error).__name__}).")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

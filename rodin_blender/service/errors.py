@@ -8,6 +8,7 @@
         ├── Unreachable         no HTTP answer: DNS, refused, reset, TLS, proxy, time ran out
         ├── Aborted             we cut the call short ourselves
         ├── BadAnswer           an HTTP answer that is not what the service sends (5xx, HTML, not JSON, too large)
+        │   └── LinkExpired     the file server refuses a result file's link: it is no longer good
         ├── NotAuthorized       401 or 403: the API key is not accepted
         ├── Throttled           429
         └── Refused             a well-formed error answer: NO_SUCH_TASK and the like
@@ -53,6 +54,10 @@ class BadAnswer(ServiceError):
         self.http_status = http_status
 
 
+class LinkExpired(BadAnswer):
+    """The file server refuses a link. They are good for a while only: ask for the list again."""
+
+
 class NotAuthorized(ServiceError):
     """HTTP 401 or 403: the API key is not accepted."""
 
@@ -77,3 +82,8 @@ class Refused(ServiceError):
         super().__init__(f"The service answered {said}")
         self.code = code
         self.detail = detail
+
+
+def os_reason(error: OSError) -> str:
+    """What the system says of a disk access that failed."""
+    return error.strerror or type(error).__name__

@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from ..service.answers import Job
-from ..service.errors import RodinError
+from ..service.errors import RodinError, os_reason
+from ..service.files import SavedFile
 from ..service.keys import Secret
 from .schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE, is_due
-from .tasks import Status, Task, Watch
+from .tasks import Download, Status, Task, Watch
 
 CLAIM_LASTS = 90.0
 """Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
@@ -59,14 +60,22 @@ _MIGRATIONS: tuple[str, ...] = (
     """,
     "ALTER TABLE task ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE hold ADD COLUMN since REAL NOT NULL DEFAULT 0",
+    """
+    ALTER TABLE task ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE task ADD COLUMN download TEXT NOT NULL DEFAULT ''
+    """,
 )
 """Statements that lead from each schema version (SQLite's `user_version`) to the next. Only ever appended to."""
 
 _COLUMNS = (
     "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
     "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
+    "files", "download",
 )  # fmt: skip
 
+
+_MISSING = {"files": "'[]'"}
+"""What stands in for a column that an older file does not have, where that is not an empty text."""
 
 _TEXTS = ("task_id", "name", "subscription_key", "task_uuid", "message", "folder")
 _NUMBERS = ("tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched")
@@ -394,7 +403,7 @@ def _salvaged(path: Path) -> list[Task]:
         # For a file that is shorter than it says: without this SQLite refuses all of it.
         db.execute("PRAGMA writable_schema = ON")
         there = {row[1] for row in db.execute("PRAGMA table_info(task)")}
-        columns = ", ".join(column if column in there else "''" for column in _COLUMNS)
+        columns = ", ".join(column if column in there else _MISSING.get(column, "''") for column in _COLUMNS)
         # From both ends, since reading stops at damage; one by one, since Python reads a row ahead and so loses one.
         for start, beyond, order in ((-1, ">", "ASC"), (2**62, "<", "DESC")):
             rowid = start
@@ -435,14 +444,14 @@ def _explained(path: Path) -> Iterator[None]:
             reason = "its file was just moved or deleted; try again in a moment"
         raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {os_reason(error)}.") from None
 
 
 def _row(task: Task) -> dict[str, Any]:
     values = {column: getattr(task, column) for column in _COLUMNS}
     values["subscription_key"] = task.subscription_key.reveal()
     values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
+    values["files"] = json.dumps([[file.name, file.size] for file in task.files])
     return values
 
 
@@ -455,7 +464,9 @@ def _task(row: tuple[Any, ...]) -> Task:
         values["subscription_key"] = Secret(values["subscription_key"])
         values["status"] = Status(values["status"])
         values["watch"] = Watch(values["watch"])
+        values["download"] = Download(values["download"])
         values["jobs"] = tuple(_job(*job) for job in json.loads(values["jobs"]))
+        values["files"] = tuple(_file(*file) for file in json.loads(values["files"]))
         return Task(**values)
     except (ValueError, TypeError):
         raise sqlite3.DataError(f"the row of task {row[0]!r} is damaged") from None
@@ -464,4 +475,10 @@ def _task(row: tuple[Any, ...]) -> Task:
 def _job(uuid: object, status: object, queue_length: object) -> Job:
     if isinstance(uuid, str) and isinstance(status, str) and isinstance(queue_length, int | None):
         return Job(uuid, status, queue_length)
+    raise ValueError
+
+
+def _file(name: object, size: object) -> SavedFile:
+    if isinstance(name, str) and isinstance(size, int):
+        return SavedFile(name, size)
     raise ValueError

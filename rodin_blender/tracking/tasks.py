@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..service.answers import Job
+from ..service.files import SavedFile
 from ..service.keys import Secret
 
 
@@ -43,6 +44,17 @@ class Watch(enum.StrEnum):
     """The service does not know it: asking again is of no use."""
 
 
+class Download(enum.StrEnum):
+    """What became of the wish to have a task's files."""
+
+    NONE = ""
+    """Not asked for, or it came to nothing; some files may be there all the same."""
+    WANTED = "WANTED"
+    """Under way, or to be gone on with by the next Blender that looks."""
+    SAVED = "SAVED"
+    """All files that the service lists for the finished task are there."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A task as it stands in the store. Times are seconds since the epoch, 0.0 where it has not happened."""
@@ -68,12 +80,20 @@ class Task:
     watched: float = 0.0
     """Seconds spent following, for the deadline; grows only while somebody asks."""
     folder: str = ""
-    """Where its files were saved."""
+    """Where its files are saved."""
+    files: tuple[SavedFile, ...] = ()
+    """The whole files that were saved there, in the service's order; the user may have moved them since."""
+    download: Download = Download.NONE
 
     @property
     def followed(self) -> bool:
         """Whether the service is to be asked about it without anybody's doing."""
         return self.watch is Watch.FOLLOWING and not self.status.final
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(file.size for file in self.files)
 
     @property
     def jobs_done(self) -> int:

@@ -8,142 +8,49 @@ only itself. Whoever owns the tracker calls its methods, which return at once, a
 from __future__ import annotations
 
 import random
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..service.answers import Job
-from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, RodinError, Throttled
+from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled, os_reason
 from ..service.keys import Generation, Secret
-from . import schedule, store
-from .schedule import Pace
+from . import catalogue, schedule, store
+from .downloads import Downloads
+from .messages import (
+    DownloadEnded,
+    Followed,
+    Idle,
+    KeyTested,
+    Message,
+    NotFollowed,
+    Notice,
+    Obstacle,
+    ObstacleChanged,
+    RequestsHeld,
+    Settings,
+    TaskChanged,
+    TaskRemoved,
+)
 from .store import Claim, Store, StoreError
 from .tasks import Task, new_task_id
-
-if TYPE_CHECKING:
-    # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
-    from ..service.client import Client
+from .wording import refusal, sentence, unexpected
+from .workers import Pool, Question
 
 WORKERS = 4
-DOWNLOADERS = 2
-LONGEST_CALL = 60.0
-"""Seconds after which a call is cut short that sends a little now and then, and so never meets a timeout."""
 LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
 LAST_ANSWERS = 1.0
 """Seconds that a stopping tracker waits for its workers' answers."""
 LAST_WRITES = 1.5
 """Seconds from `stop` on in which a stopping tracker waits for other Blenders that hold the list locked; all in all."""
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Why no request can be sent for any task. `kind`: offline, no_key, bad_key, address, client or store."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the tracker needs to know of the outside. While there is an `obstacle`, nothing is asked."""
-
-    address: str = ""
-    api_key: Secret = field(default_factory=lambda: Secret(""))
-    timeout: float = 20.0
-    pace: Pace = field(default_factory=Pace)
-    obstacle: Obstacle | None = None
-
-
-# Messages: what happened, in the order in which it happened.
-
-
-@dataclass(frozen=True)
-class TaskChanged:
-    """A task is new or not what it was. What it shows is on the disk."""
-
-    task: Task
-
-
-@dataclass(frozen=True)
-class TaskRemoved:
-    task_id: str
-
-
-@dataclass(frozen=True)
-class Followed:
-    """The answer to `follow`: the task is in the list, and `was_known` if it had been before."""
-
-    task: Task
-    was_known: bool
-
-
-@dataclass(frozen=True)
-class NotFollowed:
-    """The answer to `follow` when the task could not be stored."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class ObstacleChanged:
-    obstacle: Obstacle | None
-
-
-@dataclass(frozen=True)
-class RequestsHeld:
-    """No request is sent before `until` (seconds since the epoch): the minute's are used up, or the service asks so."""
-
-    until: float
-
-
-@dataclass(frozen=True)
-class KeyTested:
-    accepted: bool
-    text: str
-
-
-@dataclass(frozen=True)
-class DownloadProgress:
-    task_id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class DownloadEnded:
-    """`folder` holds all files, or is empty and `text` says what happened and what to do."""
-
-    task_id: str
-    folder: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something the user should read that is no task's own message."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Idle:
-    """Nothing to follow and nothing under way after `calls` calls: the owner may `stop` the tracker."""
-
-    calls: int
-
-
-Message = (
-    TaskChanged | TaskRemoved | Followed | NotFollowed | ObstacleChanged | RequestsHeld | KeyTested
-    | DownloadProgress | DownloadEnded | Notice | Idle
-)  # fmt: skip
 
 
 class Tracker:
@@ -159,8 +66,8 @@ class Tracker:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
         self._stopped_at = 0.0
-        self._asking = _Pool("rodin-ask", WORKERS, self._inbox)
-        self._downloading = _Pool("rodin-download", DOWNLOADERS, self._inbox)
+        self._asking = Pool("rodin-ask", WORKERS, self._inbox)
+        self._downloads = Downloads(self._inbox, self._change, self.messages.put)
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
 
@@ -172,7 +79,6 @@ class Tracker:
         self._unsettled: list[_Settlement] = []
         self._to_restore: list[str] = []
         """Ids of tasks that were in a list whose file was deleted, and are not yet in the new one."""
-        self._saving: set[str] = set()
         self._store_trouble = ""
         self._client_trouble = ""
         self._refused: Obstacle | None = None
@@ -204,11 +110,28 @@ class Tracker:
         self._call(self._test_key)
 
     def download(self, task_id: str, parent: Path) -> None:
-        """Save a task's files into its folder below `parent`.
+        """Save a task's files into a folder of its own below `parent`, or where they were saved before.
 
-        Answered by `DownloadProgress` and one `DownloadEnded`. While that is awaited, another call does nothing.
+        Answered by `DownloadProgress` and one `DownloadEnded`, unless the task is forgotten before. While that is
+        awaited, another call does nothing.
         """
         self._call(self._download, task_id, parent)
+
+    def cancel_download(self, task_id: str) -> None:
+        """Answered by the `DownloadEnded`, unless it had just ended. What has arrived stays for the next attempt."""
+        self._call(self._wished, self._with_task, task_id, self._downloads.cancel)
+
+    def delete_files(self, task_id: str) -> None:
+        """Delete the files that were saved for a task. Answered by `FilesDeleted`."""
+        self._call(self._wished, self._with_task, task_id, self._downloads.delete)
+
+    def check_model(self, task_id: str, name: str = "") -> None:
+        """See whether a model of the task, the best unless named, can be imported. Answered by `ModelChecked`."""
+        self._call(self._with_task, task_id, partial(self._downloads.check, name=name))
+
+    def note_catalogue(self, library: Path) -> None:
+        """Make the asset catalogue known in the folder of an asset library."""
+        self._call(self._note_catalogue, library)
 
     def configure(self, settings: Settings) -> None:
         self._call(self._configure, settings)
@@ -219,7 +142,7 @@ class Tracker:
         self._stopping = True
         self._inbox.put(lambda: None)
         self._asking.stop()
-        self._downloading.stop()
+        self._downloads.pool.stop()
 
     def join(self, timeout: float) -> bool:
         """Wait for the end after `stop`, for a process that is about to exit. Returns whether it ended."""
@@ -242,10 +165,11 @@ class Tracker:
         while self._busy and time.monotonic() < end:
             self._take(end - time.monotonic())
         self._asking.end()
-        self._downloading.end()
+        self._downloads.pool.end()
         # Claims still without an answer are given back, so that another Blender may ask at once.
         self._unsettled += [_Settlement(claim, _unchanged) for claim in self._under_way.values()]
         self._guarded(self._settle_again)
+        self._guarded(self._downloads.note_ended)
         if self._opened:
             self._opened.close()
 
@@ -273,7 +197,7 @@ class Tracker:
         except StoreError as error:
             self._note_store(str(error))
         except Exception as error:
-            self.messages.put(Notice(_unexpected(error)))
+            self.messages.put(Notice(unexpected(error)))
             with suppress(Exception):  # Nobody may be reading what we print.
                 traceback.print_exc()
 
@@ -282,19 +206,22 @@ class Tracker:
         self._reopen_if_moved()
         self._load_if_changed()
         self._settle_again()
+        self._downloads.note_ended()
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
         self._store_trouble = ""
         if not self._obstacle():
+            self._downloads.go_on(self._tasks.values(), self._connection)
             self._ask_due()
         self._tell_obstacle()
         following = any(task.followed for task in self._tasks.values())
-        if not (following or self._busy or self._unsettled) and self._told_idle != self._handled:
+        busy = following or self._asking.busy or self._downloads.busy or self._unsettled
+        if not busy and self._told_idle != self._handled:
             self._told_idle = self._handled
             self.messages.put(Idle(self._handled))
 
     @property
     def _busy(self) -> bool:
-        return self._asking.busy or self._downloading.busy
+        return self._asking.busy or self._downloads.pool.busy
 
     @property
     def _connection(self) -> tuple[str, Secret, float]:
@@ -347,6 +274,7 @@ class Tracker:
         for task in stored.values():
             if task.task_id not in newer:
                 self._changed(task)
+        self._downloads.note_wanted(self._tasks.values())
 
     def _changed(self, task: Task) -> None:
         if self._tasks.get(task.task_id) != task:
@@ -354,7 +282,9 @@ class Tracker:
             self.messages.put(TaskChanged(task))
 
     def _removed(self, task_id: str) -> None:
-        if self._tasks.pop(task_id, None):
+        task = self._tasks.pop(task_id, None)
+        if task:
+            self._downloads.forget(task)
             self.messages.put(TaskRemoved(task_id))
 
     def _note_store(self, trouble: str) -> None:
@@ -429,56 +359,45 @@ class Tracker:
         if obstacle:
             self.messages.put(KeyTested(False, obstacle.text))
         else:
-            self._asking.ask(
-                lambda client: client.balance(), partial(self._key_tested, self._connection), self._connection
-            )
+            answered = partial(self._key_tested, self._connection)
+            self._asking.ask(Question(lambda client: client.balance(), answered, self._connection))
 
     def _key_tested(self, connection: tuple[str, Secret, float], balance: float | Exception) -> None:
         if isinstance(balance, Exception):
-            self.messages.put(KeyTested(False, _sentence(balance)))
+            self.messages.put(KeyTested(False, sentence(balance)))
         else:
             if connection[:2] == self._connection[:2]:
                 self._refresh()
             self.messages.put(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
 
+    def _with_task(self, task_id: str, method: Callable[[Task], None]) -> None:
+        task = self._tasks.get(task_id)
+        if task:
+            method(task)
+
     def _download(self, task_id: str, parent: Path) -> None:
-        if task_id in self._saving:
-            return
         task = self._tasks.get(task_id)
         if not task:
             self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
-            return
-        if self._settings.obstacle:
+        elif self._settings.obstacle:
             self.messages.put(DownloadEnded(task_id, "", self._settings.obstacle.text))
-            return
-
-        def report(text: str) -> None:
-            self.messages.put(DownloadProgress(task_id, text))
-
-        report("Waiting to download")
-        self._saving.add(task_id)
-        self._downloading.ask(
-            lambda client: _save(client, task, parent, report), partial(self._downloaded, task), self._connection
-        )
-
-    def _downloaded(self, task: Task, saved: tuple[Path, int] | Exception) -> None:
-        self._saving.discard(task.task_id)
-        if isinstance(saved, tuple):
-            folder, count = saved
-            ended = DownloadEnded(task.task_id, str(folder), f"{count} files are in {folder}")
-            self._change_and_tell(task.task_id, lambda stored: replace(stored, folder=str(folder)), ended)
-        elif isinstance(saved, Refused) and saved.code == "NO_SUCH_TASK":
-            # Cleared, so that the right one can be entered.
-            ended = DownloadEnded(task.task_id, "", _UNKNOWN_UUID)
-            self._change_and_tell(task.task_id, partial(_without_uuid, uuid=task.task_uuid), ended)
         else:
-            self.messages.put(DownloadEnded(task.task_id, "", _sentence(saved)))
+            try:
+                self._downloads.begin(task, parent, self._connection)
+            except StoreError as error:
+                self.messages.put(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
+                raise
 
-    def _change_and_tell(self, task_id: str, change: Callable[[Task], Task], ended: DownloadEnded) -> None:
+    def _note_catalogue(self, library: Path) -> None:
         try:
-            self._change(task_id, change)
-        finally:
-            self.messages.put(ended)
+            catalogue.note(library)
+        except OSError as error:
+            self.messages.put(
+                Notice(
+                    f"The asset catalogue Rodin could not be noted in {library}: {os_reason(error)}. "
+                    "The asset is there, among those without a catalogue."
+                )
+            )
 
     # Asking for due tasks.
 
@@ -495,11 +414,9 @@ class Tracker:
         for claim in self._store.claim_due(now, free, self._under_way):
             self._under_way[claim.task.task_id] = claim
             key = claim.task.subscription_key
-            self._asking.ask(
-                lambda client, key=key: client.status(key),  # type: ignore[misc]
-                partial(self._answered, claim, self._connection),
-                self._connection,
-            )
+            answered = partial(self._answered, claim, self._connection)
+            call = lambda client, key=key: client.status(key)  # noqa: E731
+            self._asking.ask(Question(call, answered, self._connection))
 
     def _tell_held(self, until: float) -> None:
         if until != self._held_until:
@@ -517,7 +434,7 @@ class Tracker:
         if isinstance(outcome, tuple):
             change = partial(schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance)
         elif isinstance(outcome, Refused):
-            change = partial(schedule.after_refusal, message=_refusal(outcome), now=now)
+            change = partial(schedule.after_refusal, message=refusal(outcome), now=now)
         elif isinstance(outcome, (NotAuthorized, ClientUnavailable)) or (
             isinstance(outcome, Aborted) and self._stopping
         ):
@@ -533,7 +450,7 @@ class Tracker:
             retry_after = outcome.retry_after if isinstance(outcome, Throttled) else None
             change = partial(
                 schedule.after_failure,
-                message=_sentence(outcome),
+                message=sentence(outcome),
                 now=now,
                 pace=pace,
                 chance=chance,
@@ -578,165 +495,3 @@ class _Settlement:
 
 def _unchanged(task: Task) -> Task:
     return task
-
-
-_UNKNOWN_UUID = (
-    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the \"uuid\" that stands at the "
-    "top level of the generation call's answer. Results are kept for 7 days."
-)
-
-
-def _without_uuid(task: Task, uuid: str) -> Task:
-    return replace(task, task_uuid="") if task.task_uuid == uuid else task
-
-
-def _save(client: Client, task: Task, parent: Path, report: Callable[[str], None]) -> tuple[Path, int]:
-    from ..service import results
-
-    # The id is put behind what was cut to length, so that no two tasks share a folder.
-    folder = Path(task.folder) if task.folder else parent / f"{results.safe_name(task.name, set())} {task.task_id}"
-    return folder, len(results.save(client, task.task_uuid, folder, report))
-
-
-def _sentence(error: Exception) -> str:
-    """What the user reads of a failed call. A foreign exception's own text is left out: it may quote a secret."""
-    if isinstance(error, Aborted):
-        return "The service took too long over its answer."
-    if isinstance(error, Refused):
-        return _refusal(error)
-    return str(error) if isinstance(error, RodinError) else _unexpected(error)
-
-
-def _unexpected(error: Exception) -> str:
-    return f"Something in the Rodin extension itself went wrong ({type(error).__name__}); please report it."
-
-
-def _refusal(error: Refused) -> str:
-    if error.code == "NO_SUCH_TASK":
-        return (
-            "The service knows no such task (NO_SUCH_TASK). The subscription key is wrong, was swapped with the task "
-            "uuid, or is older than 7 days. Forget the task, or press Check Now to ask once more."
-        )
-    return f"{error}. Nothing more is asked; press Check Now to ask once more."
-
-
-@dataclass
-class _Question:
-    call: Callable[[Client], Any]
-    answered: Callable[[Any], None]
-    connection: tuple[str, Secret, float]
-
-
-class _Pool:
-    """Up to `most` workers, made when needed. Answers are handed to `inbox`, to be taken in by the tracker thread."""
-
-    def __init__(self, name: str, most: int, inbox: SimpleQueue[Callable[[], None]]) -> None:
-        self._name = name
-        self._most = most
-        self._inbox = inbox
-        self._waiting: list[_Question] = []
-        self._workers: tuple[_Worker, ...] = ()
-        self.stopping = False
-
-    @property
-    def free(self) -> int:
-        """How many questions could be asked at once."""
-        return max(self._most - sum(w.question is not None for w in self._workers) - len(self._waiting), 0)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._waiting) or any(worker.question for worker in self._workers)
-
-    def ask(
-        self, call: Callable[[Client], Any], answered: Callable[[Any], None], connection: tuple[str, Secret, float]
-    ) -> None:
-        """Have a worker make `call`; then `answered` gets what it returned, or its exception."""
-        self._waiting.append(_Question(call, answered, connection))
-        self._hand_out()
-
-    def abort_overlong(self) -> None:
-        for worker in self._workers:
-            if worker.question and time.monotonic() - worker.asked_at > LONGEST_CALL:
-                worker.abort()
-
-    def end(self) -> None:
-        """Let the workers end after what they are at."""
-        self._waiting.clear()
-        for worker in self._workers:
-            worker.questions.put(None)
-            worker.abort()  # Again: `stop` may have come just before a connection was begun.
-
-    def stop(self) -> None:
-        """For the owner's thread: cut short what is under way, refuse the rest."""
-        self.stopping = True
-        for worker in self._workers:
-            worker.abort()
-
-    def _hand_out(self) -> None:
-        while self._waiting:
-            worker = next((w for w in self._workers if w.question is None), None)
-            if worker is None:
-                if len(self._workers) >= self._most:
-                    return
-                worker = _Worker(f"{self._name}-{len(self._workers) + 1}", self)
-                self._workers = (*self._workers, worker)
-                worker.start()
-            worker.question = self._waiting.pop(0)
-            worker.asked_at = time.monotonic()
-            worker.questions.put(worker.question)
-
-    def answer(self, worker: _Worker, outcome: object) -> None:
-        """For a worker's thread."""
-        self._inbox.put(partial(self._take_in, worker, outcome))
-
-    def _take_in(self, worker: _Worker, outcome: object) -> None:
-        question, worker.question = worker.question, None
-        self._hand_out()
-        if question:
-            question.answered(outcome)
-
-
-class _Worker(threading.Thread):
-    """Makes one call at a time. `question` and `asked_at` are the tracker thread's."""
-
-    def __init__(self, name: str, pool: _Pool) -> None:
-        super().__init__(name=name, daemon=True)
-        self._pool = pool
-        self._client: Client | None = None
-        self.questions: SimpleQueue[_Question | None] = SimpleQueue()
-        self.question: _Question | None = None
-        self.asked_at = 0.0
-
-    def run(self) -> None:
-        for question in iter(self.questions.get, None):
-            try:
-                outcome = question.call(self._client_for(question.connection))
-            except Exception as error:
-                if not isinstance(error, RodinError):
-                    with suppress(Exception):  # Nobody may be reading what we print.
-                        print(f"Rodin: {_unexpected(error)}", file=sys.stderr)
-                outcome = error
-            self._pool.answer(self, outcome)
-
-    def abort(self) -> None:
-        """For any thread: cut short the call under way. Does not wait."""
-        client = self._client
-        if client:
-            client.abort()
-
-    def _client_for(self, connection: tuple[str, Secret, float]) -> Client:
-        try:
-            from ..service.client import Client, Connection
-        except ImportError as error:
-            raise ClientUnavailable(
-                f"This Blender's Python cannot import '{error.name}', which asking the service needs. Blender 4.2 and "
-                "newer from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
-            ) from None
-        address, api_key, timeout = connection
-        wanted = Connection(address, api_key, timeout, timeout)
-        if self._client is None or self._client.aborted or self._client.connection != wanted:
-            self._client = Client(wanted)
-        # After the client is there to be found by `abort`, and before it is used.
-        if self._pool.stopping:
-            raise Aborted("The call was cut short.")
-        return self._client

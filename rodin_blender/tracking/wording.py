@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times and lengths of time as a user reads them."""
+"""Times, sizes and errors as a user reads them."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+from ..service.errors import Aborted, Refused, RodinError
 
 
 def duration_text(seconds: float) -> str:
@@ -22,3 +24,45 @@ def clock_text(timestamp: float) -> str:
     """A time of day in local time, such as 14:03:20; with the date when it is not today."""
     then = datetime.fromtimestamp(timestamp)
     return then.strftime("%H:%M:%S" if then.date() == datetime.now().date() else "%Y-%m-%d %H:%M")
+
+
+def size_text(size: float) -> str:
+    """A number of bytes as a user reads it: 0 kB, 640 kB, 12.4 MB, 1.2 GB."""
+    if size < 999_500:
+        return f"{size / 1e3:.0f} kB"
+    if size < 999.5e6:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e9:.1f} GB"
+
+
+def progress_text(received: int, size: int | None, speed: float) -> str:
+    """How much of a file has arrived, and how fast: 3.2 of 12.4 MB, 1.8 MB/s."""
+    amount = size_text(received)
+    if size:
+        whole = size_text(size)
+        amount = f"{amount.removesuffix(whole[-3:])} of {whole}"
+    return f"{amount}, {size_text(speed)}/s" if speed else amount
+
+
+def sentence(error: Exception) -> str:
+    """What the user reads of a failed call."""
+    if isinstance(error, Aborted):
+        return "The service took too long over its answer."
+    if isinstance(error, Refused):
+        return refusal(error)
+    return str(error) if isinstance(error, RodinError) else unexpected(error)
+
+
+def unexpected(error: Exception) -> str:
+    """What the user reads of a foreign exception. Its own text is left out: it may quote a secret."""
+    return f"Something in the Rodin extension itself went wrong ({type(error).__name__}); please report it."
+
+
+def refusal(error: Refused) -> str:
+    """What the user reads when the service said no to a status check."""
+    if error.code == "NO_SUCH_TASK":
+        return (
+            "The service knows no such task (NO_SUCH_TASK). The subscription key is wrong, was swapped with the task "
+            "uuid, or is older than 7 days. Forget the task, or press Check Now to ask once more."
+        )
+    return f"{error}. Nothing more is asked; press Check Now to ask once more."

@@ -6,6 +6,7 @@ fire in background mode, so the tests call the timer's function themselves, as B
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import os
@@ -40,8 +41,24 @@ class Service:
         self.root = root
         self.url = f"{root}/api/v2"
 
-    def add(self, story: str | list[Any] = "done", prompt: str = "", faults: tuple[str, ...] = ()) -> dict[str, Any]:
-        return self._post("tasks", {"story": story, "prompt": prompt, "faults": faults})
+    def add(
+        self,
+        story: str | list[Any] = "done",
+        prompt: str = "",
+        faults: tuple[str, ...] = (),
+        files: dict[str, bytes] | None = None,
+    ) -> dict[str, Any]:
+        wish: dict[str, Any] = {"story": story, "prompt": prompt, "faults": faults}
+        if files is not None:
+            wish["files"] = {name: base64.b64encode(content).decode() for name, content in files.items()}
+        return self._post("tasks", wish)
+
+    def fail(self, path: str, *faults: str) -> None:
+        self._post("faults", {"path": path, "faults": faults})
+
+    def host(self, **hosting: float | None) -> None:
+        """Set `rate` (bytes a second) or `link_life` of the file server."""
+        self._post("hosting", hosting)
 
     def asked(self, path: str = "status") -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.root}/simulator/requests", timeout=10) as answer:
@@ -101,8 +118,12 @@ class Rodin:
         end = time.monotonic() + patience
         while not condition():
             wait = run()
-            assert time.monotonic() < end, f"not within {patience} s: {what}"
+            assert time.monotonic() < end, f"not within {patience} s: {what}; {self._known()}"
             time.sleep(min(wait or 0.02, 0.05))
+
+    def _known(self) -> str:
+        known = self.session
+        return f"{known.notice=} {known.file_troubles=} {known.downloads=} {known.imports=} {known.obstacle=}"
 
     def until_idle(self) -> None:
         """Until the timer ends by itself."""

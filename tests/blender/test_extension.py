@@ -28,8 +28,8 @@ def test_a_task_is_followed_to_done_and_its_files_saved(rodin: Rodin, service: S
     assert (item.message, item.jobs_done, item.jobs_total) == ("", 1, 1)
     assert [(job.uuid, job.status) for job in item.jobs] == [(answer["jobs"]["uuids"][0], "Done")]
     assert bpy.ops.rodin.hand_off(task_id=task_id) == {"FINISHED"}
-    rodin.until(lambda: rodin.session.tasks[task_id].folder, "its files are saved")
-    names = sorted(path.name for path in Path(rodin.session.tasks[task_id].folder).iterdir())
+    rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+    names = sorted(path.name for path in Path(rodin.item(task_id).folder).iterdir())
     assert names == ["base_basic_pbr.glb", "base_basic_shaded.glb", "preview.webp", "texture_diffuse.png"]
     assert not any(request["authorized"] for request in service.asked("files"))
 
@@ -367,7 +367,7 @@ def test_enabling_imports_no_requests_opens_no_file_and_starts_no_thread(tmp_pat
         "assert threading.active_count() == threads\n"
         "print('ENABLED QUIETLY')\n"
     )
-    assert "ENABLED QUIETLY" in _blender(script).stdout
+    assert "ENABLED QUIETLY" in blender(script).stdout
 
 
 @pytest.mark.parametrize("unregister", [True, False])
@@ -386,7 +386,7 @@ def test_exit_does_not_wait_for_a_hung_server(rodin: Rodin, service: Service, tm
         + (f"bpy.ops.preferences.addon_disable(module={PACKAGE!r})\n" if unregister else "")
         + "print('LEAVING', time.time(), flush=True)\n"
     )
-    done = _blender(script)
+    done = blender(script)
     assert done.returncode == 0 and "LEAVING" in done.stdout, done.stdout[-2000:]
     left = float(next(line for line in done.stdout.splitlines() if "LEAVING" in line).split()[-1])
     assert done.ended - left < 5.0, "far below the ten seconds of the request's own timeout"
@@ -410,7 +410,7 @@ def test_what_the_list_showed_survives_a_kill(rodin: Rodin, service: Service, tm
         "            shown.add(item.task_id); print('SHOWN', item.task_id, flush=True)\n"
         "    time.sleep(0.01)\n"
     )
-    process = subprocess.Popen(_command(script), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command(script), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     lines = []
     for line in process.stdout:
         lines.append(line)
@@ -429,7 +429,7 @@ ENABLE = f"import bpy\nbpy.ops.preferences.addon_enable(module={PACKAGE!r})\n"
 """What the other Blender's script begins with: as a module, Blender starts without the user's preferences."""
 
 
-def _command(script: Path) -> list[str]:
+def command(script: Path) -> list[str]:
     if bpy.app.binary_path:
         return [bpy.app.binary_path, "-b", "--python-exit-code", "1", "--python", str(script)]
     tool = Path(__file__).parent.parent.parent / "tools" / "bpy_as_blender.py"
@@ -441,10 +441,10 @@ class _Done:
         self.returncode, self.stdout, self.ended = returncode, stdout, time.time()
 
 
-def _blender(script: Path) -> _Done:
+def blender(script: Path) -> _Done:
     """Another Blender with the same profile."""
     bpy.ops.wm.save_userpref()
     done = subprocess.run(
-        _command(script), capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
+        command(script), capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ)
     )
     return _Done(done.returncode, done.stdout + done.stderr)

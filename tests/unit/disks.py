@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +37,17 @@ def fill(disk: Path) -> Path:
             except OSError:
                 pass
     return filler
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """A folder that cannot be written, by root neither, and what makes it writable."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("needs root on Linux, to mount a folder read-only")
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    if subprocess.run(["mount", "--bind", folder, folder], capture_output=True).returncode:
+        pytest.skip("this system does not let us mount a folder")
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    yield folder, lambda: subprocess.run(["mount", "-o", "remount,rw,bind", folder], check=True) and None
+    subprocess.run(["umount", "-l", folder], check=True)

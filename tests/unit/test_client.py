@@ -12,8 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from rodin_blender.service.client import LARGEST_ANSWER, Client, Connection
 from rodin_blender.service.errors import (
     Aborted,
     BadAnswer,
+    LinkExpired,
     NotAuthorized,
     Refused,
     ServiceError,
@@ -31,6 +31,7 @@ from rodin_blender.service.errors import (
     Unreachable,
 )
 from rodin_blender.service.keys import Secret
+from tests.unit.sockets import answering, hanging, serving
 from tools.simulator import API_KEY, FAULTS, Simulator
 
 KEY = Secret("a-subscription-key")
@@ -42,54 +43,9 @@ def client_of(address: str, *, key: str = API_KEY, timeout: float = 1.0) -> Clie
     return Client(Connection(address, Secret(key), 2.0, timeout))
 
 
-@contextmanager
-def serving(handle: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A server on loopback that gives each connection, after its first bytes, to `handle`. Yields its root address."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    connections: list[socket.socket] = []
-
-    def serve_one(connection: socket.socket) -> None:
-        with suppress(OSError):
-            wrapped = tls.wrap_socket(connection, server_side=True) if tls else connection
-            connections.append(wrapped)
-            with wrapped:
-                handle(wrapped)
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listening.accept()
-                connection.settimeout(20)
-                threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        # On Linux a blocked accept ends by this, not by closing.
-        with suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
-        listening.close()
-        for connection in connections:
-            with suppress(OSError):
-                socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def answering(head: bytes, body: bytes = b"") -> Callable[[socket.socket], None]:
-    def handle(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n" + body)
-
-    return handle
-
-
-def hanging(before: bytes = b"") -> Callable[[socket.socket], None]:
-    def handle(connection: socket.socket) -> None:
-        connection.recv(65536)
-        connection.sendall(before)
-        connection.recv(1)
-
-    return handle
+def fetched(client: Client, file: ResultFile) -> bytes:
+    with client.fetch(file) as content:
+        return b"".join(content.pieces)
 
 
 class Proxy:
@@ -202,7 +158,7 @@ def test_the_three_calls_bring_what_the_service_says(simulator, client):
         (task["jobs"]["uuids"][1], "Waiting", 3),
     ]
     files = client.download_list(task["uuid"])
-    assert [(file.name, b"".join(client.fetch(file))) for file in files] == [("a.glb", b"x"), ("../b", b"y")]
+    assert [(file.name, fetched(client, file)) for file in files] == [("a.glb", b"x"), ("../b", b"y")]
     assert client.balance() == 12.5
     with pytest.raises(Refused, match="NO_SUCH_TASK"):
         client.status(KEY)
@@ -354,14 +310,165 @@ def test_a_proxy_that_refuses_the_tunnel_is_named(monkeypatch):
 # The key stays with the service.
 
 
-def test_a_redirect_is_not_followed(simulator, client):
+def test_a_redirect_of_the_service_is_not_followed_and_one_of_the_file_host_without_the_key(simulator, client):
     simulator.fail("status", "redirect!")
-    simulator.fail("files", "redirect!")
     with pytest.raises(BadAnswer, match="redirects elsewhere"):
         client.status(KEY)
-    with pytest.raises(BadAnswer, match="HTTP 302"):
-        list(client.fetch(ResultFile("a.glb", f"{simulator.root}/files/x/0")))
-    assert [asked.path for asked in simulator.requests] == ["status", "files"]
+    assert [asked.path for asked in simulator.requests] == ["status"]
+    # To a call that would need the key.
+    simulator.fail("files", "redirect!")
+    with pytest.raises(LinkExpired, match="HTTP 401"):
+        fetched(client, ResultFile("a.glb", f"{simulator.root}/files/x/0"))
+    assert [(a.path, a.authorized) for a in simulator.requests[1:]] == [("files", False), ("check_balance", False)]
+
+
+def test_a_redirect_to_another_host_brings_the_file_without_key_and_cookies(simulator, client):
+    task = simulator.add(files={"a.glb": b"x" * 1000})
+    (file,) = client.download_list(task["uuid"])
+    simulator.fail("files", "to-another-host")
+    assert fetched(client, file) == b"x" * 1000
+    assert [(a.host, a.authorized) for a in simulator.asked("files")] == [("127.0.0.1", False), ("localhost", False)]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_cookies_of_one_file_host_do_not_reach_the_next(simulator, code):
+    heads = []
+
+    def handle(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx")
+
+    with serving(handle) as there:
+        target = there.replace("127.0.0.1", "localhost").encode()
+        head = b"%d Moved\r\nSet-Cookie: a=s3cret; Path=/\r\nContent-Length: 0\r\nLocation: %s/b?c=d" % (code, target)
+        with serving(answering(head)) as here:
+            client = client_of(simulator.url)
+            client.balance()
+            with client.fetch(ResultFile("a", f"{here}/a"), 5, '"v"') as content:
+                assert b"".join(content.pieces) == b"x"
+    assert heads[0].startswith(b"GET /b?c=d ")
+    assert b"Range: bytes=5-" in heads[0] and b'If-Range: "v"' in heads[0], "the wish goes along"
+    assert b"s3cret" not in heads[0] and b"ookie" not in heads[0] and b"uthorization" not in heads[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "asked"), [("to-http", "not https; it was not asked", 1), ("in-circles", "one address to the next", 6)]
+)
+def test_a_redirect_that_leads_nowhere_good_is_given_up(simulator, client, fault, said, asked):
+    (file,) = client.download_list(simulator.add(files={"a.glb": b"x"})["uuid"])
+    simulator.fail("files", fault + "!")
+    with pytest.raises(BadAnswer, match=f"{said}.*") as caught:
+        fetched(client, file)
+    assert "'a.glb'" in str(caught.value)
+    assert len(simulator.asked("files")) == asked
+
+
+# Parts of a file.
+
+
+def parts(head: bytes, body: bytes = b"") -> tuple[bytes, int, int | None, str]:
+    """What the client makes of an answer to the wish for byte 4 and on of version "v"."""
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nConnection: close\r\n\r\nwholewhole"
+
+    def handle(connection: socket.socket) -> None:
+        asked = connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n" + body if b"Range: " in asked else whole)
+
+    with serving(handle) as address, client_of(address).fetch(ResultFile("a", f"{address}/a"), 4, '"v"') as content:
+        return b"".join(content.pieces), content.start, content.size, content.version
+
+
+def test_the_rest_of_the_same_version_is_taken_as_such():
+    head = b'206 Partial Content\r\nETag: "v"\r\nContent-Range: bytes 4-9/10\r\nContent-Length: 6'
+    assert parts(head, b"456789") == (b"456789", 4, 10, '"v"')
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'206 Partial Content\r\nETag: "w"\r\nContent-Range: bytes 4-9/10',
+        b"206 Partial Content\r\nContent-Range: bytes 4-9/10",
+        b'206 Partial Content\r\nETag: W/"v"\r\nContent-Range: bytes 4-9/10',
+        b'206 Partial Content\r\nETag: "v"\r\nContent-Range: bytes 3-9/10',
+        b'206 Partial Content\r\nETag: "v"\r\nContent-Range: bytes 4-9/*',
+        b'206 Partial Content\r\nETag: "v"\r\nContent-Range: lines 4-9/10',
+        b'206 Partial Content\r\nETag: "v"',
+        b'206 Partial Content\r\nETag: "v"\r\nContent-Range: bytes 4-9/10\r\nContent-Encoding: gzip',
+        b"416 Range Not Satisfiable\r\nContent-Range: bytes */4",
+    ],
+)
+def test_any_other_part_is_left_and_the_whole_asked_for(head):
+    assert parts(head + b"\r\nContent-Length: 6", b"456789") == (b"wholewhole", 0, 10, "")
+
+
+@pytest.mark.parametrize("length", [b"\r\nContent-Length: 3", b""])
+def test_a_part_that_does_not_reach_the_end_is_a_broken_connection(length):
+    """A server may send less than was asked for, and be right in its Content-Length."""
+    head = b'206 Partial Content\r\nETag: "v"\r\nConnection: close\r\nContent-Range: bytes 4-6/10' + length
+    with pytest.raises(Unreachable, match="before the whole answer had arrived"):
+        parts(head, b"456")
+
+
+def test_a_part_nobody_asked_for_is_refused():
+    head = b'206 Partial Content\r\nETag: "v"\r\nContent-Range: bytes 0-2/10\r\nContent-Length: 3'
+    with serving(answering(head, b"012")) as address, pytest.raises(BadAnswer, match=r"only a part of 'a'"):
+        fetched(client_of(address), ResultFile("a", f"{address}/a"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "version"),
+    [
+        (b'ETag: "abc"', '"abc"'),
+        (b'ETag: "abc"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT', '"abc"'),
+        (b'ETag: W/"abc"\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT', "Sun, 06 Nov 1994 08:49:37 GMT"),
+        (b'ETag: W/"abc"', ""),
+        (b'ETag: "\xe4"', ""),
+        (b'ETag: "abc"\r\nContent-Encoding: gzip', ""),
+        (b"X: 1", ""),
+    ],
+)
+def test_a_version_is_what_surely_names_these_bytes(headers, version):
+    body = gzip.compress(b"x") if b"gzip" in headers else b"x"
+    head = b"200 OK\r\nContent-Length: %d\r\n" % len(body) + headers
+    with (
+        serving(answering(head, body)) as address,
+        client_of(address).fetch(ResultFile("a", f"{address}/a")) as content,
+    ):
+        assert b"".join(content.pieces) == b"x"
+    assert (content.start, content.version) == (0, version)
+    assert content.size == (None if b"gzip" in headers else 1)
+
+
+@pytest.mark.parametrize("version", ["", "\0\0\0", '"a"\r\nX-Injected: 1', "\ufffd", "é"])
+def test_a_version_that_cannot_have_come_from_a_server_is_not_sent(version):
+    heads = []
+
+    def handle(connection: socket.socket) -> None:
+        heads.append(connection.recv(65536))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    with serving(handle) as address, client_of(address).fetch(ResultFile("a", f"{address}/a"), 5, version) as content:
+        assert (content.start, b"".join(content.pieces)) == (0, b"x")
+    assert b"Range" not in heads[0] and b"Injected" not in heads[0]
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 410])
+def test_a_link_whose_time_is_over_is_told_apart(code):
+    with (
+        serving(answering(b"%d No\r\nContent-Length: 0" % code)) as address,
+        pytest.raises(LinkExpired, match=rf"refuses the link to 'a' \(HTTP {code}\)"),
+    ):
+        fetched(client_of(address), ResultFile("a", f"{address}/a?signature=s3cret"))
+
+
+def test_pause_waits_and_is_cut_short_by_abort(client):
+    begun = time.monotonic()
+    client.pause(0.2)
+    assert time.monotonic() - begun >= 0.2
+    error, seconds = ended_by_abort(client, lambda: client.pause(30))
+    assert type(error) is Aborted and seconds < 1.0
+    with pytest.raises(Aborted):
+        client.pause(0.0)
 
 
 def test_the_key_goes_to_the_service_only_and_a_netrc_nowhere(simulator, client, monkeypatch, tmp_path):
@@ -371,9 +478,9 @@ def test_the_key_goes_to_the_service_only_and_a_netrc_nowhere(simulator, client,
     task = simulator.add(files={"a.glb": b"x"})
     client.balance()
     for file in client.download_list(task["uuid"]):
-        assert b"".join(client.fetch(file)) == b"x"
-    with_password = f"{simulator.root.replace('//', '//user:s3cret@')}/files/{task['uuid']}/0"
-    assert b"".join(client.fetch(ResultFile("a.glb", with_password))) == b"x"
+        assert fetched(client, file) == b"x"
+    with_password = file.url.replace("//", "//user:s3cret@")
+    assert fetched(client, ResultFile("a.glb", with_password)) == b"x"
     assert [(asked.path, asked.authorized) for asked in simulator.requests] == [
         ("check_balance", True),
         ("download", True),
@@ -395,7 +502,7 @@ def test_the_services_cookies_do_not_reach_the_file_host():
     with serving(handle) as address:
         client = client_of(address)
         client.balance()
-        list(client.fetch(ResultFile("a", f"{address}/a")))
+        fetched(client, ResultFile("a", f"{address}/a"))
     assert b"s3cret" not in heads[1]
     assert API_KEY.encode() not in heads[1]
 
@@ -429,7 +536,7 @@ def test_an_unchecked_key_that_cannot_be_sent_is_not_told(simulator, end):
 )
 def test_a_file_link_that_is_not_secure_or_no_link_is_refused(url):
     with pytest.raises(ServiceError) as caught:
-        list(client_of("https://service.invalid").fetch(ResultFile("n" * 10_000, url)))
+        fetched(client_of("https://service.invalid"), ResultFile("n" * 10_000, url))
     assert type(caught.value) in (BadAnswer, Unreachable)
     assert len(str(caught.value)) < 300
     if not url.startswith("https://"):
@@ -484,7 +591,7 @@ def test_a_packed_file_arrives_unpacked_and_is_not_taken_for_a_part():
     packed = gzip.compress(content)
     head = b"200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d" % len(packed)
     with serving(answering(head, packed)) as address:
-        assert b"".join(client_of(address).fetch(ResultFile("a.glb", f"{address}/a"))) == content
+        assert fetched(client_of(address), ResultFile("a.glb", f"{address}/a")) == content
 
 
 @pytest.mark.parametrize(
@@ -496,7 +603,7 @@ def test_a_file_that_is_cut_in_the_middle_is_a_reset(head):
     with serving(answering(b"200 OK\r\n" + head, content)) as address:
         file = ResultFile("a.glb", f"{address}/a?signature=s3cret")
         with pytest.raises(Unreachable) as caught:
-            list(client_of(address).fetch(file))
+            fetched(client_of(address), file)
     assert caught.value.cause == "reset"
     assert "s3cret" not in told(caught.value)
 
@@ -555,7 +662,7 @@ def test_abort_ends_a_hanging_call_at_once_and_refuses_later_ones(authority, mon
         with pytest.raises(Aborted):
             client.balance()
         with pytest.raises(Aborted):
-            list(client.fetch(ResultFile("a", f"{simulator.root}/files/x/0")))
+            fetched(client, ResultFile("a", f"{simulator.root}/files/x/0"))
 
 
 @pytest.mark.parametrize(
@@ -564,9 +671,23 @@ def test_abort_ends_a_hanging_call_at_once_and_refuses_later_ones(authority, mon
 def test_a_file_cut_short_by_abort_is_never_taken_for_a_whole_one(head):
     with serving(hanging(b"HTTP/1.1 " + head + b"\r\n\r\n64\r\n" + b"x" * 100 + b"\r\n")) as address:
         client = client_of(address, timeout=30.0)
-        error, seconds = ended_by_abort(client, lambda: list(client.fetch(ResultFile("a.glb", f"{address}/a"))))
+        error, seconds = ended_by_abort(client, lambda: fetched(client, ResultFile("a.glb", f"{address}/a")))
     assert type(error) is Aborted
     assert seconds < 1.0
+
+
+@pytest.mark.parametrize(("head", "whole"), [(b"Content-Length: 3", True), (b"Connection: close", False)])
+def test_a_file_that_is_known_to_be_whole_is_so_after_an_abort_too(head, whole):
+    with serving(answering(b"200 OK\r\n" + head, b"abc")) as address:
+        client = client_of(address)
+        with client.fetch(ResultFile("a.glb", f"{address}/a")) as content:
+            assert next(content.pieces) == b"abc"
+            client.abort()
+            if whole:
+                assert [*content.pieces] == []
+            else:
+                with pytest.raises(Aborted):
+                    next(content.pieces)
 
 
 @pytest.mark.parametrize("proxy_tls", [False, True], ids=["http-proxy", "https-proxy"])

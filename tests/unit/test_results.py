@@ -1,260 +1,847 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Saving a task's files: whole ones only, nowhere but in their folder, and nothing half-done left behind."""
+"""Saving a task's files: whole ones only, nowhere but in their folder, each fetched once, and gone on with after trouble."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
+import signal
+import socket
+import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
-import unicodedata
-from collections.abc import Callable, Iterator
-from pathlib import Path, PureWindowsPath
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rodin_blender.service import results
-from rodin_blender.service.answers import ResultFile
+from rodin_blender.service.client import _CHUNK as CHUNK
 from rodin_blender.service.client import Client, Connection
-from rodin_blender.service.errors import Aborted, BadAnswer, NotAuthorized, Refused, ServiceError, Unreachable
+from rodin_blender.service.errors import Aborted, NotAuthorized, Refused, RodinError
+from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.service.results import NotSaved
-from tools.simulator import API_KEY, FAULTS
+from rodin_blender.service.results import BeingSaved, Download, NotSaved
+from tests.unit import disks
+from tests.unit.disks import fill
+from tests.unit.sockets import Direct, serving
+from tools.simulator import API_KEY, FAULTS, Simulator
 
-FILES = {"base_basic_pbr.glb": b"glTF" + bytes(300_000), "texture_diffuse.png": b"\x89PNG", "preview.webp": b""}
+small_disk = disks.small_disk
+read_only = disks.read_only
+
+ROOT = Path(__file__).parents[2]
+ATTEMPTS = 4
+
+
+def kept(received: int) -> int:
+    """How many bytes of a broken connection's are in the part."""
+    return received // CHUNK * CHUNK
+
+
+def glb(size: int, fill: bytes = b"g") -> bytes:
+    """A model by its head, which states its size."""
+    return struct.pack("<4sII", b"glTF", 2, size) + fill * (size - 12)
+
+
+def webp(size: int) -> bytes:
+    return struct.pack("<4sI4s", b"RIFF", size - 8, b"WEBP") + b"w" * (size - 12)
+
+
+MODEL = glb(300_000)
+REST = f"bytes={kept(150_000)}-"
+"""What is asked for after a cut in its middle."""
+FILES = {"base_basic_pbr.glb": MODEL, "texture_diffuse.png": b"\x89PNG", "preview.webp": b""}
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "PAUSES", (0.0,) * (ATTEMPTS - 1))
+    monkeypatch.setattr(results, "LOOK_AGAIN", 0.02)
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:
+    """Hidden files too."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def unheard(_words: str) -> None:
+def visible_in(folder: Path) -> dict[str, bytes]:
+    return {name: content for name, content in everything_in(folder).items() if not name.startswith(".")}
+
+
+def unheard(_progress: Progress) -> None:
     pass
 
 
+def save(client: Client, uuid: str, folder: Path, report: Callable[[Progress], None] = unheard) -> list[SavedFile]:
+    download = Download(client, uuid, folder, report)
+    download.run()
+    return download.saved
+
+
+def fails(client: Client, uuid: str, folder: Path, kind: type[RodinError] = NotSaved) -> str:
+    """What the user reads of a download that comes to nothing."""
+    with pytest.raises(kind) as caught:
+        save(client, uuid, folder)
+    assert type(caught.value) is kind
+    text = str(caught.value)
+    assert text.isprintable() and text.endswith(".") and API_KEY not in text and "signature" not in text
+    return text
+
+
+def ranges(simulator: Simulator) -> list[str]:
+    """Which bytes were asked for, "" for all, file by file."""
+    return [asked.range for asked in simulator.asked("files")]
+
+
 def test_all_files_are_saved_in_the_services_order_into_a_folder_that_is_made(simulator, client, tmp_path):
-    heard: list[str] = []
+    heard: list[Progress] = []
     folder = tmp_path / "a" / "vase 1"
-    saved = results.save(client, simulator.add(files=FILES)["uuid"], folder, heard.append)
-    assert saved == [folder / name for name in FILES]
+    saved = save(client, simulator.add(files=FILES)["uuid"], folder, heard.append)
+    assert saved == [SavedFile(name, len(content)) for name, content in FILES.items()]
     assert everything_in(tmp_path) == {f"a/vase 1/{name}": content for name, content in FILES.items()}
-    assert heard == [f"Downloading {number} of 3: {name}" for number, name in enumerate(FILES, 1)]
+    assert [(p.number, p.name, p.count) for p in heard] == [(n, name, 3) for n, name in enumerate(FILES, 1)]
+    assert [p.size for p in heard] == [len(content) for content in FILES.values()]
 
 
 def test_a_file_that_is_there_is_kept_and_not_asked_for(simulator, client, tmp_path):
     (tmp_path / "texture_diffuse.png").write_bytes(b"painted over")
     uuid = simulator.add(files=FILES)["uuid"]
     for _ in range(2):
-        assert results.save(client, uuid, tmp_path, unheard) == [tmp_path / name for name in FILES]
+        assert [file.name for file in save(client, uuid, tmp_path)] == list(FILES)
         assert everything_in(tmp_path) == {**FILES, "texture_diffuse.png": b"painted over"}
     assert len(simulator.asked("files")) == 2
 
 
 def test_the_simulators_own_results_arrive_as_they_are(simulator, client, tmp_path):
-    saved = results.save(client, simulator.add()["uuid"], tmp_path, unheard)
-    assert [path.name for path in saved] == [
+    saved = save(client, simulator.add()["uuid"], tmp_path)
+    assert [file.name for file in saved] == [
         "base_basic_pbr.glb",
         "base_basic_shaded.glb",
         "texture_diffuse.png",
         "preview.webp",
     ]
-    assert saved[0].read_bytes().startswith(b"glTF")
+    assert (tmp_path / saved[0].name).read_bytes().startswith(b"glTF")
 
 
-HOSTILE = [
-    "../up.glb",
-    "..",
-    "",
-    "/etc/passwd",
-    "C:\\Windows\\evil.dll",
-    "\u200b..\u200b",
-    "..\\..\\up.glb",
-    "nul.glb",
-    "a.glb",
-    "A.GLB",
-    "a.glb.part",
-    ".a.glb.part",
-    "语" * 200 + ".glb",
-    "n" * 5000,
-    "new\nline\0.glb",
-    "\ud800.glb",
-]
+def test_how_far_it_is_is_told_with_a_speed(simulator, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "REPORT_EVERY", 0.05)
+    simulator.rate = 400_000
+    heard: list[Progress] = []
+    save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path, heard.append)
+    received = [p.received for p in heard]
+    assert received == sorted(received) and len(received) > 4 and received[0] == 0
+    assert {(p.name, p.number, p.count, p.size, p.waiting) for p in heard} == {("m.glb", 1, 1, 300_000, "")}
+    assert 100_000 < heard[-1].speed < 900_000
 
 
 def test_foreign_names_stay_in_the_folder_and_do_not_overwrite_each_other(simulator, client, tmp_path):
     folder = tmp_path / "folder"
-    files = {name: str(number).encode() for number, name in enumerate(HOSTILE)}
-    saved = results.save(client, simulator.add(files=files)["uuid"], folder, unheard)
-    assert [path.parent for path in saved] == [folder] * len(HOSTILE)
-    assert [path.read_bytes() for path in saved] == list(files.values())
-    assert len(everything_in(tmp_path)) == len(HOSTILE)
+    names = ["../up.glb", "..", "", "/etc/passwd", "C:\\Windows\\evil.dll", "..\\..\\up.glb", "nul.glb", "a.glb", "A.GLB"]
+    names += ["a.glb.part", ".a.glb.part", ".lock", "语" * 200 + ".glb", "n" * 5000, "new\nline\0.glb", "\ud800.glb"]
+    files = {name: str(number).encode() for number, name in enumerate(names)}
+    saved = save(client, simulator.add(files=files)["uuid"], folder)
+    assert [(folder / file.name).read_bytes() for file in saved] == list(files.values())
+    assert len(everything_in(tmp_path)) == len(everything_in(folder)) == len(names)
 
 
-@pytest.mark.parametrize(
-    ("name", "safe"),
-    [
-        ("base.glb", "base.glb"),
-        ("a/b\\c.glb", "c.glb"),
-        ("..", "file"),
-        ("...", "file"),
-        ("a/", "file"),
-        ("\u200b..\u200b", "file"),
-        (".hidden", "hidden"),
-        ("trailing. ", "trailing"),
-        ("a.\u200b", "a"),
-        ("what?.glb", "what_.glb"),
-        ("x:stream.glb", "x_stream.glb"),
-        ("CON", "_CON"),
-        ("nul.tar.gz", "_nul.tar.gz"),
-        ("com1 .glb", "_com1.glb"),
-        ("lpt³", "_lpt³"),
-        ("console.glb", "console.glb"),
-        ("e\u0301.glb", "\u00e9.glb"),
-        ("taken.GLB", "taken-2.GLB"),
-        ("n" * 200 + ".glb", "n" * 97 + ".glb"),
-        ("n" * 99 + " " + "n" * 30, "n" * 99),
-    ],
-)
-def test_a_name_is_made_safe_and_otherwise_kept(name, safe):
-    assert results.safe_name(name, {"Taken.glb"}) == safe
-
-
-NASTY = st.text(st.sampled_from("aA. /\\:\0\u200b\u0301é語nulCON-2\ud800ßſ\u2028"), max_size=130)
-
-
-@given(st.lists(st.text() | NASTY | st.sampled_from(HOSTILE), max_size=6))
-@example(["a" * 130, "A" * 130, "a" * 130 + "b"])
-@example(["é.glb", "e\u0301.glb"])
-@settings(max_examples=300, deadline=None)
-def test_any_names_become_different_valid_ones(names):
-    taken: set[str] = set()
-    for name in names:
-        safe = results.safe_name(name, taken)
-        assert Path(safe).name == PureWindowsPath(safe).name == safe
-        assert safe not in {".", ".."}
-        assert not PureWindowsPath(safe).is_reserved()
-        assert safe.isprintable()
-        assert not safe.startswith(".")
-        assert safe == safe.strip(" .")
-        assert not set(safe) & set('<>:"/\\|?*')
-        assert len(os.fsencode(f".{safe}.part")) <= 255
-        same = unicodedata.normalize("NFC", safe.casefold())
-        assert same not in {unicodedata.normalize("NFC", other.casefold()) for other in taken}
-        taken.add(safe)
+def test_two_files_of_one_name_are_both_saved_and_again_found(simulator, client, tmp_path):
+    twice = [("m.glb", glb(100)), ("m.glb", glb(200)), ("M.glb", glb(300))]
+    uuid = simulator.add(files=twice)["uuid"]
+    for _ in range(2):
+        saved = save(client, uuid, tmp_path)
+        assert [(file.name, file.size) for file in saved] == [("m.glb", 100), ("m-2.glb", 200), ("M-3.glb", 300)]
+    assert everything_in(tmp_path) == {"m.glb": glb(100), "m-2.glb": glb(200), "M-3.glb": glb(300)}
+    assert len(simulator.asked("files")) == 3
 
 
 # What goes wrong leaves nothing half-done.
 
+TAKEN_FOR_THE_FILE = {"api-error", "bytes", "deep", "empty", "html", "huge", "huge-chunked", "job-without-status"}
+TAKEN_FOR_THE_FILE |= {"jobs-missing", "jobs-not-list", "list", "no-jobs", "no-such-task", "not-json"}
+"""Answers with HTTP 200 that come to their end."""
+REFUSED_LINKS = {"401", "403", "redirect"}
+LASTING = {"404"}
+PASSING = FAULTS.keys() - TAKEN_FOR_THE_FILE - REFUSED_LINKS - LASTING - {"drip"}
 
-@pytest.mark.parametrize("fault", sorted(set(FAULTS) - {"drip"}))
-def test_a_file_that_does_not_arrive_leaves_the_earlier_ones_only(simulator, client, tmp_path, fault):
-    """Whatever the file server does, a final name stands for an answer with HTTP 200 that came to its end."""
+
+@pytest.fixture
+def hasty(simulator: Simulator) -> Client:
+    return Client(Connection(simulator.url, Secret(API_KEY), 0.4, 0.4))
+
+
+@pytest.mark.parametrize("fault", sorted(TAKEN_FOR_THE_FILE))
+def test_an_answer_that_came_to_its_end_is_the_file(simulator, hasty, tmp_path, fault):
     simulator.fail("files", "", fault)
+    assert len(save(hasty, simulator.add(files=FILES)["uuid"], tmp_path)) == 3
+    assert sorted(everything_in(tmp_path)) == sorted(FILES)
+    assert len(simulator.asked("files")) == 3
+
+
+@pytest.mark.parametrize("fault", sorted(PASSING))
+def test_trouble_that_passes_is_waited_out_and_lasting_one_told_then_gone_on_with(simulator, hasty, tmp_path, fault):
     uuid = simulator.add(files=FILES)["uuid"]
-    whole = {"api-error", "bytes", "deep", "empty", "html", "huge", "huge-chunked", "job-without-status"}
-    whole |= {"jobs-missing", "jobs-not-list", "list", "no-jobs", "no-such-task", "not-json"}
-    if fault in whole:
-        results.save(client, uuid, tmp_path, unheard)
-        assert sorted(everything_in(tmp_path)) == sorted(FILES)
-        return
-    with pytest.raises(ServiceError) as caught:
-        results.save(client, uuid, tmp_path, unheard)
-    assert type(caught.value) in (BadAnswer, Unreachable)
-    assert everything_in(tmp_path) == {"base_basic_pbr.glb": FILES["base_basic_pbr.glb"]}
-    results.save(client, uuid, tmp_path, unheard)
+    heard: list[Progress] = []
+    simulator.fail("files", "", fault, "", "")
+    save(hasty, uuid, tmp_path / "once", heard.append)
+    assert everything_in(tmp_path / "once") == FILES
+    waited = [p for p in heard if p.waiting]
+    assert [(p.name, p.number) for p in waited] == [("texture_diffuse.png", 2)]
+    assert re.fullmatch(r"[A-Z].+\. Trying again in 0 s", waited[0].waiting)
+
+    simulator.fail("files", "", *[fault] * ATTEMPTS)
+    text = fails(hasty, uuid, tmp_path / "for ever")
+    assert re.fullmatch(
+        r"'texture_diffuse\.png' did not arrive: [A-Z].+\. 1 of 3 files are there\. Press Download to go on\.", text
+    )
+    assert visible_in(tmp_path / "for ever") == {"base_basic_pbr.glb": MODEL}
+    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS
+    save(hasty, uuid, tmp_path / "for ever")
+    assert everything_in(tmp_path / "for ever") == FILES
+    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS + 2
+
+
+def test_a_file_that_is_not_there_is_told_at_once_and_the_earlier_ones_stay(simulator, client, tmp_path):
+    simulator.fail("files", "", "404", "404")
+    uuid = simulator.add(files=FILES)["uuid"]
+    for count in (2, 3):
+        text = fails(client, uuid, tmp_path)
+        assert text == (
+            "'texture_diffuse.png' did not arrive: The file server does not hand out 'texture_diffuse.png' (HTTP 404). "
+            "1 of 3 files are there. Press Download to go on."
+        )
+        assert everything_in(tmp_path) == {"base_basic_pbr.glb": MODEL}
+        assert len(simulator.asked("files")) == count
+    assert len(simulator.asked("download")) == 2
+    save(client, uuid, tmp_path)
     assert everything_in(tmp_path) == FILES
 
 
-@pytest.mark.parametrize(
-    ("fault", "kind"),
-    [("401", NotAuthorized), ("no-such-task", Refused), ("jobs-missing", BadAnswer), ("html", BadAnswer)],
-)
-def test_without_a_list_no_folder_is_made(simulator, client, tmp_path, fault, kind):
-    simulator.fail("download", fault)
-    with pytest.raises(kind):
-        results.save(client, simulator.add()["uuid"], tmp_path / "folder", unheard)
+# Links that end.
+
+
+@pytest.mark.parametrize("fault", sorted(REFUSED_LINKS))
+def test_a_refused_link_is_replaced_by_a_fresh_one_once(simulator, client, tmp_path, fault):
+    uuid = simulator.add(files=FILES)["uuid"]
+    simulator.fail("files", "", fault, "", "")
+    save(client, uuid, tmp_path / "once")
+    assert everything_in(tmp_path / "once") == FILES
+    assert len(simulator.asked("download")) == 2
+
+    simulator.fail("files", "", fault, fault)
+    text = fails(client, uuid, tmp_path / "twice")
+    assert "'texture_diffuse.png'" in text and "refuses the link" in text and "1 of 3 files are there" in text
+    assert len(simulator.asked("download")) == 4, "asked for exactly once more"
+    assert everything_in(tmp_path / "twice") == {"base_basic_pbr.glb": MODEL}
+    save(client, uuid, tmp_path / "twice")
+    assert everything_in(tmp_path / "twice") == FILES
+
+
+def test_links_that_end_in_the_middle_of_a_download_are_replaced_and_it_goes_on_where_it_stopped(
+    simulator, client, tmp_path, monkeypatch
+):
+    simulator.link_life, simulator.rate = 0.3, 500_000
+    monkeypatch.setattr(results, "PAUSES", (0.4,))
+    files = {"a.glb": glb(200_000), "b.glb": glb(300_000, b"b")}
+    # The second file's link has ended when the first is there; its fresh one ends after the cut.
+    simulator.fail("files", "", "", "cut-in-the-middle")
+    save(client, simulator.add(files=files)["uuid"], tmp_path)
+    assert everything_in(tmp_path) == files
+    assert ranges(simulator) == ["", "", "", REST, REST]
+    assert len(simulator.asked("download")) == 3
+
+
+def test_a_fresh_list_that_cannot_be_had_is_waited_for(simulator, client, tmp_path):
+    simulator.fail("files", "403")
+    simulator.fail("download", "", "502-html", "reset")
+    save(client, simulator.add(files=FILES)["uuid"], tmp_path)
+    assert everything_in(tmp_path) == FILES
+    assert len(simulator.asked("download")) == 4
+
+
+def test_a_fresh_list_with_other_files_is_told(simulator, client, tmp_path):
+    task = simulator.add(files={"a.glb": glb(100), "b.glb": glb(200)})
+    other = simulator.add(files={"b.glb": glb(200)})
+    links = client.download_list
+    client.download_list = lambda uuid: links(uuid if not simulator.asked("files") else other["uuid"])
+    simulator.fail("files", "403")
+    assert fails(client, task["uuid"], tmp_path) == (
+        "'a.glb': the service's list of files has changed meanwhile. Press Download again."
+    )
+    assert everything_in(tmp_path) == {}
+
+
+# The list.
+
+
+@pytest.mark.parametrize("fault", ["jobs-missing", "no-jobs"])
+def test_an_empty_list_is_told_and_no_folder_made(simulator, client, tmp_path, fault):
+    if fault == "jobs-missing":
+        simulator.fail("download", fault)
+    text = fails(client, simulator.add(files={})["uuid"], tmp_path / "folder")
+    assert text == "The service lists no files for this task. Wait a minute and press Download again."
     assert not (tmp_path / "folder").exists()
 
 
-def test_an_aborted_download_leaves_no_part(simulator, tmp_path):
-    client = Client(Connection(simulator.url, Secret(API_KEY), 2.0, 30.0))
-    simulator.fail("files", "drip")
-    uuid = simulator.add(files=FILES)["uuid"]
+@pytest.mark.parametrize(("fault", "kind"), [("401", NotAuthorized), ("no-such-task", Refused)])
+def test_without_a_list_no_folder_is_made(simulator, client, tmp_path, fault, kind):
+    simulator.fail("download", fault)
+    with pytest.raises(kind):
+        save(client, simulator.add()["uuid"], tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_a_list_without_a_model_is_saved_all_the_same(simulator, client, tmp_path):
+    files = {"texture.png": b"png", "preview.webp": webp(100)}
+    assert len(save(client, simulator.add(files=files)["uuid"], tmp_path)) == 2
+    assert everything_in(tmp_path) == files
+
+
+# Connections that are cut.
+
+
+def test_a_file_that_was_cut_goes_on_where_it_stopped(simulator, client, tmp_path):
+    simulator.fail("files", "cut-in-the-middle")
+    heard: list[Progress] = []
+    content = glb(300_001, os.urandom(1)) + os.urandom(1000)
+    save(client, simulator.add(files={"m.glb": content})["uuid"], tmp_path, heard.append)
+    assert everything_in(tmp_path) == {"m.glb": content}
+    half = kept(len(content) // 2)
+    assert ranges(simulator) == ["", f"bytes={half}-"]
+    assert heard[0].received == 0 and heard[-1].received == half
+    assert [p.waiting for p in heard if p.waiting] == [
+        "The connection broke off before the whole answer had arrived. Trying again in 0 s"
+    ]
+
+
+def test_a_line_that_is_cut_for_ever_is_told_and_each_press_goes_on(simulator, client, tmp_path):
+    simulator.fail("files", "cut-in-the-middle!")
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    text = fails(client, uuid, tmp_path)
+    assert text == (
+        "'m.glb' did not arrive: The connection broke off before the whole answer had arrived. "
+        "0 of 1 files are there. Press Download to go on."
+    )
+    there = [0]
+    for _ in range(ATTEMPTS):
+        there.append(there[-1] + kept((len(MODEL) - there[-1]) // 2))
+    assert ranges(simulator) == ["", *(f"bytes={start}-" for start in there[1:-1])]
+    assert visible_in(tmp_path) == {}
+    assert (tmp_path / ".m.glb.part").read_bytes() == MODEL[: there[-1]]
+    fails(client, uuid, tmp_path)
+    assert len(ranges(simulator)) == 2 * ATTEMPTS and ranges(simulator)[ATTEMPTS] == f"bytes={there[-1]}-"
+    simulator._faults.clear()
+    save(client, uuid, tmp_path)
+    assert everything_in(tmp_path) == {"m.glb": MODEL}
+
+
+@pytest.mark.parametrize(
+    ("faults", "asked"),
+    [
+        (["cut-without-version"], ["", ""]),
+        (["cut-without-version", "cut-in-the-middle"], ["", "", REST]),
+        (["cut-in-the-middle", "no-ranges"], ["", REST]),
+        (["cut-in-the-middle", "wrong-range"], ["", REST, ""]),
+        (["silent-in-the-middle"], ["", REST]),
+        (["announces-more"], ["", f"bytes={kept(300_000)}-"]),
+        (["announces-less"], ["", ""]),
+        (["no-length"], [""]),
+        (["no-length-and-cut"], ["", ""]),
+        (["cut-in-the-middle", "no-length-and-cut"], ["", REST, ""]),
+        (["to-another-host"], ["", ""]),
+    ],
+)
+@pytest.mark.parametrize("name", ["m.glb", "preview.webp"])
+def test_whatever_the_file_server_does_the_file_is_whole_in_the_end(simulator, hasty, tmp_path, name, faults, asked):
+    content = MODEL if name == "m.glb" else webp(300_000)
+    simulator.fail("files", *faults)
+    save(hasty, simulator.add(files={name: content})["uuid"], tmp_path)
+    assert everything_in(tmp_path) == {name: content}
+    assert ranges(simulator) == asked
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("announces-less", "It came incomplete: 150000 of the 300000 bytes that it says it has."),
+        ("no-length-and-cut", "It came incomplete: 150000 of the 300000 bytes that it says it has."),
+        ("announces-more", "The connection broke off before the whole answer had arrived."),
+        ("cut-without-version", "The connection broke off before the whole answer had arrived."),
+        ("silent-in-the-middle", "The file server took the question but did not answer in time."),
+        ("wrong-range", "The file server hands out only a part of 'm.glb'."),
+        ("in-circles", "The file server sends us from one address to the next for 'm.glb'."),
+        ("to-http", "The address given for 'm.glb' is not https; it was not asked."),
+    ],
+)
+def test_what_stays_so_is_told_and_never_taken_for_the_file(simulator, hasty, tmp_path, fault, said):
+    simulator.fail("files", fault + "!")
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    text = fails(hasty, uuid, tmp_path)
+    assert text == f"'m.glb' did not arrive: {said} 0 of 1 files are there. Press Download to go on."
+    assert visible_in(tmp_path) == {}
+    assert len(simulator.asked("files")) <= 2 * ATTEMPTS
+    assert {asked.host for asked in simulator.requests} == {"127.0.0.1"}
+    assert not any(asked.authorized for asked in simulator.asked("files"))
+    simulator._faults.clear()
+    save(hasty, uuid, tmp_path)
+    assert everything_in(tmp_path) == {"m.glb": MODEL}
+
+
+def test_a_file_whose_content_changed_meanwhile_begins_again(simulator, client, tmp_path):
+    simulator.fail("files", *["cut-in-the-middle"] * ATTEMPTS)
+    task = simulator.add(files={"m.glb": MODEL})
+    fails(client, task["uuid"], tmp_path)
+    (stored,) = simulator._tasks.values()
+    stored.files = [("m.glb", glb(290_000, b"n"))]
+    save(client, task["uuid"], tmp_path)
+    assert everything_in(tmp_path) == stored.files
+
+
+@pytest.mark.parametrize("version", [b"", b"\0" * 40, b"\xff\xfe\xe4", b'"other"', b"x\r\ny: z"])
+def test_a_part_of_no_known_version_is_not_gone_on_with(simulator, client, tmp_path, version):
+    (tmp_path / ".m.glb.part").write_bytes(b"x" * 1000)
+    (tmp_path / ".m.glb.version").write_bytes(version)
+    save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path)
+    assert everything_in(tmp_path) == {"m.glb": MODEL}
+
+
+def test_parts_of_files_that_are_listed_no_more_are_removed(simulator, client, tmp_path):
+    for name in (".old.glb.part", ".old.glb.version", ".m.glb.part", ".lock"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "own.part").write_bytes(b"the user's")
+    save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path)
+    assert everything_in(tmp_path) == {"m.glb": MODEL, "own.part": b"the user's"}
+
+
+VERSIONS = [glb(40_000, b"a"), glb(40_000, b"b"), glb(25_000, b"c")]
+ANSWERS = ["ranges", "ranges", "dated", "weak", "no-version", "no-ranges", "wrong-start", "short-range", "no-length"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0, 0, 0, 1, 2]), st.sampled_from(ANSWERS), st.integers(0, 40_000) | st.none()),
+        max_size=12,
+    )
+)
+@example([(0, "ranges", 20_000), (1, "ranges", 30_000), (0, "ranges", None)])
+@example([(0, "ranges", 20_000), (1, "wrong-start", None), (0, "dated", None)])
+@example([(0, "no-length", 11), (0, "no-length", 39_999)])
+@example([(0, "ranges", 10), (0, "short-range", None)])
+@settings(max_examples=150, deadline=None)
+def test_whatever_the_sequence_of_cuts_and_changes_a_final_name_is_one_versions_bytes(steps):
+    left = list(steps)
+
+    def handle(connection: socket.socket) -> None:
+        asked = connection.recv(65536).decode()
+        version, answer, cut = left.pop(0) if left else (0, "ranges", None)
+        content, name = VERSIONS[version], f'"{version}"'
+        date = f"Sun, 06 Nov 1994 08:49:3{version} GMT"
+        wanted = re.search(r"Range: bytes=(\d+)-", asked)
+        same = re.search(r"If-Range: (.+)\r", asked)
+        start = int(wanted[1]) if wanted and same and same[1] in (name, date) and answer != "no-ranges" else 0
+        if start >= len(content):
+            connection.sendall(b"HTTP/1.1 416 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            return
+        end = len(content)
+        if start and answer == "wrong-start":
+            start -= 1
+        if start and answer == "short-range":
+            end = max(start + 1, end - 5)
+        rest = content[start:end]
+        if answer == "no-length" and cut is not None:
+            cut = max(cut, 4)  # What has not even its kind's name tells nothing.
+        head = [f"HTTP/1.1 {'206 Partial Content' if start else '200 OK'}", "Connection: close"]
+        head += [f"Content-Range: bytes {start}-{end - 1}/{len(content)}"] if start else []
+        head += [f"Content-Length: {len(rest)}"] if answer != "no-length" else []
+        head += [f"ETag: {name}"] if answer not in ("dated", "weak", "no-version") else []
+        head += [f"ETag: W/{name}"] if answer == "weak" else []
+        head += [f"Last-Modified: {date}"] if answer == "dated" else []
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + rest[:cut])
+
+    with serving(handle) as address, tempfile.TemporaryDirectory() as folder:
+        final = Path(folder) / "m.glb"
+        for _ in range(len(steps) + 1):
+            try:
+                save(Direct(address, "m.glb"), "uuid", Path(folder))
+                break
+            except NotSaved as error:
+                assert "'m.glb' did not arrive: " in str(error)
+                assert not final.exists()
+        assert final.read_bytes() in VERSIONS
+        assert os.listdir(folder) == ["m.glb"]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from rodin_blender.service.results import Download
+from tests.unit.sockets import Direct
+address, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
+def count(event, args):
+    global left
+    if event in ("open", "os.rename", "os.remove") and str(args[0]).startswith(folder):
+        left -= 1
+        if left < 0:
+            os._exit(9)
+sys.addaudithook(count)
+Download(Direct(address, "m.glb"), "uuid", Path(folder), lambda _progress: None).run()
+"""
+
+
+@pytest.mark.parametrize("then", [0, 1])
+def test_killed_before_any_access_to_the_disk_it_leaves_no_mixture_and_no_half_file(tmp_path, then):
+    """A part of one version is there, another version is on its way when the process dies, then comes either."""
+    now, cut = VERSIONS[0], True
+
+    def handle(connection: socket.socket) -> None:
+        asked = connection.recv(65536).decode()
+        wanted = re.search(r"Range: bytes=(\d+)-", asked)
+        start = int(wanted[1]) if wanted and f'If-Range: "{now[-1]}"' in asked else 0
+        head = f'HTTP/1.1 200 OK\r\nETag: "{now[-1]}"\r\nContent-Length: {len(now) - start}\r\nConnection: close\r\n'
+        if start:
+            head = head.replace("200 OK", "206 Some") + f"Content-Range: bytes {start}-{len(now) - 1}/{len(now)}\r\n"
+        connection.sendall(f"{head}\r\n".encode() + (now[start:20_000] if cut else now[start:]))
+
+    with serving(handle) as address:
+        for accesses in range(30):
+            folder = tmp_path / str(accesses)
+            now, cut = VERSIONS[0], True
+            fails(Direct(address, "m.glb"), "uuid", folder)
+            assert len((folder / ".m.glb.part").read_bytes()) > 15_000
+            now, cut = VERSIONS[1], False
+            killed = subprocess.run([sys.executable, "-c", KILLED, address, folder, str(accesses)], cwd=ROOT, timeout=30)
+            assert visible_in(folder) in ({}, {"m.glb": VERSIONS[1]})
+            assert killed.returncode in (0, 9)
+            now = VERSIONS[then]
+            save(Direct(address, "m.glb"), "uuid", folder)
+            assert everything_in(folder) in ({"m.glb": now}, {"m.glb": VERSIONS[1]})
+            if killed.returncode == 0:
+                break
+        assert killed.returncode == 0 and accesses > 5
+
+
+# Ended by the user.
+
+
+def in_a_thread(download: Download) -> tuple[threading.Thread, list[BaseException]]:
     raised: list[BaseException] = []
 
     def run() -> None:
         try:
-            results.save(client, uuid, tmp_path, unheard)
+            download.run()
         except BaseException as error:
             raised.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 5
-    while not everything_in(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
+    return thread, raised
+
+
+def wait_until(true: Callable[[], object], seconds: float = 8.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_an_aborted_download_leaves_a_part_only_where_it_can_be_gone_on_with(simulator, tmp_path, resumable):
+    client = Client(Connection(simulator.url, Secret(API_KEY), 2.0, 30.0))
+    simulator.fail("files", "silent-in-the-middle" if resumable else "drip")
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
+    wait_until(lambda: (tmp_path / ".m.glb.part").exists())
+    if resumable:
+        # Not in the file's buffer: what counts is what was received.
+        wait_until(lambda: (tmp_path / ".m.glb.part").stat().st_size > 100_000)
+    begun = time.monotonic()
     client.abort()
     thread.join(5)
+    assert time.monotonic() - begun < 1.0
+    assert [type(error) for error in raised] == [Aborted]
+    assert visible_in(tmp_path) == {}
+    assert sorted(everything_in(tmp_path)) == ([".m.glb.part", ".m.glb.version"] if resumable else [])
+    save(Client(client.connection), uuid, tmp_path)
+    assert everything_in(tmp_path) == {"m.glb": MODEL}
+    assert ranges(simulator)[-1].startswith("bytes=") == resumable
+
+
+def test_a_pause_between_attempts_is_cut_short(simulator, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "PAUSES", (30.0,))
+    simulator.fail("files", "500")
+    heard: list[Progress] = []
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    thread, raised = in_a_thread(Download(client, uuid, tmp_path, heard.append))
+    wait_until(lambda: heard and heard[-1].waiting)
+    assert "Trying again in 30 s" in heard[-1].waiting
+    client.abort()
+    thread.join(5)
+    assert [type(error) for error in raised] == [Aborted]
+
+
+# Several Blenders.
+
+
+def test_a_second_download_into_the_folder_waits_says_so_and_fetches_nothing_twice(simulator, client, tmp_path):
+    simulator.rate = 500_000
+    uuid = simulator.add(files={"a.glb": MODEL, "b.glb": glb(100_000)})["uuid"]
+    thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
+    wait_until(lambda: (tmp_path / ".lock").exists() and simulator.asked("files"))
+    second = Client(client.connection)
+    with pytest.raises(BeingSaved, match=r"Another Blender is downloading this task\."):
+        Download(second, uuid, tmp_path, unheard, wait=False).run()
+    heard: list[Progress] = []
+    assert [file.name for file in save(second, uuid, tmp_path, heard.append)] == ["a.glb", "b.glb"]
+    thread.join(5)
+    assert raised == []
+    assert {p.waiting for p in heard} == {"Another Blender is downloading this task; waiting for it"}
+    assert ranges(simulator) == ["", ""]
+    assert everything_in(tmp_path) == {"a.glb": MODEL, "b.glb": glb(100_000)}
+
+
+def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
+    uuid = simulator.add(files={"a.glb": MODEL})["uuid"]
+    with results._alone(tmp_path):
+        thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
+        time.sleep(0.3)
+        client.abort()
+        thread.join(5)
     assert [type(error) for error in raised] == [Aborted]
     assert everything_in(tmp_path) == {}
 
 
-def test_a_part_left_by_a_crash_is_not_taken_for_the_file(simulator, client, tmp_path):
-    uuid = simulator.add(files=FILES)["uuid"]
-    for name in FILES:
-        part = tmp_path / f".{name}.0123abcd.part"
-        part.write_bytes(b"old" * 500_000)
-        os.utime(part, (0, 0))
-    results.save(client, uuid, tmp_path, unheard)
-    assert everything_in(tmp_path) == FILES
+def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulator, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "LOOK_AGAIN", 0.4)
+    uuid, folder = simulator.add(files={"a.glb": MODEL})["uuid"], tmp_path / "vase"
+    folder.mkdir()
+    heard: list[Progress] = []
+    with results._alone(folder):
+        thread, raised = in_a_thread(Download(client, uuid, folder, heard.append))
+        wait_until(lambda: heard)
+    folder.rmdir()
+    thread.join(5)
+    assert raised == []
+    assert everything_in(folder) == {"a.glb": MODEL}
 
 
-def test_two_blenders_saving_the_same_file_do_not_write_into_each_others_part(tmp_path):
-    class Slow(Client):
-        """Another Blender begins and ends the same download while this one is in the middle of the file."""
+HELD = """
+import sys, time
+from pathlib import Path
+from rodin_blender.service.results import _alone
+with _alone(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
 
-        def __init__(self, between: Callable[[], object]) -> None:
-            self.between = between
 
-        def download_list(self, task_uuid: str) -> tuple[ResultFile, ...]:
-            return (ResultFile("m.glb", task_uuid),)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_the_lock_of_a_killed_blender_holds_nobody_up(simulator, client, tmp_path):
+    holder = subprocess.Popen([sys.executable, "-c", HELD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout and holder.stdout.readline() == "held\n"
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    with pytest.raises(BeingSaved):
+        Download(client, uuid, tmp_path, unheard, wait=False).run()
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate(timeout=10)
+    assert (tmp_path / ".lock").exists()
+    Download(client, uuid, tmp_path, unheard, wait=False).run()
+    assert everything_in(tmp_path) == {"m.glb": MODEL}
 
-        def fetch(self, file: ResultFile) -> Iterator[bytes]:
-            yield b"first"
-            self.between()
-            yield b"second"
 
-    other = Slow(lambda: None)
-    results.save(Slow(lambda: results.save(other, "u", tmp_path, unheard)), "u", tmp_path, unheard)
-    assert everything_in(tmp_path) == {"m.glb": b"firstsecond"}
+IN_AND_OUT = """
+import os, sys, time
+from pathlib import Path
+from rodin_blender.service.results import BeingSaved, _alone
+folder, count = Path(sys.argv[1]), 0
+print("ready", flush=True); sys.stdin.readline()
+end = time.monotonic() + 2.0
+while time.monotonic() < end:
+    try:
+        with _alone(folder):
+            os.close(os.open(folder / "taken", os.O_CREAT | os.O_EXCL))  # raises where somebody is in too
+            os.unlink(folder / "taken")
+            count += 1
+    except BeingSaved:
+        pass
+print(count)
+"""
+
+
+def test_no_two_processes_are_ever_in_one_folder(tmp_path):
+    command = [sys.executable, "-c", IN_AND_OUT, tmp_path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [subprocess.Popen(command, cwd=ROOT, text=True, **pipes) for _ in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ended = [process.communicate(timeout=20) for process in processes]
+    assert [errors for _, errors in ended] == [""] * 3
+    assert all(int(count) > 20 for count, _ in ended), ended
+    assert os.listdir(tmp_path) == []
+
+
+# The disk.
 
 
 def test_a_folder_that_cannot_be_made_is_told_with_its_reason(simulator, client, tmp_path):
     (tmp_path / "taken").write_bytes(b"a file")
     for folder in (tmp_path / "taken", tmp_path / "taken" / "below", tmp_path / ("n" * 300)):
-        with pytest.raises(NotSaved, match=r"cannot be written: .+\.") as caught:
-            results.save(client, simulator.add(files=FILES)["uuid"], folder, unheard)
-        assert str(folder) in str(caught.value)
+        text = fails(client, simulator.add(files=FILES)["uuid"], folder)
+        assert re.fullmatch(
+            rf"The folder {re.escape(str(folder))} cannot be written: .+\. "
+            r"Allow writing there or set another folder in the preferences, then press Download\.",
+            text,
+        )
     assert everything_in(tmp_path) == {"taken": b"a file"}
     assert simulator.asked("files") == []
 
 
+def test_a_folder_that_was_deleted_is_made_anew(simulator, client, tmp_path):
+    uuid = simulator.add(files=FILES)["uuid"]
+    folder = tmp_path / "folder"
+    for _ in range(2):
+        save(client, uuid, folder)
+        assert everything_in(folder) == FILES
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+
+
+def test_a_read_only_folder_is_told_and_works_once_it_is_writable(simulator, client, read_only):
+    folder, make_writable = read_only
+    uuid = simulator.add(files=FILES)["uuid"]
+    text = fails(client, uuid, folder)
+    assert str(folder) in text and os.strerror(errno.EROFS) in text and "Allow writing there" in text
+    assert everything_in(folder) == {} and simulator.asked("files") == []
+    make_writable()
+    save(client, uuid, folder)
+    assert everything_in(folder) == FILES
+
+
+def test_a_full_disk_is_told_and_with_room_it_goes_on_where_it_stopped(simulator, client, small_disk):
+    filler = fill(small_disk)
+    os.truncate(filler, filler.stat().st_size - 200_000)
+    folder = small_disk / "vase"
+    uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
+    for _ in range(2):
+        assert fails(client, uuid, folder) == (
+            f"'m.glb' in the folder {folder} cannot be written: No space left on device. "
+            "Free some space, then press Download: it goes on where it stopped."
+        )
+        assert visible_in(folder) == {}
+    part = (folder / ".m.glb.part").read_bytes()
+    assert 100_000 < len(part) < 250_000 and MODEL.startswith(part)
+    filler.unlink()
+    save(client, uuid, folder)
+    assert ranges(simulator)[-1] == f"bytes={len(part)}-"
+    assert everything_in(small_disk) == {"vase/m.glb": MODEL}
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits its own file size")
-def test_a_full_disk_is_told_and_leaves_no_part(simulator, client, tmp_path):
+def test_a_file_larger_than_the_disk_takes_is_told(simulator, client, tmp_path):
     import resource
-    import signal
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        with pytest.raises(NotSaved, match=os.strerror(errno.EFBIG)):
-            results.save(client, simulator.add(files=FILES)["uuid"], tmp_path, unheard)
+        text = fails(client, simulator.add(files=FILES)["uuid"], tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert everything_in(tmp_path) == {}
+    assert "'base_basic_pbr.glb'" in text and os.strerror(errno.EFBIG) in text
+    assert visible_in(tmp_path) == {}
+
+
+def test_a_file_that_the_user_made_meanwhile_is_kept(simulator, client, tmp_path):
+    def report(progress: Progress) -> None:
+        (tmp_path / "m.glb").write_bytes(b"mine")
+
+    save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path, report)
+    assert everything_in(tmp_path) == {"m.glb": b"mine"}
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+from rodin_blender.service.results import Download
+from tests.unit.sockets import Direct
+client = Direct(sys.argv[1], "small.bin", "large.bin")
+client.names = ("small.bin",)
+Download(client, "u", Path(sys.argv[2]), lambda _progress: None).run()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+client.names = ("small.bin", "large.bin")
+Download(client, "u", Path(sys.argv[2]), lambda _progress: None).run()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere the unit differs")
+def test_a_large_file_takes_no_more_memory_than_a_small_one(tmp_path):
+    size, piece = 300_000_000, bytes(1_000_000)
+
+    def handle(connection: socket.socket) -> None:
+        length = size if b"/large" in connection.recv(65536) else 1_000_000
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % length)
+        for _ in range(length // len(piece)):
+            connection.sendall(piece)
+
+    with serving(handle) as address:
+        command = [sys.executable, "-c", LARGE, address, tmp_path]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=True)
+    assert (tmp_path / "large.bin").stat().st_size == size
+    assert int(ended.stdout) < 20_000, "kilobytes"
+    (tmp_path / "large.bin").unlink()
+
+
+# Removing.
+
+
+def test_only_what_is_named_and_unfinished_is_removed(tmp_path):
+    folder = tmp_path / "vase"
+    folder.mkdir()
+    for name in ("m.glb", "t.png", "own.blend", ".m.glb.part", ".m.glb.version", ".hidden"):
+        (folder / name).write_bytes(b"12345")
+    (folder / ".lock").touch()
+    (folder / "dir.glb").mkdir()
+    freed, left = results.remove(folder, ["m.glb", "t.png", "gone.png", "dir.glb"])
+    assert freed == 10
+    assert left == {"dir.glb": os.strerror(errno.EISDIR)}
+    assert sorted(everything_in(folder)) == [".hidden", "own.blend"]
+    for name in (".hidden", "own.blend"):
+        (folder / name).unlink()
+    assert results.remove(folder, ["dir.glb"])[1]
+    (folder / "dir.glb").rmdir()
+    assert results.remove(folder, []) == (0, {})
+    assert not folder.exists()
+    for gone in (folder, tmp_path / "file" / "below"):
+        (tmp_path / "file").write_bytes(b"")
+        assert results.remove(gone, ["m.glb"]) == (0, {})
+    assert everything_in(tmp_path) == {"file": b""}
+
+
+def test_nothing_is_removed_from_a_folder_that_another_blender_is_in(tmp_path):
+    (tmp_path / ".m.glb.part").write_bytes(b"x")
+    (tmp_path / "m.glb").write_bytes(b"x")
+    with results._alone(tmp_path):
+        with pytest.raises(BeingSaved):
+            results.remove(tmp_path, ["m.glb"])
+        assert sorted(everything_in(tmp_path)) == [".lock", ".m.glb.part", "m.glb"]
+    assert sorted(everything_in(tmp_path)) == [".m.glb.part", "m.glb"]
+
+
+def test_on_a_full_disk_files_can_be_removed(small_disk):
+    folder = small_disk / "vase"
+    folder.mkdir()
+    (folder / "m.glb").write_bytes(b"x" * 10_000)
+    fill(small_disk)
+    assert results.remove(folder, ["m.glb"]) == (10_000, {})
+    assert not folder.exists()

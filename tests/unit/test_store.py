@@ -12,17 +12,18 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from rodin_blender.service.answers import Job
+from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
 from rodin_blender.tracking import schedule, store
 from rodin_blender.tracking.schedule import REQUESTS_PER_MINUTE, Pace
 from rodin_blender.tracking.store import CLAIM_LASTS, Store, StoreError
-from rodin_blender.tracking.tasks import Status, Task, Watch, new_task_id
+from rodin_blender.tracking.tasks import Download, Status, Task, Watch, new_task_id
 from tests.unit import disks
 from tests.unit.disks import fill
 
@@ -108,8 +109,9 @@ def test_only_the_user_may_read_the_file(path: Path) -> None:
 def test_every_field_survives_reopening(path: Path) -> None:
     task = Task(
         "id", 'a "name" \N{SNOWMAN}', Secret("key"), "uuid", Status.GENERATING, WAITING, Watch.PAUSED, "message",
-        1.5, 2.5, 3.5, 4.5, 5.5, 6, 7.5, "/folder",
+        1.5, 2.5, 3.5, 4.5, 5.5, 6, 7.5, "/folder", (SavedFile("m.glb", 5), SavedFile('"Möbel".png', 0)), Download.WANTED,
     )  # fmt: skip
+    assert {field.name for field in fields(task) if getattr(task, field.name) == field.default} == set()
     with closing(Store(path)) as tasks:
         assert tasks.add(task) == task
     assert stored(path) == [task]
@@ -182,6 +184,51 @@ def test_a_damaged_file_of_the_first_version_is_salvaged(path: Path) -> None:
     with closing(Store(path)) as tasks:
         assert tasks.set_aside
         assert tasks.tasks() == [OLD]
+
+
+def version_3(path: Path, count: int = 3) -> list[Task]:
+    """A file as version 3 wrote it, with tasks that have been saved. Oldest first."""
+    path.parent.mkdir(parents=True)
+    tasks = [
+        replace(OLD, task_id=f"id-{n}", name=f"name-{n:04d}", subscription_key=Secret(f"{n}" * 300), folder=f"/saved/{n}", tracked_at=n)
+        for n in range(count)
+    ]
+    with closing(sqlite3.connect(path)) as db:
+        for statements in store._MIGRATIONS[:3]:
+            db.executescript(statements)
+        columns = [column for column in store._COLUMNS if column not in ("files", "download")]
+        for task in tasks:
+            values = {column: store._row(task)[column] for column in columns}
+            marks = ", ".join(f":{column}" for column in columns)
+            db.execute(f"INSERT INTO task ({', '.join(columns)}) VALUES ({marks})", values)
+        db.execute("INSERT INTO hold (until, since) VALUES (5, 4)")
+        db.execute("PRAGMA user_version = 3")
+        db.commit()
+    return tasks
+
+
+def test_a_file_of_the_third_version_keeps_its_tasks_and_takes_files(path: Path) -> None:
+    before = version_3(path)
+    with closing(Store(path)) as tasks:
+        assert tasks.set_aside is None
+        assert tasks.tasks()[::-1] == before
+        assert {(task.files, task.download) for task in tasks.tasks()} == {((), Download.NONE)}
+        saved = tasks.change("id-1", lambda t: replace(t, files=(SavedFile("m.glb", 7),), download=Download.SAVED))
+    assert stored(path) == [before[0], saved, before[2]]
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
+
+
+def test_a_damaged_file_of_the_third_version_is_salvaged(path: Path) -> None:
+    before = version_3(path, 60)
+    content = bytearray(path.read_bytes())
+    lost = content.index(b"name-0030") // 4096 * 4096
+    gone = {t.name for t in before if t.name.encode() in content[lost : lost + 4096]}
+    content[lost : lost + 4096] = bytes(4096)
+    path.write_bytes(content)
+    with closing(Store(path)) as tasks:
+        assert tasks.set_aside
+        assert tasks.tasks()[::-1] == [task for task in before if task.name not in gone]
 
 
 def test_a_file_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> None:
@@ -261,6 +308,11 @@ def test_of_a_truncated_file_the_readable_tasks_are_salvaged(path: Path, kept: f
         "jobs = '{'",
         "jobs = '[[1, 2, 3]]'",
         "jobs = '[[\"a\"]]'",
+        "files = '{'",
+        "files = '[[\"a\"]]'",
+        "files = '[[1, 2]]'",
+        "files = '[[\"a\", \"b\"]]'",
+        "download = 'BOGUS'",
         "name = CAST(x'ff00fe' AS TEXT)",
         "interval = 9e999",
     ],

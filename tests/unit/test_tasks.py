@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rodin_blender.service.answers import Job
+from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
 from rodin_blender.tracking.tasks import Status, Task, Watch, new_task_id, status_of
 
@@ -63,3 +64,8 @@ def test_followed_only_while_not_final_and_not_stopped(status: Status, watch: Wa
 def test_a_task_shows_no_key_and_its_ids_are_distinct() -> None:
     assert "very-secret" not in repr(Task(new_task_id(), "name", Secret("very-secret")))
     assert len({new_task_id() for _ in range(100)}) == 100
+
+
+def test_a_task_has_the_size_of_its_files() -> None:
+    assert Task("id", "name", Secret("key")).size == 0
+    assert Task("id", "name", Secret("key"), files=(SavedFile("a", 5), SavedFile("b", 7))).size == 12

@@ -9,27 +9,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from queue import Empty
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
 from rodin_blender.service import keys
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Generation, Secret
-from rodin_blender.tracking import schedule, store, tracker
-from rodin_blender.tracking.schedule import Pace
-from rodin_blender.tracking.store import Store
-from rodin_blender.tracking.tasks import Status, Task, Watch
-from rodin_blender.tracking.tracker import (
-    WORKERS,
+from rodin_blender.tracking import schedule, store, tracker, workers
+from rodin_blender.tracking.messages import (
     DownloadEnded,
-    DownloadProgress,
     Followed,
     Idle,
     KeyTested,
@@ -42,111 +35,22 @@ from rodin_blender.tracking.tracker import (
     Settings,
     TaskChanged,
     TaskRemoved,
-    Tracker,
 )
-from tests.unit import disks
+from rodin_blender.tracking.schedule import Pace
+from rodin_blender.tracking.store import Store
+from rodin_blender.tracking.tasks import Status, Task, Watch
+from rodin_blender.tracking.tracker import WORKERS
+from tests.unit import disks, watching
 from tests.unit.disks import fill
+from tests.unit.watching import AT_ONCE, PACE, SOON, Begin, threads_after, wait_until
 from tools.simulator import API_KEY, FAULTS, Simulator
 
 small_disk = disks.small_disk
+path, begin = watching.path, watching.begin
 
 ROOT = Path(__file__).parents[2]
-PACE = Pace(0.3, 0.6, 60.0)
-SOON = 8.0
-"""Seconds within which everything awaited here happens, on a busy machine too."""
 A_WHILE = 0.9
 """Seconds without a request that show that none will come: several times the interval."""
-AT_ONCE = [[(0.0, "Done")]]
-
-M = TypeVar("M", bound=Message)
-
-
-class Watched:
-    """A tracker and all that it told."""
-
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self.told: list[Message] = []
-        self.tracker = Tracker(path, settings)
-
-    def of(self, kind: type[M]) -> list[M]:
-        """What was told of one kind, up to now."""
-        try:
-            while True:
-                self.told.append(self.tracker.messages.get_nowait())
-        except Empty:
-            return [message for message in self.told if isinstance(message, kind)]
-
-    def next(self, kind: type[M], like: Callable[[M], bool] = lambda _: True) -> M:
-        """The first such message from the last call of `next` on, awaited."""
-        begun, end = getattr(self, "_begun", 0), time.monotonic() + SOON
-        while True:
-            for number, message in enumerate(self.told[begun:], begun):
-                if isinstance(message, kind) and like(message):
-                    self._begun = number + 1
-                    return message
-            try:
-                self.told.append(self.tracker.messages.get(timeout=max(end - time.monotonic(), 0.0)))
-            except Empty:
-                pytest.fail(f"no such {kind.__name__} came after these:\n" + "\n".join(map(repr, self.told[begun:])))
-
-    def follow(self, answer: dict[str, Any]) -> Task:
-        self.tracker.follow(keys.generation_answer(answer))
-        key = answer["jobs"]["subscription_key"]
-        return self.next(Followed, lambda m: m.task.subscription_key.reveal() == key).task
-
-    def becomes(self, task: Task, like: Callable[[Task], bool]) -> Task:
-        return self.next(TaskChanged, lambda m: m.task.task_id == task.task_id and like(m.task)).task
-
-    def gets(self, task: Task, status: Status) -> Task:
-        return self.becomes(task, lambda t: t.status is status)
-
-
-Begin = Callable[..., Watched]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "rodin" / "tasks.sqlite"
-
-
-@pytest.fixture
-def begin(
-    path: Path, simulator: Simulator, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Begin]:
-    """Makes trackers. In the end: all of their threads end, and no key shows in what was told or printed."""
-    monkeypatch.setattr(tracker, "LONGEST_WAIT", 0.3)
-    all_watched: list[Watched] = []
-
-    def begin_tracker(at: Path = path, **settings: Any) -> Watched:
-        usual = {"address": simulator.url, "api_key": Secret(API_KEY), "timeout": 2.0, "pace": PACE}
-        all_watched.append(Watched(at, Settings(**{**usual, **settings})))
-        return all_watched[-1]
-
-    yield begin_tracker
-    for watched in all_watched:
-        watched.tracker.stop()
-    assert not threads_after(2.0)
-    shown = "".join(capfd.readouterr()) + "".join(map(repr, (m for w in all_watched for m in w.of(Message))))
-    secrets = {API_KEY, *(asked.subscription_key for asked in simulator.requests if asked.subscription_key)}
-    assert not [secret for secret in secrets if secret in shown]
-
-
-def threads_after(seconds: float) -> list[str]:
-    """The names of our threads that still run."""
-    end = time.monotonic() + seconds
-    while True:
-        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin-")]
-        if not names or time.monotonic() > end:
-            return names
-        time.sleep(0.02)
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + SOON
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
 
 def asked_for(simulator: Simulator, task: Task) -> list[float]:
     """When the service was asked about a task."""
@@ -368,7 +272,7 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
 
 
 def test_an_answer_that_drips_is_cut_short(begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "LONGEST_CALL", 0.7)
+    monkeypatch.setattr(workers, "LONGEST_CALL", 0.7)
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE, faults=["drip"]))
     cut = watched.becomes(task, lambda t: t.failures == 1)
@@ -516,41 +420,6 @@ def test_what_one_tracker_forgets_or_pauses_the_other_follows_suit(begin: Begin,
     assert nothing_is_asked(simulator)
 
 
-# Downloads.
-
-
-def test_a_download_is_saved_told_and_remembered(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
-    watched = begin()
-    files = {"base.glb": b"glb" * 1000, "texture.png": b"png"}
-    task = watched.gets(watched.follow(simulator.add(AT_ONCE, files=files, prompt="chair")), Status.DONE)
-    simulator.fail("download", "500")
-    watched.tracker.download(task.task_id, tmp_path / "saved")
-    failed = watched.next(DownloadEnded)
-    assert failed.folder == "" and "HTTP 500" in failed.text and not (tmp_path / "saved").exists()
-    watched.tracker.download(task.task_id, tmp_path / "saved")
-    ended = watched.next(DownloadEnded)
-    folder = Path(ended.folder)
-    assert folder.parent == tmp_path / "saved" and "chair" in folder.name
-    assert {file.name: file.read_bytes() for file in folder.iterdir()} == files
-    assert "2 files" in ended.text and len(watched.of(DownloadProgress)) >= 3
-    assert [m.task.folder for m in watched.of(TaskChanged)][-1] == ended.folder
-
-
-def test_every_download_is_told_to_have_ended_though_its_task_is_gone_or_the_disk_fails(
-    begin: Begin, simulator: Simulator, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
-    watched = begin()
-    watched.tracker.download("no such", tmp_path)
-    assert watched.next(DownloadEnded).task_id == "no such"
-    task = watched.gets(watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"})), Status.DONE)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        watched.tracker.download(task.task_id, tmp_path / "saved")
-        folder = Path(watched.next(DownloadEnded).folder)
-    assert [file.name for file in folder.iterdir()] == ["a.bin"]
-
-
 # The end.
 
 
@@ -592,7 +461,8 @@ def test_a_program_that_ends_without_stop_exits_soon_with_its_last_task_stored(
 import time
 from pathlib import Path
 from rodin_blender.service.keys import Generation, Secret
-from rodin_blender.tracking.tracker import Settings, Tracker
+from rodin_blender.tracking.messages import Settings
+from rodin_blender.tracking.tracker import Tracker
 tracker = Tracker(Path({str(path)!r}), Settings({simulator.url!r}, Secret({API_KEY!r}), timeout=60.0))
 tracker.follow(Generation(Secret("first")))
 time.sleep(1.5)
@@ -618,18 +488,6 @@ def test_a_tracker_of_a_new_session_goes_on_with_what_the_last_one_left(begin: B
 
 
 # What a hostile day found.
-
-
-def test_two_tasks_of_one_long_name_are_saved_into_two_folders(
-    begin: Begin, simulator: Simulator, tmp_path: Path
-) -> None:
-    watched = begin()
-    contents = set()
-    for content in (b"first", b"second"):
-        task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": content}, prompt="一只可爱的卡通小猫坐在木头椅子" * 4))
-        watched.tracker.download(task.task_id, tmp_path / "saved")
-        contents.add((Path(watched.next(DownloadEnded).folder) / "m.glb").read_bytes())
-    assert contents == {b"first", b"second"}
 
 
 def test_a_pause_asked_for_while_the_list_is_locked_is_kept(
@@ -705,7 +563,7 @@ def test_a_claim_without_an_answer_is_given_back_in_the_end(
     begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As with a name server that hangs: nothing can cut that short.
-    monkeypatch.setattr(tracker._Worker, "abort", lambda _self: None)
+    monkeypatch.setattr(workers._Worker, "abort", lambda _self: None)
     simulator.fail("status", "hang")
     watched = begin(timeout=3.0)
     watched.follow(simulator.add("stuck"))
@@ -715,18 +573,6 @@ def test_a_claim_without_an_answer_is_given_back_in_the_end(
     with closing(Store(path)) as opened:
         assert len(opened.claim_due(time.time() + 1, 9)) == 1
     assert not threads_after(SOON)
-
-
-def test_a_second_download_of_a_task_under_way_is_ignored(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
-    watched = begin()
-    task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": b"m" * 1_000_000}))
-    for _ in range(2):
-        watched.tracker.download(task.task_id, tmp_path / "saved")
-    assert watched.next(DownloadEnded).folder
-    watched.tracker.download(task.task_id, tmp_path / "saved")
-    assert watched.next(DownloadEnded).folder
-    watched.next(Idle)
-    assert len(watched.of(DownloadEnded)) == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete an open file")
@@ -796,18 +642,6 @@ def test_what_was_pressed_with_the_list_locked_is_told_as_not_done(
             press()
             text = watched.next(Notice).text
             assert "not done" in text and "locked" in text
-
-
-def test_a_uuid_that_the_service_does_not_know_is_told_and_cleared(
-    begin: Begin, simulator: Simulator, tmp_path: Path
-) -> None:
-    watched = begin()
-    task = watched.follow(simulator.add("stuck"))
-    simulator.fail("download", "no-such-task")
-    watched.tracker.download(task.task_id, tmp_path)
-    text = watched.next(DownloadEnded).text
-    assert "knows no task with this uuid" in text and "7 days" in text
-    wait_until(lambda: [m.task.task_uuid for m in watched.of(TaskChanged)][-1] == "")
 
 
 def test_the_test_of_an_old_key_says_nothing_of_the_new_one(begin: Begin, simulator: Simulator) -> None:

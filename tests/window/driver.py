@@ -112,9 +112,9 @@ class Ui:
             self.window.event_simulate(kind, "RELEASE")
         yield 0.3
 
-    def press(self, kind: str) -> Iterator[Step]:
-        self.window.event_simulate(kind, "PRESS")
-        self.window.event_simulate(kind, "RELEASE")
+    def press(self, kind: str, **modifiers: bool) -> Iterator[Step]:
+        self.window.event_simulate(kind, "PRESS", **modifiers)
+        self.window.event_simulate(kind, "RELEASE", **modifiers)
         yield 0.3
 
     def picture(self, name: str) -> Iterator[Step]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pathlib
 import threading
 import time
 
@@ -19,6 +20,9 @@ ALLOW_ONLINE = (0.5, 124)
 ENTER_KEY = (0.5, 92)
 DOWNLOAD = (0.5, 227)
 """With at most three tasks in the list, for one that is Done."""
+CANCEL = (0.93, 222)
+IMPORT_SETTINGS = (0.3, 284)
+DELETE_FILES = (0.77, 407)
 
 
 def _track(ui, answer):
@@ -46,6 +50,20 @@ def _info_log(ui):
         bpy.ops.info.select_all(action="SELECT")
         bpy.ops.info.report_copy()
     return bpy.context.window_manager.clipboard
+
+
+def _set_mode(ui, mode):
+    with bpy.context.temp_override(window=ui.window, area=ui.area):
+        bpy.ops.object.mode_set(mode=mode)
+
+
+def _scene():
+    """What there is in the scene, and how it is selected."""
+    return sorted((item.name, item.select_get()) for item in bpy.context.scene.objects)
+
+
+def _received(ui):
+    return sum(progress.received for progress in ui.session.downloads.values())
 
 
 def first_steps(ui, given):
@@ -98,8 +116,10 @@ def track_and_download(ui, given):
     yield from ui.click_sidebar(*DOWNLOAD)
     yield (lambda: any(task.folder for task in ui.session.tasks.values())), "its files are saved"
     yield 0.5
+    yield (lambda: "A glazed vase" in bpy.data.collections), "the model is in the scene"
+    yield 0.5
     ui.move(700, 400)  # the news waits for the mouse
-    yield from ui.picture("downloaded")
+    yield 0.5
     ui.facts["folder"] = next(task.folder for task in ui.session.tasks.values() if task.folder)
     ui.facts["info"] = yield from _info_log(ui)
     bpy.ops.rodin.test_key()
@@ -107,6 +127,12 @@ def track_and_download(ui, given):
     bpy.ops.preferences.addon_show(module=ui.module("blender.preferences").PACKAGE)
     yield 1.0
     yield from ui.picture("preferences")
+    area = bpy.context.window_manager.windows[-1].screen.areas[0]
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[-1], area=area, region=region):
+        for _ in range(200):
+            bpy.ops.view2d.scroll_down(deltay=40)
+    yield from ui.picture("preferences-of-downloads")
 
 
 def ask_for_uuid(ui, given):
@@ -249,3 +275,93 @@ def disable_while_hung(ui, given):
     yield (lambda: not any(t.name.startswith("rodin") for t in threading.enumerate())), "no thread is left"
     with contextlib.suppress(AttributeError):
         ui.facts["left"] = repr(bpy.context.window_manager.rodin)
+
+
+def download_and_import(ui, given):
+    """Press Download and go on modelling: the model comes to the cursor, one Ctrl+Z takes it away."""
+    yield from ui.open_sidebar()
+    bpy.context.scene.cursor.location = (2.5, 0.0, -1.0)
+    _track(ui, given["vase"])
+    yield (lambda: ui.task("A glazed vase") and ui.task("A glazed vase").status == "DONE"), "it is done"
+    yield 0.5
+    yield from ui.click_sidebar(*IMPORT_SETTINGS)
+    yield from ui.picture("import-settings")
+    yield from ui.click_sidebar(*IMPORT_SETTINGS)
+    before = _scene()
+    yield from ui.click_sidebar(*DOWNLOAD)
+    yield (lambda: _received(ui) > 0), "it arrives"
+    yield 0.5
+    ui.count_from_here()
+    began = time.monotonic()
+    yield (lambda: _received(ui) > 250_000 or not ui.session.downloads), "some of it has arrived"
+    ui.facts["seconds_downloading"] = time.monotonic() - began
+    ui.facts["viewport_draws"], ui.facts["sidebar_draws"] = ui.viewport_draws, ui.sidebar_draws
+    yield from ui.picture("downloading")
+    yield (lambda: "A glazed vase" in bpy.data.collections), "the model is in the scene"
+    yield 0.5
+    ui.facts["imported"] = [item.name for item in bpy.context.selected_objects]
+    ui.facts["operator"] = bpy.context.window_manager.operators[-1].bl_idname
+    ui.move(700, 400)
+    yield from ui.picture("imported")
+    yield from ui.press("Z", ctrl=True)
+    yield (lambda: _scene() == before), "one Ctrl+Z takes the model away, and nothing else"
+    yield from ui.press("Z", ctrl=True, shift=True)
+    yield (lambda: "A glazed vase" in bpy.data.collections), "redone"
+    yield from ui.picture("redone")
+
+
+def cancel_and_wait_for_object_mode(ui, given):
+    """Cancel a download, go on with it in Edit Mode, leave that; then delete the files."""
+    yield from ui.open_sidebar()
+    _track(ui, given["vase"])
+    yield (lambda: ui.task("A glazed vase") and ui.task("A glazed vase").status == "DONE"), "it is done"
+    yield 0.5
+    yield from ui.click_sidebar(*DOWNLOAD)
+    yield (lambda: _received(ui) > 100_000), "it arrives"
+    yield from ui.click_sidebar(*CANCEL)
+    yield (lambda: not ui.session.downloads), "it is cancelled"
+    yield from ui.picture("cancelled")
+    _set_mode(ui, "EDIT")
+    yield 0.3
+    yield from ui.click_sidebar(*DOWNLOAD)
+    yield (lambda: any(wish.path for wish in ui.session.imports.values())), "the model could be imported"
+    yield 0.5
+    yield from ui.picture("waits-for-object-mode")
+    ui.facts["collections_meanwhile"] = [item.name for item in bpy.data.collections]
+    _set_mode(ui, "OBJECT")
+    yield (lambda: "A glazed vase" in bpy.data.collections), "the model is in the scene"
+    yield 0.5
+    yield from ui.click_sidebar(*DELETE_FILES)
+    yield from ui.picture("delete-files")
+    yield from ui.press("RET")
+    yield (lambda: not ui.task("A glazed vase").folder), "the files are deleted"
+    yield 0.5
+    yield from ui.picture("deleted")
+    ui.facts["still_there"] = "A glazed vase" in bpy.data.collections
+
+
+def asset_browser(ui, given):
+    """Models become assets with the service's pictures, in a catalogue of their own."""
+    yield from ui.open_sidebar()
+    bpy.ops.wm.save_as_mainfile(filepath=given["blend"])
+    ui.preferences.import_as_asset = True
+    ui.preferences.import_height = 2.0
+    for number, answer in enumerate(given["tasks"]):
+        name = answer["prompt"]
+        bpy.context.scene.cursor.location = (2.5 * number + 2.5, 0.0, -1.0)
+        _track(ui, answer)
+        yield (lambda name=name: ui.task(name) and ui.task(name).status == "DONE"), "it is done"
+        bpy.ops.rodin.hand_off(task_id=ui.task(name).task_id)
+        yield (lambda name=name: name in bpy.data.collections), "the model is in the scene"
+    bpy.ops.wm.save_mainfile()
+    with bpy.context.temp_override(window=ui.window, area=ui.area):
+        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.25)
+    area = min((area for area in ui.window.screen.areas if area.type == "VIEW_3D"), key=lambda area: area.y)
+    area.ui_type = "ASSETS"
+    yield 1.0
+    area.spaces.active.params.asset_library_reference = "LOCAL"
+    ui.area.spaces.active.shading.type = "MATERIAL"
+    yield 4.0
+    ui.move(700, 500)
+    yield from ui.picture("assets")
+    ui.facts["catalogue"] = (pathlib.Path(given["blend"]).parent / "blender_assets.cats.txt").read_text()

@@ -20,7 +20,7 @@ def test_a_new_user_is_led_to_the_empty_list(window):
 
 def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(window):
     # Four of five jobs end one after the other, the last one only after there was time for a picture.
-    story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (2, 8, 9, 10, 24)]
+    story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (2, 8, 9, 10, 16)]
     with Simulator() as simulator:
         given = {"vase": simulator.add(story, prompt="A glazed vase"), "chair": simulator.add("stuck")}
         outcome = window.play("track_and_download", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
@@ -137,3 +137,34 @@ def test_disabling_does_not_wait_for_a_hung_server(window, simulator, connected,
     assert len(simulator.asked("status")) == 4
     assert outcome.facts["disabling_took"] < 1.0
     assert "left" not in outcome.facts
+
+
+def test_download_brings_the_model_and_one_undo_takes_it_away(window, simulator, connected):
+    simulator.rate = 300_000.0
+    vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
+    outcome = window.play("download_and_import", {"vase": vase}, **connected)
+    facts = outcome.facts
+    assert facts["viewport_draws"] == 0
+    assert facts["sidebar_draws"] <= 8 * facts["seconds_downloading"] + 8
+    assert len(facts["imported"]) == 1
+    assert facts["operator"] == "RODIN_OT_import_model", "what can be adjusted in the corner of the viewport"
+    assert facts["offences"] == []
+
+
+def test_a_download_is_cancelled_goes_on_waits_for_object_mode_and_is_deleted(window, simulator, connected):
+    simulator.rate = 400_000.0
+    vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
+    outcome = window.play("cancel_and_wait_for_object_mode", {"vase": vase}, **connected)
+    facts = outcome.facts
+    assert "A glazed vase" not in facts["collections_meanwhile"]
+    assert facts["still_there"]
+    assert facts["offences"] == []
+    assert any(asked.range for asked in simulator.asked("files")), "it went on where it was"
+
+
+def test_models_become_assets_with_pictures(window, simulator, connected, folder):
+    tasks = [simulator.add([[[0, "Done"]]], prompt=name) for name in ("A glazed vase", "A brass goblet")]
+    given = {"tasks": tasks, "blend": str(folder / "scene.blend")}
+    outcome = window.play("asset_browser", given, **connected)
+    assert ":Rodin:Rodin" in outcome.facts["catalogue"]
+    assert outcome.facts["offences"] == []

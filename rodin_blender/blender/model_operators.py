@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user can do with a task's files: download, import, delete. They return at once, but for an import."""
+
+import bpy
+
+from ..service.errors import BadInput
+from ..service.files import models
+from ..tracking.tasks import Task
+from ..tracking.wording import size_text
+from . import importing, preferences, previews, timer
+from .operators import OfTask, refuse, text_property
+from .session import Import, session
+
+
+class RODIN_OT_download(OfTask, bpy.types.Operator):
+    """Save the files of this task into a folder of its own, and import the model if the settings say so"""
+
+    bl_idname = "rodin.download"
+    bl_label = "Download Files"
+
+    directory: text_property("Directory", "Where the task's folder is made; the one of the preferences when empty")
+    import_model: bpy.props.BoolProperty(
+        name="Import",
+        description="Import the model when the files are there; as the preferences say unless given",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if task.task_id in session.downloads:
+            raise BadInput(f"'{task.name}' is being downloaded already.")
+        if not task.task_uuid:
+            raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
+        parent = preferences.absolute(self.directory) if self.directory else timer.download_folder()
+        given = self.properties.is_property_set("import_model")
+        # What there is of a task that is not finished is not the model that was wished for.
+        if self.import_model if given else preferences.get().import_after_download and task.status.has_files:
+            session.imports[task.task_id] = Import(by_itself=True, due=False)
+        timer.tracker().download(task.task_id, parent)
+
+
+class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
+    """Stop downloading this task, or waiting to import it. What has arrived is kept for the next time"""
+
+    bl_idname = "rodin.cancel_download"
+    bl_label = "Cancel"
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        waiting = session.imports.pop(task.task_id, None)
+        if task.task_id in session.downloads:
+            timer.tracker().cancel_download(task.task_id)
+        elif waiting is None:
+            raise BadInput(f"'{task.name}' is not being downloaded, so there is nothing to cancel.")
+
+
+class RODIN_OT_import_model(OfTask, bpy.types.Operator):
+    """Bring the downloaded model of this task into the scene, in a collection of its own"""
+
+    bl_idname = "rodin.import_model"
+    bl_label = "Import"
+    bl_options = {"REGISTER", "UNDO"}
+
+    model: text_property("Model", "The file's name; the best model when empty")
+    location: bpy.props.EnumProperty(name="Location", items=preferences.LOCATIONS, options={"SKIP_SAVE"})
+    height: bpy.props.FloatProperty(
+        name="Height",
+        description="Scale the model to this height; 0 leaves it as it is",
+        min=0.0,
+        soft_max=100.0,
+        subtype="DISTANCE",
+        options={"SKIP_SAVE"},
+    )
+    as_asset: bpy.props.BoolProperty(name="Mark as Asset", options={"SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """From a button: the file is seen to first, off the main thread, and other modes are waited for."""
+        try:
+            task = self.task()
+        except BadInput as error:
+            return refuse(self, str(error))
+        timer.wish_import(task.task_id, self.model)
+        # Not finished, which would be a step of undo with nothing in it.
+        return {"CANCELLED"}
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        found = [file.name for file in models(task.files)]
+        if not found or (self.model and self.model not in found):
+            what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
+            raise BadInput(f"'{task.name}' has no {what}: download it first.")
+        wishes = preferences.get()
+        for name in ("location", "height", "as_asset"):
+            # Set, so that Adjust Last Operation shows what was done.
+            if not self.properties.is_property_set(name):
+                setattr(self, name, getattr(wishes, f"import_{name}"))
+        self.model = self.model or found[0]
+        importing.import_model(
+            f"{task.folder}/{self.model}",
+            name=task.name,
+            task_uuid=task.task_uuid,
+            at_cursor=self.location == "CURSOR",
+            height=self.height,
+            as_asset=self.as_asset,
+            preview=previews.path(task),
+        )
+        if self.as_asset and importing.asset_library():
+            timer.tracker().note_catalogue(importing.asset_library())
+
+
+class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
+    """Delete the downloaded files of this task from the disk. Models in scenes stay as they are"""
+
+    bl_idname = "rodin.delete_files"
+    bl_label = "Delete Files"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            task = self.task()
+        except BadInput as error:
+            return refuse(self, str(error))
+        # The active task may be another one when the answer comes.
+        self.task_id = task.task_id
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title=f"Delete {size_text(task.size)} of '{task.name}'?",
+            message=f"{len(task.files)} files. They can be downloaded again only while the service keeps them: 7 days.",
+            confirm_text="Delete",
+            icon="WARNING",
+        )
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if not task.folder:
+            raise BadInput(f"'{task.name}' has no files on the disk.")
+        timer.tracker().delete_files(task.task_id)
+
+
+_CLASSES = (
+    RODIN_OT_download,
+    RODIN_OT_cancel_download,
+    RODIN_OT_import_model,
+    RODIN_OT_delete_files,
+)
+
+
+def register() -> None:
+    for cls in _CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    for cls in reversed(_CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The catalogue "Rodin" of Blender's asset browser, noted in an asset library's own list of catalogues.
+
+The list is a text file beside the library's .blend files; Blender reads it and writes it when the user edits
+catalogues. A line is `UUID:path:simple name`, `#` begins a comment, and the first line tells the version.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CATALOGUE_ID = "8f0c1d52-6f0e-4a3b-9d56-2b7a4c9e1f30"
+_FILE = "blender_assets.cats.txt"
+_NEW = "# This is an Asset Catalog Definition file for Blender.\n\nVERSION 1\n\n"
+
+
+def note(library: Path) -> None:
+    """Add the catalogue to the list in the folder `library` unless it is there; what else stands there stays as it is.
+
+    Raises OSError.
+    """
+    path = library / _FILE
+    there = path.read_bytes() if path.exists() else _NEW.encode()
+    if CATALOGUE_ID.encode() in there:
+        return
+    line = f"{CATALOGUE_ID}:Rodin:Rodin\n".encode()
+    # A name of this Blender's own, since another may be at it too.
+    new = path.with_name(f".{_FILE}.rodin-{os.getpid()}")
+    try:
+        with new.open("wb") as file:
+            file.write(there if there.endswith(b"\n") else there + b"\n")
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of tasks: fetched by workers, noted in the store, deleted when the user wishes it.
+
+A download is noted as wanted before it begins and until it ends, so that one cut short by a crash or by quitting goes
+on at the next start. All of it runs in the tracker's thread, but for `_save`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
+from ..service.files import Progress, SavedFile, models, safe_name, stated_size
+from ..service.keys import Secret
+from ..service.results import BeingSaved, head, remove
+from ..service.results import Download as Fetching
+from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
+from .tasks import Download, Status, Task
+from .wording import sentence, size_text
+from .workers import Pool, Question
+
+if TYPE_CHECKING:
+    from ..service.client import Client
+
+DOWNLOADERS = 2
+
+_UNKNOWN_UUID = (
+    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the \"uuid\" that stands at the "
+    "top level of the generation call's answer. Results are kept for 7 days."
+)
+
+Change = Callable[[str, Callable[[Task], Task]], None]
+
+
+@dataclass
+class _Running:
+    question: Question
+    folder: Path
+    forgotten: bool = False
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The files that are whole now, and what kept the others from being there."""
+
+    saved: tuple[SavedFile, ...]
+    error: Exception | None
+
+
+class Downloads:
+    def __init__(
+        self, inbox: SimpleQueue[Callable[[], None]], change: Change, tell: Callable[[Message], None]
+    ) -> None:
+        """`change` applies a function to a stored task; `tell` sends a message to the tracker's owner."""
+        self.pool = Pool("rodin-download", DOWNLOADERS, inbox)
+        self._inbox = inbox
+        self._change = change
+        self._tell = tell
+        self._running: dict[str, _Running] = {}
+        self._to_go_on: list[str] | None = None
+        self._unnoted: list[tuple[str, Callable[[Task], Task]]] = []
+        """What ended downloads have made of their tasks, and is not yet in the store."""
+
+    def begin(
+        self, task: Task, parent: Path, connection: tuple[str, Secret, float], *, wait: bool = True
+    ) -> None:
+        """Save a task's files into a folder of its own below `parent`, or where they were saved before.
+
+        Ends with a DownloadEnded. While that is awaited, another call does nothing. Raises StoreError, and then nothing
+        was begun.
+        """
+        if task.task_id in self._running:
+            return
+        folder = Path(task.folder)
+        if not task.folder or not _is_folder(folder):
+            # The id is put behind what was cut to length, so that no two tasks share a folder.
+            folder = parent / f"{safe_name(task.name, set())} {task.task_id}"
+
+        def report(progress: Progress) -> None:
+            self._inbox.put(partial(self._progressed, task.task_id, progress))
+
+        def wanted(stored: Task) -> Task:
+            files = stored.files if stored.folder == str(folder) else ()
+            return replace(stored, download=Download.WANTED, folder=str(folder), files=files)
+
+        question = Question(
+            lambda client: _save(client, task.task_uuid, folder, report, wait=wait),
+            partial(self._ended, task),
+            connection,
+        )
+        # Before the store is asked, which may find that the task was forgotten.
+        self._running[task.task_id] = _Running(question, folder)
+        try:
+            self.note_ended()
+            self._change(task.task_id, wanted)
+        except BaseException:
+            del self._running[task.task_id]
+            raise
+        self._progressed(task.task_id, Progress(waiting="Waiting to download"))
+        self.pool.ask(question)
+
+    def note_wanted(self, tasks: Iterable[Task]) -> None:
+        """Keep in mind, at the first call, which downloads an earlier Blender was not allowed to end."""
+        if self._to_go_on is None:
+            self._to_go_on = [task.task_id for task in tasks if task.download is Download.WANTED]
+            for task_id in self._to_go_on:
+                self._tell(DownloadProgress(task_id, Progress(waiting="Goes on as soon as the service can be asked")))
+
+    def go_on(self, tasks: Iterable[Task], connection: tuple[str, Secret, float]) -> None:
+        """Go on with those. One that another Blender is at is left to it. Raises StoreError."""
+        if self._to_go_on:
+            for task in [task for task in tasks if task.task_id in self._to_go_on]:
+                self.begin(task, Path(task.folder).parent, connection, wait=False)
+            self._to_go_on = []
+
+    def note_ended(self) -> None:
+        """Store what could not be stored before. Raises StoreError."""
+        while self._unnoted:
+            self._change(*self._unnoted[0])
+            del self._unnoted[0]
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._to_go_on or self._unnoted) or self.pool.busy
+
+    def cancel(self, task: Task) -> None:
+        """Raises StoreError."""
+        running = self._running.get(task.task_id)
+        if running:
+            self.pool.cancel(running.question)
+        elif task.task_id in (self._to_go_on or ()):
+            self._end(task, Path(task.folder), _Outcome((), Aborted("Cancelled.")))
+
+    def forget(self, task: Task) -> None:
+        """The task has left the list. Whole files stay; nobody is to go on with the others."""
+        self._leave(task)
+        running = self._running.get(task.task_id)
+        if running:
+            running.forgotten = True
+            self.pool.cancel(running.question)
+        elif task.folder:
+            _discard_unfinished(Path(task.folder))
+
+    def delete(self, task: Task) -> None:
+        """Delete the files that were saved, and only those. Raises StoreError."""
+        here = task.task_id in self._running or task.task_id in (self._to_go_on or ())
+        try:
+            if here:
+                raise BeingSaved
+            names = [file.name for file in task.files]
+            freed, reasons = remove(Path(task.folder), names) if task.folder else (0, {})
+        except BeingSaved as error:
+            text = "It is being downloaded: cancel that first." if here else f"{error} Cancel that there first."
+            self._tell(FilesDeleted(task.task_id, text, failed=True))
+            return
+        left = tuple(file for file in task.files if file.name in reasons)
+        self.note_ended()
+        self._change(
+            task.task_id,
+            lambda stored: replace(stored, files=left, download=Download.NONE, folder=task.folder if left else ""),
+        )
+        text = f"{size_text(freed)} deleted."
+        if left:
+            name = left[0].name
+            text += f" '{name}' in {task.folder} could not be deleted: {reasons[name]}."
+            text += " Close what uses it, or allow writing there, and try again."
+        self._tell(FilesDeleted(task.task_id, text, failed=bool(left)))
+
+    def check(self, task: Task, name: str) -> None:
+        """See whether a model is still there and whole, before Blender stops to import it."""
+        found = models(task.files)
+        file = next((file for file in found if not name or file.name == name), None)
+        if file is None:
+            self._tell(ModelChecked(task.task_id, trouble=_no_model_text(task, name)))
+            return
+        path = Path(task.folder) / file.name
+        try:
+            size = path.stat().st_size
+            stated = stated_size(head(path))
+        except OSError as error:
+            trouble = f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
+            self._tell(ModelChecked(task.task_id, trouble=trouble))
+            return
+        trouble = f"{path} is not whole. Delete the files, then download them again." if (stated or 1) > size else ""
+        self._tell(ModelChecked(task.task_id, str(path), size, trouble))
+
+    def _progressed(self, task_id: str, progress: Progress) -> None:
+        """In the tracker's thread, so that nothing is told of a task after its end or removal."""
+        running = self._running.get(task_id)
+        if running and not running.forgotten:
+            self._tell(DownloadProgress(task_id, progress))
+
+    def _ended(self, task: Task, result: _Outcome | Exception) -> None:
+        running = self._running.pop(task.task_id)
+        outcome = _Outcome((), result) if isinstance(result, Exception) else result
+        if running.forgotten:
+            _discard_unfinished(running.folder)
+        elif isinstance(outcome.error, BeingSaved):
+            self._tell(DownloadEnded(task.task_id, "", ""))
+        elif self.pool.stopping and isinstance(outcome.error, Aborted) and not running.question.cancelled:
+            # Still wanted: the next start goes on with it.
+            self._note(task, outcome, Download.WANTED)
+        else:
+            self._end(task, running.folder, outcome)
+
+    def _leave(self, task: Task) -> None:
+        self._to_go_on = self._to_go_on and [task_id for task_id in self._to_go_on if task_id != task.task_id]
+
+    def _end(self, task: Task, folder: Path, outcome: _Outcome) -> None:
+        self._leave(task)
+        whole = outcome.error is None and task.status.final
+        try:
+            self._note(task, outcome, Download.SAVED if whole else Download.NONE)
+        finally:
+            said = _ended_text(task, outcome)
+            cancelled = isinstance(outcome.error, Aborted)
+            self._tell(DownloadEnded(task.task_id, "" if outcome.error else str(folder), said, cancelled))
+
+    def _note(self, task: Task, outcome: _Outcome, download: Download) -> None:
+        names = {file.name for file in outcome.saved}
+
+        def change(stored: Task) -> Task:
+            return replace(
+                stored,
+                files=(*outcome.saved, *(file for file in stored.files if file.name not in names)),
+                download=download,
+                # Cleared, so that the right one can be entered.
+                task_uuid="" if _is_unknown(outcome) and stored.task_uuid == task.task_uuid else stored.task_uuid,
+            )
+
+        self._unnoted.append((task.task_id, change))
+        self.note_ended()
+
+
+def _ended_text(task: Task, outcome: _Outcome) -> str:
+    error, saved = outcome.error, outcome.saved
+    if error is None:
+        size = size_text(sum(file.size for file in saved))
+        text = f"{len(saved)} {'file is' if len(saved) == 1 else 'files are'} saved ({size})."
+        if not task.status.final:
+            return f"{text} The task is not finished, so more may come: press Download again when it is."
+        if task.status is Status.PARTLY_FAILED:
+            return f"{text} Some of its jobs failed, so files may be missing."
+        return text
+    if isinstance(error, Aborted):
+        return "The download was cancelled; what has arrived is kept. Press Download to go on."
+    if _is_unknown(outcome):
+        return _UNKNOWN_UUID
+    if isinstance(error, NotAuthorized):
+        return f"{error} Enter another key, then press Download."
+    if isinstance(error, ServiceError) and not isinstance(error, ClientUnavailable):
+        return f"The list of its files did not come. {str(error).removesuffix('.')}. Press Download to try again."
+    return sentence(error)
+
+
+def _no_model_text(task: Task, name: str) -> str:
+    if not task.files:
+        return "None of its files is there. Press Download."
+    what = f"no model '{name}'" if name else "no model"
+    return f"There is {what} among its {len(task.files)} files. Open Folder shows what there is."
+
+
+def _is_unknown(outcome: _Outcome) -> bool:
+    return isinstance(outcome.error, Refused) and outcome.error.code == "NO_SUCH_TASK"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _discard_unfinished(folder: Path) -> None:
+    """What another Blender is at is left to it."""
+    with suppress(BeingSaved):
+        remove(folder, ())
+
+
+def _save(
+    client: Client, task_uuid: str, folder: Path, report: Callable[[Progress], None], *, wait: bool
+) -> _Outcome:
+    """For a worker's thread."""
+    fetching = Fetching(client, task_uuid, folder, report, wait=wait)
+    try:
+        fetching.run()
+    except Exception as error:
+        return _Outcome(tuple(fetching.saved), error)
+    return _Outcome(tuple(fetching.saved), None)

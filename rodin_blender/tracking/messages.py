@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the tracker and its owner tell each other: settings go in, messages come out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..service.files import Progress
+from ..service.keys import Secret
+from .schedule import Pace
+from .tasks import Task
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why no request can be sent for any task. `kind`: offline, no_key, bad_key, address, client or store."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the tracker needs to know of the outside. While there is an `obstacle`, nothing is asked."""
+
+    address: str = ""
+    api_key: Secret = field(default_factory=lambda: Secret(""))
+    timeout: float = 20.0
+    pace: Pace = field(default_factory=Pace)
+    obstacle: Obstacle | None = None
+
+
+# Messages: what happened, in the order in which it happened.
+
+
+@dataclass(frozen=True)
+class TaskChanged:
+    """A task is new or not what it was. What it shows is on the disk."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class TaskRemoved:
+    task_id: str
+
+
+@dataclass(frozen=True)
+class Followed:
+    """The answer to `follow`: the task is in the list, and `was_known` if it had been before."""
+
+    task: Task
+    was_known: bool
+
+
+@dataclass(frozen=True)
+class NotFollowed:
+    """The answer to `follow` when the task could not be stored."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class ObstacleChanged:
+    obstacle: Obstacle | None
+
+
+@dataclass(frozen=True)
+class RequestsHeld:
+    """No request is sent before `until` (seconds since the epoch): the minute's are used up, or the service asks so."""
+
+    until: float
+
+
+@dataclass(frozen=True)
+class KeyTested:
+    accepted: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class DownloadProgress:
+    task_id: str
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class DownloadEnded:
+    """`folder` holds all listed files, or is empty and `text` says what happened and what to do.
+
+    Both are empty where it was left to another Blender.
+    """
+
+    task_id: str
+    folder: str
+    text: str
+    cancelled: bool = False
+    """By the user, so that it is no trouble."""
+
+
+@dataclass(frozen=True)
+class FilesDeleted:
+    """`failed` where some could not be."""
+
+    task_id: str
+    text: str
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class ModelChecked:
+    """The answer to `check_model`: the file, with its bytes; or `trouble`, and why it cannot be imported."""
+
+    task_id: str
+    path: str = ""
+    size: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should read that is no task's own message."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Nothing to follow and nothing under way after `calls` calls: the owner may `stop` the tracker."""
+
+    calls: int
+
+
+Message = (
+    TaskChanged | TaskRemoved | Followed | NotFollowed | ObstacleChanged | RequestsHeld | KeyTested
+    | DownloadProgress | DownloadEnded | FilesDeleted | ModelChecked | Notice | Idle
+)  # fmt: skip

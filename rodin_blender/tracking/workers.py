@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Threads that make the calls which block, so that a hung one holds up only itself."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from ..service.errors import Aborted, ClientUnavailable, RodinError
+from ..service.keys import Secret
+from .wording import unexpected
+
+if TYPE_CHECKING:
+    # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
+    from ..service.client import Client
+
+LONGEST_CALL = 60.0
+"""Seconds after which a call is cut short that sends a little now and then, and so never meets a timeout."""
+
+_CUT_SHORT = "The call was cut short."
+
+
+@dataclass(eq=False)
+class Question:
+    """A call to be made. `answered` gets what it returned, or its exception."""
+
+    call: Callable[[Client], Any]
+    answered: Callable[[Any], None]
+    connection: tuple[str, Secret, float]
+    cancelled: bool = False
+
+
+class Pool:
+    """Up to `most` workers, made when needed. Answers are handed to `inbox`, to be taken in by the tracker thread."""
+
+    def __init__(self, name: str, most: int, inbox: SimpleQueue[Callable[[], None]]) -> None:
+        self._name = name
+        self._most = most
+        self._inbox = inbox
+        self._waiting: list[Question] = []
+        self._workers: tuple[_Worker, ...] = ()
+        self.stopping = False
+
+    @property
+    def free(self) -> int:
+        """How many questions could be asked at once."""
+        return max(self._most - sum(w.question is not None for w in self._workers) - len(self._waiting), 0)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting) or any(worker.question for worker in self._workers)
+
+    def ask(self, question: Question) -> None:
+        """Have a worker make its call; in its turn, when all are busy."""
+        self._waiting.append(question)
+        self._hand_out()
+
+    def cancel(self, question: Question) -> None:
+        """Cut it short, or take it out of the queue. It is answered with Aborted, unless it had just ended."""
+        question.cancelled = True
+        if question in self._waiting:
+            self._waiting.remove(question)
+            self._inbox.put(partial(question.answered, Aborted(_CUT_SHORT)))
+        for worker in self._workers:
+            if worker.question is question:
+                worker.abort()
+
+    def abort_overlong(self) -> None:
+        for worker in self._workers:
+            if worker.question and time.monotonic() - worker.asked_at > LONGEST_CALL:
+                worker.abort()
+
+    def end(self) -> None:
+        """Let the workers end after what they are at."""
+        self._waiting.clear()
+        for worker in self._workers:
+            worker.questions.put(None)
+            worker.abort()  # Again: `stop` may have come just before a connection was begun.
+
+    def stop(self) -> None:
+        """For the owner's thread: cut short what is under way, refuse the rest."""
+        self.stopping = True
+        for worker in self._workers:
+            worker.abort()
+
+    def _hand_out(self) -> None:
+        while self._waiting:
+            worker = next((w for w in self._workers if w.question is None), None)
+            if worker is None:
+                if len(self._workers) >= self._most:
+                    return
+                worker = _Worker(f"{self._name}-{len(self._workers) + 1}", self)
+                self._workers = (*self._workers, worker)
+                worker.start()
+            worker.question = self._waiting.pop(0)
+            worker.asked_at = time.monotonic()
+            worker.questions.put(worker.question)
+
+    def answer(self, worker: _Worker, outcome: object) -> None:
+        """For a worker's thread."""
+        self._inbox.put(partial(self._take_in, worker, outcome))
+
+    def _take_in(self, worker: _Worker, outcome: object) -> None:
+        question, worker.question = worker.question, None
+        self._hand_out()
+        if question:
+            question.answered(outcome)
+
+
+class _Worker(threading.Thread):
+    """Makes one call at a time. `question` and `asked_at` are the tracker thread's."""
+
+    def __init__(self, name: str, pool: Pool) -> None:
+        super().__init__(name=name, daemon=True)
+        self._pool = pool
+        self._client: Client | None = None
+        self.questions: SimpleQueue[Question | None] = SimpleQueue()
+        self.question: Question | None = None
+        self.asked_at = 0.0
+
+    def run(self) -> None:
+        for question in iter(self.questions.get, None):
+            try:
+                outcome = question.call(self._client_for(question))
+            except Exception as error:
+                if not isinstance(error, RodinError):
+                    with suppress(Exception):  # Nobody may be reading what we print.
+                        print(f"Rodin: {unexpected(error)}", file=sys.stderr)
+                outcome = error
+            self._pool.answer(self, outcome)
+
+    def abort(self) -> None:
+        """For any thread: cut short the call under way. Does not wait."""
+        client = self._client
+        if client:
+            client.abort()
+
+    def _client_for(self, question: Question) -> Client:
+        try:
+            from ..service.client import Client, Connection
+        except ImportError as error:
+            raise ClientUnavailable(
+                f"This Blender's Python cannot import '{error.name}', which asking the service needs. Blender 4.2 and "
+                "newer from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
+            ) from None
+        address, api_key, timeout = question.connection
+        wanted = Connection(address, api_key, timeout, timeout)
+        if self._client is None or self._client.aborted or self._client.connection != wanted:
+            self._client = Client(wanted)
+        # After the client is there to be found by `abort`, and before it is used.
+        if self._pool.stopping or question.cancelled:
+            raise Aborted(_CUT_SHORT)
+        return self._client

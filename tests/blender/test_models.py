@@ -1,0 +1,569 @@
+"""The download step in every Blender: files on the disk, the model in the scene, and nothing left when it goes wrong."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import bpy
+import pytest
+from conftest import PACKAGE, Rodin, Service, wait_for_no_thread
+from mathutils import Vector
+from test_extension import ENABLE, READY, blender, command
+
+BIG = b"glTF" + bytes(2_000_000)
+"""What takes a while where the file server is slow; no model."""
+
+
+@pytest.fixture(autouse=True)
+def _empty_scene(rodin: Rodin, service: Service) -> Iterator[None]:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    yield
+    service.host(rate=None, link_life=600.0)
+    bpy.ops.wm.read_homefile(use_empty=True)
+
+
+def export(kind: str, folder: Path) -> dict[str, bytes]:
+    """A model in a scene of its own (a mesh in an empty, 2 units high), written by Blender's exporter of that kind."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.object.empty_add()
+    parent = bpy.context.object
+    bpy.ops.mesh.primitive_cube_add(location=(0.0, 0.0, 1.0))
+    bpy.context.object.parent = parent
+    target = str(folder / f"base.{kind}")
+    write: Callable[..., object] = {
+        "glb": bpy.ops.export_scene.gltf,
+        "fbx": bpy.ops.export_scene.fbx,
+        "obj": bpy.ops.wm.obj_export,
+        "stl": bpy.ops.wm.stl_export,
+        "usdz": bpy.ops.wm.usd_export,
+    }[kind]
+    write(filepath=target)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def wish_import(rodin: Rodin, task_id: str) -> None:
+    """What the Import button does; without a window Blender invokes no operator."""
+    rodin.module("blender.timer").wish_import(task_id)
+
+
+def has_importer(kind: str) -> bool:
+    return kind != "usdz" or "usd_import" in dir(bpy.ops.wm)
+
+
+def heights(collection: bpy.types.Collection) -> tuple[float, float]:
+    bpy.context.view_layer.update()
+    points = [
+        item.matrix_world @ Vector(corner)
+        for item in collection.objects
+        if item.type == "MESH"
+        for corner in item.bound_box
+    ]
+    return min(p.z for p in points), max(p.z for p in points)
+
+
+def everything() -> dict[str, int]:
+    """How many there are of each kind of data."""
+    return {
+        name: len(getattr(bpy.data, name)) for name in ("objects", "meshes", "materials", "images", "collections")
+    }
+
+
+@pytest.fixture
+def done(rodin: Rodin, service: Service) -> Callable[..., str]:
+    """Makes a finished task with these files in the list, and returns its id."""
+
+    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
+        task_id = rodin.track(service.add(READY, prompt=prompt, files=files))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+        return task_id
+
+    return make
+
+
+@pytest.fixture
+def saved(rodin: Rodin, done: Callable[..., str]) -> Callable[..., str]:
+    """The same, with the files downloaded and nothing imported."""
+
+    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
+        task_id = done(files, prompt)
+        bpy.ops.rodin.download(task_id=task_id, import_model=False)
+        rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+        return task_id
+
+    return make
+
+
+# The main path.
+
+
+def test_one_press_of_download_brings_the_textured_model_to_the_cursor(rodin: Rodin, done: Callable[..., str]) -> None:
+    bpy.context.scene.cursor.location = (3.0, -2.0, 1.0)
+    bpy.ops.mesh.primitive_cube_add()
+    cube = bpy.context.object
+    task_id = done()
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: "A glazed vase" in bpy.data.collections, "the model is in the scene")
+    collection = bpy.data.collections["A glazed vase"]
+    assert collection.name in bpy.context.scene.collection.children
+    (vase,) = [item for item in collection.objects if item.type == "MESH"]
+    root = vase.parent or vase
+    assert root.matrix_world.translation == Vector((3.0, -2.0, 1.0))
+    low, high = heights(collection)
+    assert (low, high) == (pytest.approx(1.0, abs=0.02), pytest.approx(2.9, abs=0.1)), "it stands on the cursor"
+    uuid = rodin.item(task_id).task_uuid
+    assert {item["rodin_task_uuid"] for item in (collection, *collection.objects)} == {uuid}
+    images = [node.image for node in vase.active_material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    assert images and all(image.size[0] and image.packed_file for image in images), "textured, and kept in the file"
+    assert not cube.select_get()
+    assert all(item.select_get() for item in collection.objects)
+    assert bpy.context.view_layer.objects.active == root
+    assert bpy.context.view_layer.active_layer_collection.collection == bpy.context.scene.collection
+    rodin.until_idle()
+
+
+@pytest.mark.parametrize("kind", ["glb", "fbx", "obj", "stl", "usdz"])
+def test_each_kind_of_file_is_imported(rodin: Rodin, saved: Callable[..., str], tmp_path: Path, kind: str) -> None:
+    if not has_importer(kind):
+        task_id = saved({f"base.{kind}": b"PK\3\4"})
+        with pytest.raises(RuntimeError, match=r"cannot import \.usdz files.+built without"):
+            bpy.ops.rodin.import_model(task_id=task_id)
+        return
+    task_id = saved(export(kind, tmp_path))
+    frames = (bpy.context.scene.frame_start, bpy.context.scene.frame_end)
+    assert bpy.ops.rodin.import_model(task_id=task_id, location="ORIGIN", height=0.5) == {"FINISHED"}
+    collection = bpy.data.collections["A glazed vase"]
+    assert heights(collection) == (pytest.approx(0.0, abs=1e-4), pytest.approx(0.5, abs=1e-4))
+    assert {item.name for item in bpy.data.collections} == {"A glazed vase"}
+    assert set(bpy.context.scene.collection.all_objects) == set(collection.objects)
+    assert (bpy.context.scene.frame_start, bpy.context.scene.frame_end) == frames
+
+
+def test_imported_again_without_asking_the_service(rodin: Rodin, service: Service, saved: Callable[..., str]) -> None:
+    task_id = saved()
+    lists, files = len(service.asked("download")), len(service.asked("files"))
+    for _ in range(2):
+        bpy.ops.rodin.import_model(task_id=task_id)
+    assert sorted(item.name for item in bpy.data.collections) == ["A glazed vase", "A glazed vase.001"]
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    rodin.until_idle()
+    assert rodin.item(task_id).downloaded
+    assert (len(service.asked("download")), len(service.asked("files"))) == (lists + 1, files)
+
+
+def test_the_best_model_is_taken_unless_another_one_is_named(
+    rodin: Rodin, saved: Callable[..., str], tmp_path: Path
+) -> None:
+    glb = export("glb", tmp_path)["base.glb"]
+    task_id = saved({"base.glb": b"broken", "base_basic_shaded.glb": b"broken", "x_PBR.glb": glb})
+    assert bpy.ops.rodin.import_model(task_id=task_id) == {"FINISHED"}
+    with pytest.raises(RuntimeError, match=r"'base\.glb' could not be imported"):
+        bpy.ops.rodin.import_model(task_id=task_id, model="base.glb")
+    with pytest.raises(RuntimeError, match=r"no file 'other\.glb'"):
+        bpy.ops.rodin.import_model(task_id=task_id, model="other.glb")
+
+
+def test_a_model_becomes_an_asset_with_picture_tag_and_catalogue(
+    rodin: Rodin, saved: Callable[..., str], tmp_path: Path
+) -> None:
+    task_id = saved()
+    rodin.preferences.import_as_asset = True
+    try:
+        bpy.ops.rodin.import_model(task_id=task_id)
+    finally:
+        rodin.preferences.import_as_asset = False
+    collection = bpy.data.collections["A glazed vase"]
+    assert [tag.name for tag in collection.asset_data.tags] == ["Rodin"]
+    cursor = bpy.context.scene.cursor.location
+    assert collection.instance_offset == cursor
+    blend = tmp_path / "library.blend"
+    (tmp_path / "blender_assets.cats.txt").write_text("VERSION 1\n\n11111111-2222-3333-4444-555555555555:Mine:Mine")
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    rodin.until_idle()
+    wait_for_no_thread()
+    lines = (tmp_path / "blender_assets.cats.txt").read_text().splitlines()
+    assert lines[2:] == ["11111111-2222-3333-4444-555555555555:Mine:Mine", f"{collection.asset_data.catalog_id}:Rodin:Rodin"]
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(blend), assets_only=True) as (there, wanted):
+        assert list(there.collections) == ["A glazed vase"]
+        wanted.collections = there.collections
+    preview = bpy.data.collections["A glazed vase"].preview
+    assert tuple(preview.image_size) == (256, 256) and len(set(preview.image_pixels[:])) > 50
+
+
+def test_no_key_is_in_the_saved_file(rodin: Rodin, saved: Callable[..., str], tmp_path: Path) -> None:
+    task_id = saved()
+    bpy.ops.rodin.import_model(task_id=task_id)
+    blend = tmp_path / "scene.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend), compress=False)
+    content = blend.read_bytes()
+    assert rodin.item(task_id).task_uuid.encode() in content
+    assert rodin.session.tasks[task_id].subscription_key.reveal().encode() not in content
+    assert os.environ["RODIN_API_KEY"].encode() not in content
+
+
+@pytest.mark.parametrize("layout", ["excluded collection", "several roots", "local scene"])
+def test_whatever_the_scene_and_the_file_are_like(
+    rodin: Rodin, saved: Callable[..., str], tmp_path: Path, layout: str
+) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    for place in ((0.0, 0.0, 0.5), (4.0, 0.0, 0.5)) if layout == "several roots" else ((0.0, 0.0, 0.5),):
+        bpy.ops.mesh.primitive_cube_add(size=1.0, location=place)
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "base.glb"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    task_id = saved({"base.glb": (tmp_path / "base.glb").read_bytes()})
+    layer = bpy.context.view_layer
+    if layout == "excluded collection":
+        bpy.context.scene.collection.children.link(bpy.data.collections.new("Hidden"))
+        layer.active_layer_collection = layer.layer_collection.children["Hidden"]
+        layer.layer_collection.children["Hidden"].exclude = True
+    bpy.context.scene.cursor.location = (0.0, 0.0, 5.0)
+    bpy.ops.rodin.import_model(task_id=task_id, height=2.0)
+    collection = bpy.data.collections["A glazed vase"]
+    assert heights(collection) == (pytest.approx(5.0), pytest.approx(7.0))
+    places = sorted(round(item.matrix_world.translation.x, 3) for item in collection.objects)
+    assert places == ([0.0, 8.0] if layout == "several roots" else [0.0]), "scaled as one"
+    assert layer.objects.active in list(collection.objects)
+
+
+# Waiting for the right moment.
+
+
+def test_in_edit_mode_it_waits_and_says_so(rodin: Rodin, done: Callable[..., str]) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    task_id = done()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: rodin.session.imports[task_id].path, "the model could be imported")
+    for _ in range(5):
+        assert rodin.module("blender.timer").run() is not None, "the timer goes on"
+    assert bpy.context.mode == "EDIT_MESH" and "A glazed vase" not in bpy.data.collections
+    assert rodin.module("blender.importing").mode_name() == "Edit Mode"
+    with pytest.raises(RuntimeError, match="Object Mode only, and this is Edit Mode"):
+        bpy.ops.rodin.import_model(task_id=task_id)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is imported")
+    rodin.until_idle()
+
+
+def test_a_waiting_import_can_be_cancelled(rodin: Rodin, saved: Callable[..., str]) -> None:
+    task_id = saved()
+    with pytest.raises(RuntimeError, match="nothing to cancel"):
+        bpy.ops.rodin.cancel_download(task_id=task_id)
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="SCULPT")
+    wish_import(rodin, task_id)
+    rodin.until(lambda: rodin.session.imports[task_id].path, "it waits")
+    bpy.ops.rodin.cancel_download(task_id=task_id)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    rodin.until_idle()
+    assert "A glazed vase" not in bpy.data.collections
+
+
+def test_another_file_opened_meanwhile_gets_no_model(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
+    service.host(rate=400_000.0)
+    task_id = done()
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: rodin.session.downloads, "it is under way")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    service.host(rate=None)
+    rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).downloaded, "the download goes on")
+    rodin.until_idle()
+    assert len(bpy.data.collections) == 0
+    assert "'A glazed vase' was meant for the file before. Press Import" in rodin.session.notice
+
+
+def test_a_forgotten_task_is_not_imported(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
+    service.host(rate=200_000.0)
+    task_id = done({"base.glb": BIG})
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: task_id in rodin.session.downloads and rodin.session.downloads[task_id].received, "under way")
+    folder = Path(rodin.session.tasks[task_id].folder)
+    bpy.ops.rodin.forget(task_id=task_id)
+    rodin.until_idle()
+    wait_for_no_thread()
+    assert not rodin.session.imports and not rodin.session.downloads and not folder.exists()
+
+
+def test_a_very_large_model_is_not_imported_by_itself(
+    rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(rodin.module("blender.session"), "LARGEST_BY_ITSELF", 1000)
+    task_id = done(export("glb", tmp_path))
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: rodin.session.file_troubles, "it is told")
+    assert "stands still while it imports" in rodin.session.file_troubles[task_id]
+    assert "A glazed vase" not in bpy.data.collections
+    wish_import(rodin, task_id)
+    rodin.until(lambda: "A glazed vase" in bpy.data.collections, "the user wishes it")
+
+
+# By itself.
+
+
+@pytest.mark.parametrize("wish", ["download_when_done", "import_when_done", "neither"])
+def test_what_comes_by_itself_when_a_task_is_done(rodin: Rodin, service: Service, wish: str) -> None:
+    if wish != "neither":
+        setattr(rodin.preferences, wish, True)
+    try:
+        task_id = rodin.track(service.add("one-job", prompt="A glazed vase"))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+        if wish != "neither":
+            rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+        rodin.until_idle()
+    finally:
+        rodin.preferences.download_when_done = rodin.preferences.import_when_done = False
+    assert rodin.item(task_id).downloaded is (wish != "neither")
+    assert ("A glazed vase" in bpy.data.collections) is (wish == "import_when_done")
+
+
+def test_a_file_that_is_opened_gets_no_model_of_a_task_tracked_before(rodin: Rodin, service: Service) -> None:
+    rodin.preferences.import_when_done = True
+    try:
+        task_id = rodin.track(service.add("one-job", prompt="A glazed vase"))
+        bpy.ops.wm.read_homefile(use_empty=True)
+        rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).status == "DONE", "it is done")
+        rodin.until_idle()
+    finally:
+        rodin.preferences.import_when_done = False
+    assert len(bpy.data.collections) == 0 and not rodin.item(task_id).downloaded
+
+
+# What goes wrong.
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"glTF\2\0\0\0\xff\0\0\0 and no more", "not whole"),
+        (b"glTF" + bytes(40), "could not be imported. Blender says"),
+        (b"this is no model at all", "could not be imported. Blender says"),
+        (b"", "no model"),
+    ],
+)
+def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
+    rodin: Rodin, saved: Callable[..., str], content: bytes, words: str
+) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    cube, before = bpy.context.object, everything()
+    # As it stands on the disk; a download would not have let the first one pass.
+    task_id = saved({"base.glb": content if b"\xff" not in content else b"x"})
+    (Path(rodin.item(task_id).folder) / "base.glb").write_bytes(content)
+    wish_import(rodin, task_id)
+    told = lambda: rodin.session.file_troubles.get(task_id, "") + rodin.session.notice  # noqa: E731
+    rodin.until(told, "it is told")
+    assert words in told()
+    rodin.until_idle()
+    assert everything() == before
+    assert bpy.context.view_layer.objects.active == cube and cube.select_get()
+
+
+def test_files_that_were_moved_away_are_told_and_fetched_again(rodin: Rodin, saved: Callable[..., str]) -> None:
+    task_id = saved()
+    model = Path(rodin.item(task_id).folder) / "base_basic_pbr.glb"
+    model.unlink()
+    wish_import(rodin, task_id)
+    rodin.until(lambda: rodin.session.file_troubles, "it is told")
+    assert "base_basic_pbr.glb cannot be read: No such file" in rodin.session.file_troubles[task_id]
+    bpy.ops.rodin.download(task_id=task_id, import_model=True)
+    rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is there again")
+    assert model.exists()
+
+
+def test_cancel_and_go_on(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
+    service.host(rate=1_000_000.0)
+    task_id = done({"base.glb": BIG})
+    bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
+    rodin.until(lambda: rodin.session.downloads and rodin.session.downloads[task_id].received > 300_000, "under way")
+    with pytest.raises(RuntimeError, match="being downloaded already"):
+        bpy.ops.rodin.download(task_id=task_id)
+    bpy.ops.rodin.cancel_download(task_id=task_id)
+    rodin.until(lambda: not rodin.session.downloads, "it is cancelled")
+    assert not rodin.session.file_troubles, "what the user wished is no trouble"
+    assert not rodin.item(task_id).downloaded and not rodin.session.imports
+    service.host(rate=None)
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    rodin.until(lambda: rodin.item(task_id).downloaded, "it is there")
+    assert (Path(rodin.item(task_id).folder) / "base.glb").read_bytes() == BIG
+    assert service.asked("files")[-1]["range"] not in ("", "bytes=0-"), "it went on where it was"
+
+
+def test_disabled_in_the_middle_it_goes_on_when_enabled(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
+    service.host(rate=500_000.0)
+    task_id = done({"base.glb": BIG})
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    rodin.until(lambda: rodin.session.downloads and rodin.session.downloads[task_id].received > 100_000, "under way")
+    rodin.disable()
+    wait_for_no_thread()
+    service.host(rate=None)
+    rodin.enable()
+    rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).downloaded, "it went on")
+    assert (Path(rodin.item(task_id).folder) / "base.glb").read_bytes() == BIG
+    assert service.asked("files")[-1]["range"], "where it was"
+
+
+def test_killed_in_the_middle_it_goes_on_after_the_restart(
+    rodin: Rodin, service: Service, done: Callable[..., str], tmp_path: Path
+) -> None:
+    service.host(rate=400_000.0)
+    task_id = done({"base.glb": BIG})
+    rodin.disable()
+    wait_for_no_thread()
+    bpy.ops.wm.save_userpref()
+    script = tmp_path / "killed.py"
+    script.write_text(
+        ENABLE + "import importlib, time\n"
+        f"timer = importlib.import_module({PACKAGE + '.blender.timer'!r})\n"
+        f"session = importlib.import_module({PACKAGE + '.blender.session'!r}).session\n"
+        f"while {task_id!r} not in session.tasks: timer.run(); time.sleep(0.02)\n"
+        f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
+        "while True:\n"
+        "    timer.run(); time.sleep(0.02)\n"
+        f"    progress = session.downloads.get({task_id!r})\n"
+        "    if progress and progress.received > 200_000: print('HALF', flush=True)\n"
+    )
+    process = subprocess.Popen(command(script), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert any("HALF" in line for line in process.stdout)
+    process.kill()
+    process.communicate(timeout=30)
+    service.host(rate=None)
+    rodin.enable()
+    rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).folder, "it is in the list")
+    rodin.until(lambda: rodin.item(task_id).downloaded, "it went on by itself")
+    assert (Path(rodin.item(task_id).folder) / "base.glb").read_bytes() == BIG
+    assert service.asked("files")[-1]["range"], "where it was"
+
+
+def test_leaving_does_not_wait_for_a_hung_download(
+    rodin: Rodin, service: Service, done: Callable[..., str], tmp_path: Path
+) -> None:
+    task_id = done({"base.glb": BIG})
+    service.fail("files", "silent-in-the-middle")
+    rodin.disable()
+    wait_for_no_thread()
+    script = tmp_path / "leave.py"
+    script.write_text(
+        ENABLE + "import importlib, time\n"
+        f"timer = importlib.import_module({PACKAGE + '.blender.timer'!r})\n"
+        f"session = importlib.import_module({PACKAGE + '.blender.session'!r}).session\n"
+        f"while {task_id!r} not in session.tasks: timer.run(); time.sleep(0.02)\n"
+        f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
+        f"while not getattr(session.downloads.get({task_id!r}), 'size', 0): timer.run(); time.sleep(0.02)\n"
+        "print('LEAVING', time.time(), flush=True)\n"
+    )
+    left = blender(script)
+    assert left.returncode == 0 and "LEAVING" in left.stdout, left.stdout[-2000:]
+    began = float(next(line for line in left.stdout.splitlines() if "LEAVING" in line).split()[-1])
+    assert left.ended - began < 5.0
+
+
+# Where the files are.
+
+
+def test_the_download_folder_of_the_preferences(
+    rodin: Rodin, service: Service, done: Callable[..., str], tmp_path: Path
+) -> None:
+    task_id = done()
+    try:
+        rodin.preferences.download_folder = "//models"
+        with pytest.raises(RuntimeError, match=r"beside the \.blend file, which is not saved yet"):
+            bpy.ops.rodin.download(task_id=task_id)
+        rodin.preferences.download_folder = "models"
+        with pytest.raises(RuntimeError, match="no whole path"):
+            bpy.ops.rodin.download(task_id=task_id)
+        assert not rodin.session.imports, "a refused wish leaves nothing behind"
+        rodin.preferences.download_folder = "//models"
+        bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+        bpy.ops.rodin.download(task_id=task_id, import_model=False)
+        rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+    finally:
+        rodin.preferences.download_folder = ""
+    assert Path(rodin.item(task_id).folder) == tmp_path / "models" / f"A glazed vase {task_id}"
+    other = done(prompt="../../A bowl")
+    bpy.ops.rodin.download(task_id=other, directory=str(tmp_path / "elsewhere"), import_model=False)
+    rodin.until(lambda: rodin.item(other).downloaded, "its files are saved")
+    assert Path(rodin.item(other).folder).parent == tmp_path / "elsewhere"
+
+
+def test_delete_files_takes_only_what_was_downloaded(rodin: Rodin, saved: Callable[..., str]) -> None:
+    task_id = saved()
+    folder = Path(rodin.item(task_id).folder)
+    (folder / "mine.blend").write_bytes(b"the user's own")
+    assert rodin.session.bytes_saved == sum(path.stat().st_size for path in folder.iterdir()) - 14
+    bpy.ops.rodin.import_model(task_id=task_id)
+    bpy.ops.rodin.delete_files(task_id=task_id)
+    rodin.until(lambda: not rodin.item(task_id).downloaded, "they are deleted")
+    assert [path.name for path in folder.iterdir()] == ["mine.blend"]
+    assert rodin.session.bytes_saved == 0
+    with pytest.raises(RuntimeError, match="no files"):
+        bpy.ops.rodin.delete_files(task_id=task_id)
+    images = [image for image in bpy.data.images if image.source == "FILE"]
+    assert images and all(image.packed_file for image in images), "the model in the scene keeps its textures"
+
+
+def test_a_hint_from_a_ceiling_on(rodin: Rodin, saved: Callable[..., str]) -> None:
+    over = rodin.module("blender.preferences").over_the_hint
+    saved()
+    assert not over()
+    rodin.preferences.storage_hint = 1e-6
+    try:
+        assert over()
+    finally:
+        rodin.preferences.storage_hint = 5.0
+
+
+def test_what_there_is_of_a_task_that_goes_on(rodin: Rodin, service: Service) -> None:
+    task_id = rodin.track(service.add("waiting", prompt="A glazed vase"))
+    rodin.until(lambda: rodin.item(task_id).status == "WAITING", "it is asked about")
+    bpy.ops.rodin.hand_off(task_id=task_id)
+    rodin.until(lambda: rodin.session.tasks[task_id].files, "what there is is saved")
+    rodin.until(lambda: task_id not in rodin.session.downloads, "it has ended")
+    assert not rodin.item(task_id).downloaded, "more may come"
+    assert len(bpy.data.collections) == 0
+
+
+def test_a_failed_task_has_nothing_to_download(rodin: Rodin, service: Service) -> None:
+    task_id = rodin.track(service.add([[[0, "Failed"]]], prompt="A teapot"))
+    rodin.until(lambda: rodin.item(task_id).status == "FAILED", "it has failed")
+    with pytest.raises(RuntimeError, match="'A teapot' failed, so there is nothing to download"):
+        bpy.ops.rodin.hand_off(task_id=task_id)
+
+
+def test_previews_are_freed(rodin: Rodin, saved: Callable[..., str]) -> None:
+    previews = rodin.module("blender.previews")
+    task_id = saved()
+    # Without a window, icons have no numbers.
+    rodin.until(lambda: task_id in previews._collection, "the picture is there")
+    bpy.ops.rodin.delete_files(task_id=task_id)
+    rodin.until(lambda: task_id not in previews._collection, "it is gone")
+    assert previews._paths == {} and len(previews._collection) == 0
+    rodin.disable()
+    assert previews._collection is None
+    rodin.enable()
+
+
+def test_the_studios_operator_gets_what_it_takes(rodin: Rodin, done: Callable[..., str]) -> None:
+    called = []
+
+    class STUDIO_OT_take(bpy.types.Operator):
+        bl_idname = "studio.take"
+        bl_label = "Take"
+        task_id: bpy.props.StringProperty()
+
+        def execute(self, context):
+            called.append(self.task_id)
+            return {"FINISHED"}
+
+    bpy.utils.register_class(STUDIO_OT_take)
+    rodin.preferences.hand_off_operator = "studio.take"
+    rodin.preferences.download_when_done = True
+    try:
+        task_id = done()
+        rodin.until(lambda: called, "it is called by itself")
+        assert called == [task_id]
+    finally:
+        rodin.preferences.download_when_done = False
+        bpy.utils.unregister_class(STUDIO_OT_take)

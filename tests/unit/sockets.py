@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Servers of a few lines, for what no proper one does."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from rodin_blender.service.answers import ResultFile
+from rodin_blender.service.client import Client, Connection
+from rodin_blender.service.keys import Secret
+
+
+@contextmanager
+def serving(handle: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server on loopback that gives each connection, after its first bytes, to `handle`. Yields its root address."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    connections: list[socket.socket] = []
+
+    def serve_one(connection: socket.socket) -> None:
+        with suppress(OSError):
+            wrapped = tls.wrap_socket(connection, server_side=True) if tls else connection
+            connections.append(wrapped)
+            with wrapped:
+                handle(wrapped)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.settimeout(20)
+                threading.Thread(target=serve_one, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        # On Linux a blocked accept ends by this, not by closing.
+        with suppress(OSError):
+            listening.shutdown(socket.SHUT_RDWR)
+        listening.close()
+        for connection in connections:
+            with suppress(OSError):
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def answering(head: bytes, body: bytes = b"") -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n" + body)
+
+    return handle
+
+
+def hanging(before: bytes = b"") -> Callable[[socket.socket], None]:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(before)
+        connection.recv(1)
+
+    return handle
+
+
+class Direct(Client):
+    """A client whose list of files is not the service's."""
+
+    def __init__(self, address: str, *names: str, timeout: float = 5.0) -> None:
+        super().__init__(Connection(address, Secret("k"), timeout, timeout))
+        self.names = names
+
+    def download_list(self, task_uuid: str) -> tuple[ResultFile, ...]:
+        return tuple(ResultFile(name, f"{self.connection.address}/{name}") for name in self.names)
