@@ -16,9 +16,6 @@ from typing import Any
 
 import bpy
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tools import demo_scene
-
 PACKAGE = "bl_ext.user_default.rodin_blender"
 LONGEST_STORY = 60.0
 LONGEST_DOWNLOAD = 30.0
@@ -122,7 +119,8 @@ def follow(given: dict[str, Any]) -> None:
         for t in follower.tasks
     ]
     follower.tell("The scene is rendered.")
-    demo_scene.render(follower.models(), Path(given["picture"]))
+    studio = importlib.import_module(f"{PACKAGE}.blender.studio")
+    studio.render(follower.models(), Path(given["picture"]), 960, 640)
     Path(given["result"]).write_text(json.dumps(tasks))
 
 

@@ -6,7 +6,7 @@ Importers read the file on the main thread and hold up the window meanwhile; Ble
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePath
 
 import bpy
@@ -41,14 +41,14 @@ def import_model(
     *,
     name: str,
     task_uuid: str = "",
-    at_cursor: bool = True,
+    at: Sequence[float] | None = None,
     height: float = 0.0,
     as_asset: bool = False,
     preview: str = "",
 ) -> bpy.types.Collection:
     """Import a model file into a new collection called `name`, and return that.
 
-    It stands at the 3D cursor or at the origin, scaled to `height` (in the scene's units; 0.0 leaves it as it is),
+    It stands at the place `at` or at the origin, scaled to `height` (in the scene's units; 0.0 leaves it as it is),
     selected. The objects carry `task_uuid`. With `as_asset` the collection is marked as an asset whose picture is
     the image file `preview`. Raises BadInput with the reason, and leaves everything as it was.
     """
@@ -77,8 +77,8 @@ def import_model(
     finally:
         _make_active(layer, previous)
     _pack(item for item in new if isinstance(item, bpy.types.Image))
-    roots = [item for item in objects if item.parent not in objects]
-    place = scene.cursor.location.copy() if at_cursor else Vector()
+    roots = _roots(objects)
+    place = Vector() if at is None else Vector(at)
     _place(layer, objects, roots, place, height)
     collection.instance_offset = place
     if len(roots) == 1:
@@ -91,6 +91,18 @@ def import_model(
     meshes = [item for item in objects if item.type == "MESH"]
     _select(layer, objects, roots[0] if len(roots) == 1 or not meshes else meshes[0])
     return collection
+
+
+def _roots(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
+    return [item for item in objects if item.parent not in objects]
+
+
+def move(collection: bpy.types.Collection, way: Sequence[float]) -> None:
+    """Move an imported model."""
+    for item in _roots(list(collection.objects)):
+        item.matrix_world = Matrix.Translation(way) @ item.matrix_world
+    collection.instance_offset += Vector(way)
+    bpy.context.view_layer.update()
 
 
 def has_assets() -> bool:
@@ -183,15 +195,15 @@ def _place(
     layer.update()
     factor = 1.0
     if height > 0.0:
-        low, high = _extent(objects)
+        low, high = extent(objects)
         factor = height / (high - low) if high > low else 1.0
     for item in roots:
         item.matrix_world = Matrix.Translation(place) @ Matrix.Scale(factor, 4) @ item.matrix_world
     layer.update()
 
 
-def _extent(objects: Iterable[bpy.types.Object]) -> tuple[float, float]:
-    """The lowest and the highest Z of all vertices in the world."""
+def extent(objects: Iterable[bpy.types.Object], axis: int = 2) -> tuple[float, float]:
+    """The lowest and the highest place on an axis of the world that a vertex has."""
     graph = bpy.context.evaluated_depsgraph_get()
     low, high = float("inf"), float("-inf")
     for item in objects:
@@ -200,9 +212,9 @@ def _extent(objects: Iterable[bpy.types.Object]) -> tuple[float, float]:
             points = numpy.empty(len(mesh.vertices) * 3, dtype=numpy.float32)
             mesh.vertices.foreach_get("co", points)
             if len(points):
-                row = item.matrix_world[2]
-                heights = points.reshape(-1, 3) @ numpy.array(row[:3], dtype=numpy.float32) + row[3]
-                low, high = min(low, float(heights.min())), max(high, float(heights.max()))
+                row = item.matrix_world[axis]
+                places = points.reshape(-1, 3) @ numpy.array(row[:3], dtype=numpy.float32) + row[3]
+                low, high = min(low, float(places.min())), max(high, float(places.max()))
     return low, high
 
 

@@ -33,7 +33,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         parent = preferences.absolute(self.directory) if self.directory else timer.download_folder()
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
-        if self.import_model if given else preferences.get().import_after_download and task.status.has_files:
+        if self.import_model if given else preferences.value("import_after_download") and task.status.has_files:
             session.imports[task.task_id] = Import(by_itself=True, due=False)
         timer.tracker().download(task.task_id, parent)
 
@@ -86,17 +86,16 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         if not found or (self.model and self.model not in found):
             what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
             raise BadInput(f"'{task.name}' has no {what}: download it first.")
-        wishes = preferences.get()
         for name in ("location", "height", "as_asset"):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
-                setattr(self, name, getattr(wishes, f"import_{name}"))
+                setattr(self, name, preferences.value(f"import_{name}"))
         self.model = self.model or found[0]
         importing.import_model(
             f"{task.folder}/{self.model}",
             name=task.name,
             task_uuid=task.task_uuid,
-            at_cursor=self.location == "CURSOR",
+            at=context.scene.cursor.location if self.location == "CURSOR" else None,
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),

@@ -272,6 +272,8 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             return refuse(self, str(error))
         if not key:
             return refuse(self, "No API key was entered; nothing has changed.")
+        if preferences.key_source().fixed:
+            return refuse(self, f"The API key comes from {preferences.key_source().origin}, and is changed there.")
         preferences.get().api_key = key.reveal()
         context.preferences.is_dirty = True
         timer.tracker()

@@ -106,9 +106,8 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
             box.operator("rodin.allow_online", icon="INTERNET")
         case "no_key":
             box.operator("rodin.enter_api_key", icon="KEY_HLT")
-        case "bad_key" if preferences.key_source().startswith("$"):
-            name = preferences.key_source()[1:]
-            text = f"It comes from the environment variable {name}: change that and restart Blender."
+        case "bad_key" if preferences.key_source().fixed:
+            text = f"It comes from {preferences.key_source().origin}: change that and restart Blender."
             paragraph(box, text, context.region.width)
         case "bad_key":
             box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")

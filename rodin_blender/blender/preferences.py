@@ -2,16 +2,17 @@
 """What the user sets, and what of it and of the environment the tracker is told."""
 
 import os
-from functools import partial
+import threading
 from pathlib import Path
+from queue import SimpleQueue
 from types import SimpleNamespace
 
 import bpy
 
-from ..service import keys
+from .. import configuration
+from ..configuration import FIELDS, Setting, Value
 from ..service.errors import BadInput
 from ..tracking.messages import Obstacle, Settings
-from ..tracking.schedule import Pace
 from ..tracking.wording import size_text
 from .layouts import paragraph
 from .session import session
@@ -19,18 +20,19 @@ from .session import session
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's own name: bl_ext.user_default.rodin_blender, or another repository's."""
 
-SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
 LOCATIONS = (
     ("CURSOR", "3D Cursor", "At the 3D cursor"),
     ("ORIGIN", "World Origin", "At the origin of the world"),
 )
 KEY_PAGE = "https://hyper3d.ai/api-dashboard"
-KEY_VARIABLES = ("RODIN_API_KEY", "HYPER3D_API_KEY")
-ADDRESS_VARIABLE = "RODIN_API_URL"
-
 
 # Blender 4.5 and newer show a relative path in red unless it is said to be one.
 _RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+
+
+def _limits(name: str) -> dict[str, Value]:
+    field = FIELDS[name]
+    return {"default": field.default, "min": field.low, "max": field.high}
 
 
 class RODIN_Preferences(bpy.types.AddonPreferences):
@@ -44,39 +46,33 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
     service_address: bpy.props.StringProperty(
         name="Service Address",
         description="Where the Rodin service is. It must begin with https://, since the API key is sent to it",
-        default=SERVICE_ADDRESS,
+        default=FIELDS["service_address"].default,
     )
     shortest_interval: bpy.props.FloatProperty(
         name="Shortest Interval",
         description="Time between two checks of a task that has just changed. The service asks to be asked seldom",
-        default=5.0,
-        min=1.0,
+        **_limits("shortest_interval"),
         soft_min=5.0,
-        max=300.0,
         subtype="TIME_ABSOLUTE",
     )
     longest_interval: bpy.props.FloatProperty(
         name="Longest Interval",
         description="Time between two checks of a task that has not changed for a while",
-        default=30.0,
-        min=1.0,
+        **_limits("longest_interval"),
         soft_min=5.0,
-        max=3600.0,
         subtype="TIME_ABSOLUTE",
     )
     deadline: bpy.props.FloatProperty(
         name="Stop Asking After",
         description="A task not finished after this many minutes is no longer asked about until you press Resume",
-        default=20.0,
-        min=0.1,
+        **_limits("deadline"),
         soft_min=1.0,
-        max=7 * 24 * 60.0,
         precision=1,
     )
     hand_off_operator: bpy.props.StringProperty(
         name="Download Operator",
         description="The operator that the Download button calls with task_id=, such as your studio's own",
-        default="rodin.download",
+        default=FIELDS["hand_off_operator"].default,
     )
     download_folder: bpy.props.StringProperty(
         name="Download Folder",
@@ -97,17 +93,19 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
     import_after_download: bpy.props.BoolProperty(
         name="Import After Download",
         description="The Download button also imports the model into the scene",
-        default=True,
+        default=FIELDS["import_after_download"].default,
     )
     import_location: bpy.props.EnumProperty(
-        name="Location", description="Where an imported model stands", items=LOCATIONS, default="CURSOR"
+        name="Location",
+        description="Where an imported model stands",
+        items=LOCATIONS,
+        default=FIELDS["import_location"].default,
     )
     import_height: bpy.props.FloatProperty(
         name="Height",
         description="Scale an imported model to this height; the service's models are about 1.9 units, whatever they "
         "show. 0 leaves it as it is",
-        default=0.0,
-        min=0.0,
+        **_limits("import_height"),
         soft_max=100.0,
         subtype="DISTANCE",
     )
@@ -119,8 +117,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         name="Hint Above",
         description="Gigabytes of downloaded files from which the sidebar gives a hint. Nothing is deleted by itself. "
         "0 for no hint",
-        default=5.0,
-        min=0.0,
+        **_limits("storage_hint"),
         soft_max=100.0,
         precision=1,
     )
@@ -129,19 +126,17 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         width = context.region.width
+        if session.file_trouble:
+            paragraph(layout, session.file_trouble, width, icon="ERROR")
 
-        source = key_source()
         column = layout.column()
-        row = column.row()
-        row.enabled = not source.startswith("$")
-        row.prop(self, "api_key")
-        if source.startswith("$"):
-            paragraph(column, f"In use: the key of the environment variable {source[1:]}.", width, icon="INFO")
-        else:
+        draw_field(column, self, "api_key")
+        source = key_source()
+        if not source.fixed:
             paragraph(
                 column,
-                f"{'In use: the key above.' if source else 'No API key yet.'} Blender keeps preferences in clear text; "
-                "on a shared computer, set the environment variable RODIN_API_KEY instead.",
+                f"{'In use: the key above.' if source.value else 'No API key yet.'} Blender keeps preferences in clear "
+                "text; on a shared computer, set the environment variable RODIN_API_KEY instead.",
                 width,
                 icon="INFO",
             )
@@ -152,48 +147,72 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
             paragraph(column, session.key_test.text, width, icon="CHECKMARK" if session.key_test.accepted else "ERROR")
 
         column = layout.column()
-        column.prop(self, "service_address")
-        if os.environ.get(ADDRESS_VARIABLE):
-            paragraph(
-                column, f"In use: the address of the environment variable {ADDRESS_VARIABLE}.", width, icon="INFO"
-            )
-        column = layout.column(align=True)
-        column.prop(self, "shortest_interval")
-        column.prop(self, "longest_interval")
-        column.prop(self, "deadline", text="Stop Asking After (min)")
-        layout.prop(self, "hand_off_operator")
+        draw_field(column, self, "service_address")
+        draw_field(column, self, "shortest_interval")
+        draw_field(column, self, "longest_interval")
+        draw_field(column, self, "deadline", text="Stop Asking After (min)")
+        draw_field(column, self, "hand_off_operator")
 
         column = layout.column()
-        column.prop(self, "download_folder")
-        column.prop(self, "storage_hint", text="Hint Above (GB)")
+        draw_field(column, self, "download_folder")
+        draw_field(column, self, "storage_hint", text="Hint Above (GB)")
         paragraph(column, f"Downloaded files take {size_text(session.bytes_saved)} now.", width, icon="INFO")
         column = layout.column(heading="By Itself")
-        column.prop(self, "download_when_done")
-        column.prop(self, "import_when_done")
+        draw_field(column, self, "download_when_done")
+        draw_field(column, self, "import_when_done")
         draw_import_settings(layout, self)
 
 
-def draw_import_settings(layout: bpy.types.UILayout, preferences: "RODIN_Preferences") -> None:
+def draw_import_settings(layout: bpy.types.UILayout, preferences: RODIN_Preferences) -> None:
     """What becomes of a downloaded model; here and in the sidebar."""
     column = layout.column()
-    column.prop(preferences, "import_after_download")
-    column.prop(preferences, "import_location")
-    column.prop(preferences, "import_height", text="Height (0: as it is)")
-    column.prop(preferences, "import_as_asset")
+    draw_field(column, preferences, "import_after_download")
+    draw_field(column, preferences, "import_location")
+    draw_field(column, preferences, "import_height", text="Height (0: as it is)")
+    draw_field(column, preferences, "import_as_asset")
+
+
+def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name: str, *, text: str = "") -> None:
+    """A field; greyed, with its value and where that comes from, where the environment or a studio's file fixes it."""
+    found = resolve(name)
+    row = layout.row()
+    row.enabled = not found.fixed
+    if text:
+        row.prop(preferences, name, text=text)
+    else:
+        row.prop(preferences, name)
+    if found.fixed:
+        shown = "" if name == "api_key" else f"{found.value}, "
+        layout.label(text=f"{shown}from {found.origin}", icon="LOCKED")
 
 
 def get() -> RODIN_Preferences | SimpleNamespace:
     """The preferences; their defaults where a script enabled the extension without an entry in Blender's."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
-    if addon:
-        return addon.preferences
-    properties = RODIN_Preferences.bl_rna.properties
-    return SimpleNamespace(**{name: properties[name].default for name in RODIN_Preferences.__annotations__})
+    return addon.preferences if addon else SimpleNamespace(**{name: field.default for name, field in FIELDS.items()})
+
+
+def resolve(name: str) -> Setting:
+    """The value in use, and where it comes from. What the environment holds wrongly is passed over, see `settings`."""
+    try:
+        found = configuration.fixed(name, session.file)
+    except BadInput:
+        found = None
+    if found:
+        return found
+    own = get()
+    touched = isinstance(own, bpy.types.AddonPreferences) and own.is_property_set(name)
+    return Setting(getattr(own, name), "preferences" if touched else "default", fixed=False)
+
+
+def value(name: str) -> Value:
+    """The value in use."""
+    return resolve(name).value
 
 
 def download_folder(default: Path) -> Path:
     """The folder for all tasks' folders; `default` where none is set. Raises BadInput where it cannot be told."""
-    wish = get().download_folder.strip()
+    wish = str(value("download_folder")).strip()
     return absolute(wish) if wish else default
 
 
@@ -212,46 +231,60 @@ def absolute(wish: str) -> Path:
 
 def over_the_hint() -> bool:
     """Whether downloaded files take more than the user wished to be told of."""
-    return 0.0 < get().storage_hint * 1e9 < session.bytes_saved
+    return 0.0 < value("storage_hint") * 1e9 < session.bytes_saved
 
 
-def key_source() -> str:
-    """Where the API key in use comes from: "$NAME" of an environment variable, "preferences", or "" for none."""
-    for name in KEY_VARIABLES:
-        if os.environ.get(name, "").strip():
-            return f"${name}"
-    return "preferences" if get().api_key.strip() else ""
+def key_source() -> Setting:
+    """The API key in use, and where it comes from."""
+    return resolve("api_key")
 
 
 def settings() -> Settings:
     """What the tracker is to know now, with what keeps it from asking, if anything does."""
-    preferences = get()
-    source = key_source()
-    shortest = preferences.shortest_interval
-    known = partial(
-        Settings,
-        timeout=float(bpy.context.preferences.system.network_timeout) or 20.0,
-        pace=Pace(shortest, max(preferences.longest_interval, shortest), preferences.deadline * 60.0),
+    trouble = session.file_trouble or configuration.wrong_in_environment()
+    if trouble:
+        return Settings(timeout=network_timeout(), obstacle=Obstacle("settings", trouble))
+    return configuration.tracker_settings(value, timeout=network_timeout(), offline=offline())
+
+
+def network_timeout() -> float:
+    return float(bpy.context.preferences.system.network_timeout) or 20.0
+
+
+def offline() -> str:
+    """Why the internet may not be used; "" where it may."""
+    if bpy.app.online_access:
+        return ""
+    way = (
+        "Blender was started in offline mode: start it without --offline-mode."
+        if bpy.app.online_access_override
+        else "Allow it in Preferences > System > Network."
     )
+    return f"Blender is not allowed to go online. {way} Tasks go on by themselves then."
+
+
+def follow_file() -> None:
+    """Have the studio's file read, in a thread, when RODIN_CONFIG names another one; take in what was read."""
+    named = os.environ.get(configuration.FILE_VARIABLE, "").strip()
+    if named != session.file_name:
+        session.file_name, session.file, session.file_trouble = named, {}, ""
+        session.reading_file = bool(named)
+        if named:
+            session.file_trouble = f"The settings in {named} are being read."
+            threading.Thread(target=_read, args=(named, session.file_read), name="rodin-settings", daemon=True).start()
+    while not session.file_read.empty():
+        name, found = session.file_read.get_nowait()
+        if name == session.file_name:
+            session.undrawn, session.reading_file = True, False
+            session.file_trouble = str(found) if isinstance(found, BadInput) else ""
+            session.file = {} if isinstance(found, BadInput) else found
+
+
+def _read(named: str, answers: SimpleQueue[tuple[str, dict[str, Setting] | BadInput]]) -> None:
     try:
-        address = keys.service_address(os.environ.get(ADDRESS_VARIABLE, "").strip() or preferences.service_address)
+        answers.put((named, configuration.read_file(Path(named))))
     except BadInput as error:
-        return known(obstacle=Obstacle("address", str(error)))
-    if not bpy.app.online_access and not keys.is_loopback(address):
-        way = (
-            "Blender was started in offline mode: start it without --offline-mode."
-            if bpy.app.online_access_override
-            else "Allow it in Preferences > System > Network."
-        )
-        text = f"Blender is not allowed to go online. {way} Tasks go on by themselves then."
-        return known(obstacle=Obstacle("offline", text))
-    if not source:
-        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
-    try:
-        api_key = keys.api_key(os.environ[source[1:]] if source.startswith("$") else preferences.api_key)
-    except BadInput as error:
-        return known(obstacle=Obstacle("bad_key", str(error)))
-    return known(address, api_key)
+        answers.put((named, error))
 
 
 def register() -> None:

@@ -8,7 +8,10 @@ properties that the panel and other people's scripts read are a copy, see proper
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
+from ..configuration import Setting
+from ..service.errors import BadInput
 from ..service.files import Progress
 from ..service.keys import Secret
 from ..tracking.messages import (
@@ -84,6 +87,15 @@ class Session:
         """The ids of tasks that have become final, and whose files may be wanted."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
+        self.file_name = ""
+        """The studio's file of settings, as it was last named."""
+        self.file: dict[str, Setting] = {}
+        """What it fixes."""
+        self.file_trouble = ""
+        """Why nothing is known of it; "" when all is well."""
+        self.reading_file = False
+        self.file_read: SimpleQueue[tuple[str, dict[str, Setting] | BadInput]] = SimpleQueue()
+        """What threads have read: name and content."""
         self.key_test: KeyTested | None = None
         self.notice = ""
         """What the panel tells until it is dismissed."""
@@ -101,7 +113,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
-        waiting = self.announcements or self.imports or self.ended
+        waiting = self.announcements or self.imports or self.ended or self.reading_file
         return self.tracker is not None and self.tracker.calls == self._idle_after and not waiting
 
     def disconnect(self) -> None:

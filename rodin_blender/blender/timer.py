@@ -15,6 +15,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
+from ..configuration import list_folder
 from ..service.errors import BadInput
 from ..tracking.tracker import Tracker
 from . import hand_off, importing, preferences, previews, properties, redraw
@@ -33,6 +34,7 @@ FIRST_INTERVAL = 0.5
 def tracker() -> Tracker:
     """The running tracker, begun if there is none, and the timer with it. Returns at once."""
     start(0.0)
+    preferences.follow_file()
     settings = preferences.settings()
     if settings.api_key != session.settings.api_key:
         session.key_test = None
@@ -113,12 +115,11 @@ def wish_import(task_id: str, model: str = "") -> None:
 
 def _act_on_files() -> None:
     """What is to come by itself when a task has ended, and the imports whose time has come."""
-    wishes = preferences.get()
     while session.ended:
         task_id = session.ended.pop()
-        into_scene = wishes.import_when_done and task_id in session.begun_here
+        into_scene = preferences.value("import_when_done") and task_id in session.begun_here
         task = session.tasks.get(task_id)
-        if task and task.task_uuid and (wishes.download_when_done or into_scene):
+        if task and task.task_uuid and (preferences.value("download_when_done") or into_scene):
             _hand_off(task_id, import_model=into_scene)
     for task_id, wish in list(session.imports.items()):
         if wish.due:
@@ -171,6 +172,9 @@ def download_folder() -> Path:
 
 def user_folder() -> Path:
     """Where the extension keeps the user's things. It may not exist yet: to make it is a worker's matter."""
+    named = list_folder()
+    if named:
+        return named
     try:
         folder = bpy.utils.extension_path_user(preferences.PACKAGE)
     except ValueError:

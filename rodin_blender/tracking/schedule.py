@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ..service.answers import Job
-from .tasks import Task, Watch, status_of
+from ..service.keys import Generation
+from .tasks import Task, Watch, new_task_id, status_of
 from .wording import clock_text, duration_text
 
 FIRST_CHECK = 0.5
@@ -34,6 +35,18 @@ class Pace:
     shortest: float = 5.0
     longest: float = 30.0
     deadline: float = 20 * 60.0
+
+
+def begun(generation: Generation, now: float) -> Task:
+    """A new task, to be followed from now on."""
+    return Task(
+        new_task_id(),
+        generation.name,
+        generation.subscription_key,
+        generation.task_uuid,
+        tracked_at=now,
+        next_check_at=now + FIRST_CHECK,
+    )
 
 
 def is_due(task: Task, now: float) -> bool:

@@ -40,7 +40,7 @@ from .messages import (
     TaskRemoved,
 )
 from .store import Claim, Store, StoreError
-from .tasks import Task, new_task_id
+from .tasks import Task
 from .wording import refusal, sentence, unexpected
 from .workers import Pool, Question
 
@@ -309,15 +309,7 @@ class Tracker:
     # Calls of the owner.
 
     def _follow(self, generation: Generation) -> None:
-        now = time.time()
-        new = Task(
-            new_task_id(),
-            generation.name,
-            generation.subscription_key,
-            generation.task_uuid,
-            tracked_at=now,
-            next_check_at=now + schedule.FIRST_CHECK,
-        )
+        new = schedule.begun(generation, time.time())
         try:
             task = self._store.add(new)
         except StoreError as error:

@@ -400,7 +400,7 @@ def test_a_file_whose_content_changed_meanwhile_begins_again(simulator, client, 
     (stored,) = simulator._tasks.values()
     stored.files = [("m.glb", glb(290_000, b"n"))]
     save(client, task["uuid"], tmp_path)
-    assert everything_in(tmp_path) == stored.files
+    assert everything_in(tmp_path) == dict(stored.files)
 
 
 @pytest.mark.parametrize("version", [b"", b"\0" * 40, b"\xff\xfe\xe4", b'"other"', b"x\r\ny: z"])

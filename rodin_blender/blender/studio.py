@@ -1,4 +1,5 @@
-"""Runs inside Blender: takes a picture of models in a little studio. It needs Cycles, and no window.
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes a picture of models in a little studio. It needs Cycles, and no window.
 
 The studio is a scene of its own that the models are linked into, so that theirs stays as it was.
 """
@@ -14,7 +15,6 @@ from pathlib import Path
 import bpy
 from mathutils import Vector
 
-WIDTH, HEIGHT = 960, 640
 LENS = 65.0
 ABOVE = math.radians(14)
 """How high the camera stands, seen from the models."""
@@ -28,7 +28,9 @@ class NoCycles(Exception):
     """This Blender was built without the renderer that needs no window."""
 
 
-def render(models: Iterable[bpy.types.Object | bpy.types.Collection], picture: Path) -> None:
+def render(
+    models: Iterable[bpy.types.Object | bpy.types.Collection], picture: Path, width: int = 256, height: int = 256
+) -> None:
     """Take a picture of these models, as they stand, and save it as a PNG. Raises NoCycles."""
     studio = bpy.data.scenes.new("Studio")
     for item in _objects(models):
@@ -36,6 +38,7 @@ def render(models: Iterable[bpy.types.Object | bpy.types.Collection], picture: P
     low, high = _bounds(studio)
     middle, reach = (low + high) / 2, (high - low).length / 2
     _set_renderer(studio, picture)
+    studio.render.resolution_x, studio.render.resolution_y = width, height
     _add_backdrop(studio, Vector((middle.x, middle.y, low.z)), reach)
     _add_lights(studio, middle, reach)
     _add_camera(studio, low, high)
@@ -90,7 +93,6 @@ def _set_renderer(scene: bpy.types.Scene, picture: Path) -> None:
     else:
         scene.cycles.use_denoising = True
         scene.cycles.samples, scene.cycles.time_limit = SAMPLES, LONGEST_RENDER
-    scene.render.resolution_x, scene.render.resolution_y = WIDTH, HEIGHT
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGB"

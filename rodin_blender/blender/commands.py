@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`blender --command rodin …`: the command line with this Blender's settings, its list of tasks and its importers.
+
+A command has no window that it could hold up, so here the main thread may wait and read files.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+from pathlib import Path
+
+import bpy
+
+from ..command_line import main
+from ..command_line.host import Host, Import
+from ..configuration import FILE_VARIABLE, read_file
+from ..service.errors import BadInput, os_reason
+from ..tracking import catalogue
+from ..tracking.tasks import Task
+from . import importing, preferences, studio, timer
+from .session import session
+
+SPACE = 0.2
+"""Of a model's width, between it and the next one."""
+
+
+def _host() -> Host:
+    named = os.environ.get(FILE_VARIABLE, "").strip()
+    session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
+    return Host(
+        "blender --command rodin",
+        preferences.resolve,
+        timer.user_folder(),
+        {"Blender": bpy.app.version_string, "Python": platform.python_version()},
+        preferences.offline(),
+        preferences.network_timeout(),
+        _import_models,
+    )
+
+
+def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
+    """Into a new file, side by side. Raises BadInput."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    height = preferences.value("import_height") if how.height is None else how.height
+    as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset
+    made, x = [], 0.0
+    for task, path in found:
+        collection = importing.import_model(
+            str(path),
+            name=task.name if task else path.stem,
+            task_uuid=task.task_uuid if task else "",
+            height=height,
+            as_asset=as_asset,
+            preview=str(path.with_name("preview.webp")) if path.with_name("preview.webp").is_file() else "",
+        )
+        low, high = importing.extent(collection.objects, axis=0)
+        if made:
+            importing.move(collection, (x - low, 0.0, 0.0))
+            high += x - low
+        x = high + SPACE * max(high - low, 0.0)
+        made.append(collection)
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(how.blend), check_existing=False)
+        if as_asset:
+            catalogue.note(importing.asset_library())
+        if how.thumbnail:
+            studio.render(made, how.thumbnail)
+    except OSError as error:
+        raise BadInput(f"The asset catalogue cannot be written beside {how.blend}: {os_reason(error)}.") from None
+    except (RuntimeError, studio.NoCycles) as error:
+        raise BadInput(str(error).strip().removeprefix("Error: ")) from None
+
+
+def _run(words: list[str]) -> int:
+    # Blender keeps Ctrl+C for itself. It ends with the command, so nothing needs to be put back.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main.run(words, _host)
+
+
+_command = None
+
+
+def register() -> None:
+    global _command
+    _command = bpy.utils.register_cli_command("rodin", _run)
+
+
+def unregister() -> None:
+    global _command
+    bpy.utils.unregister_cli_command(_command)
+    _command = None

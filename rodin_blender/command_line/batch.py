@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many tasks of a file, followed and downloaded into one folder. Run again, it goes on where it was.
+
+The folder holds a list of tasks of its own, so that hundreds do not flood the window's, the models' folders, and
+results.jsonl: a line for each task that has ended, written when its files are there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import sqlite3
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..service import keys
+from ..service.errors import BadInput, os_reason
+from ..service.keys import Generation
+from ..tracking import schedule
+from ..tracking.messages import DownloadEnded, TaskChanged
+from ..tracking.store import Store
+from ..tracking.tasks import Download, Status, Task, Watch
+from . import arguments
+from .following import Ended, Follower, check
+from .host import Host
+from .output import SCHEMA, Exit, Output, describe
+
+LONGEST = 7 * 24 * 3600.0
+"""Seconds that a task may take: results are kept no longer, and a farm's queue may be long."""
+
+
+def run(host: Host, output: Output, given: Namespace) -> Exit:
+    check(host.settings.obstacle)
+    wanted = read(given.file)
+    folder = given.to.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"The folder {folder} cannot be made: {os_reason(error)}.") from None
+    with _alone(folder):
+        results = Results(folder / "results.jsonl", output)
+        return _follow(host, output, wanted, folder, results, given.timeout)
+
+
+def _follow(
+    host: Host, output: Output, wanted: list[Generation], folder: Path, results: Results, timeout: float | None
+) -> Exit:
+    path = folder / "tasks.sqlite"
+    names = {generation.subscription_key: generation.name for generation in wanted}
+    _bring_up_to_date(path, wanted)
+    until = time.monotonic() + timeout if timeout is not None else float("inf")
+    asked: set[str] = set()
+    left = set(names.values()) - results.written.keys()
+    stopped: dict[str, str] = {}
+    with Follower(host, output, path, LONGEST) as follower:
+        for message in follower.messages(until) if left else ():
+            match message:
+                case TaskChanged(task) if names.get(task.subscription_key) in left:
+                    if task.status is Status.FAILED or task.download is Download.SAVED:
+                        results.write(task)
+                        left.discard(task.name)
+                    elif task.status.has_files and task.task_id not in asked:
+                        asked.add(task.task_id)
+                        follower.tracker.download(task.task_id, folder)
+                    elif task.watch is not Watch.FOLLOWING:
+                        stopped[task.name] = task.message
+                        follower.live_task(task)
+                case DownloadEnded(task_id, "", text) if task_id in follower.tasks:
+                    stopped[follower.tasks[task_id].name] = text
+                    follower.live(f"{follower.tasks[task_id].name}  {text}")
+            if not left - stopped.keys():
+                break
+    if left - stopped.keys():
+        raise Ended(Exit.TIME_RAN_OUT, f"{len(left)} of {len(names)} tasks have no result yet; run it again to go on.")
+    if left:
+        name = min(left)
+        text = f"{len(left)} of {len(names)} tasks have no result; run it again to try once more."
+        raise Ended(Exit.TROUBLE, f"{text} '{name}': {stopped[name]}")
+    failed = sum(results.written[name] != Status.DONE for name in names.values())
+    if failed:
+        raise Ended(Exit.FAILED, f"{failed} of {len(names)} tasks failed or failed in part, see {results.path}.")
+    return Exit.DONE
+
+
+def _bring_up_to_date(path: Path, wanted: list[Generation]) -> None:
+    """Have all tasks in the folder's list, as the file has them now, and asked about."""
+
+    def follow(task: Task, generation: Generation) -> Task:
+        task = replace(task, name=generation.name, task_uuid=generation.task_uuid)
+        return task if task.followed or task.status.final else schedule.resumed(task, now)
+
+    now = time.time()
+    with closing(Store(path)) as store:
+        known = {task.subscription_key: task for task in store.tasks()}
+        for generation in wanted:
+            task = known.get(generation.subscription_key)
+            if task is None:
+                store.add(schedule.begun(generation, now))
+            elif follow(task, generation) != task:
+                store.change(task.task_id, partial(follow, generation=generation))
+
+
+class Results:
+    """The file of results. `written` has the status of each name that has a line."""
+
+    def __init__(self, path: Path, output: Output) -> None:
+        self.path = path
+        self.written: dict[str, str] = {}
+        self._output = output
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            # A kill in the middle of a line; what it told is found out again.
+            os.truncate(path, len(whole))
+        for line in whole.decode(errors="replace").splitlines():
+            with suppress(ValueError, KeyError, TypeError):
+                result = json.loads(line)
+                self.written[result["name"]] = result["status"]
+
+    def write(self, task: Task) -> None:
+        """On the disk when it returns."""
+        result = {"schema": SCHEMA, "event": "result", **describe(task)}
+        with self.path.open("ab") as file:
+            file.write(json.dumps(result).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.written[task.name] = task.status
+        self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+
+
+def read(path: Path) -> list[Generation]:
+    """The tasks of a file, each with a name of its own. Raises BadInput with the number of the line."""
+    content = arguments.read(path)
+    rows = _json_rows(path, content) if content.lstrip().startswith("{") else _csv_rows(path, content)
+    found: dict[str, Generation] = {}
+    seen: dict[keys.Secret, int] = {}
+    for number, row in rows:
+        where = f"{path}, line {number}"
+        try:
+            generation = (
+                keys.generation_answer(row)
+                if "jobs" in row
+                else Generation(
+                    keys.subscription_key(str(row.get("subscription_key") or "")),
+                    keys.task_uuid(str(row.get("task_uuid") or "")),
+                )
+            )
+        except BadInput as error:
+            raise BadInput(f"{where}: {error}") from None
+        name = keys.shown(str(row.get("name") or generation.name), 100)
+        if not name or not generation.task_uuid:
+            raise BadInput(f"{where} has no {'name' if not name else 'task_uuid, which the download needs'}.")
+        if name in found or generation.subscription_key in seen:
+            raise BadInput(f"{where} has a name or a subscription key that an earlier line has, too.")
+        seen[generation.subscription_key] = number
+        found[name] = Generation(generation.subscription_key, generation.task_uuid, name)
+    if not found:
+        raise BadInput(f"{path} holds no tasks.")
+    return list(found.values())
+
+
+def _json_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(content.splitlines(), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                row = None
+            if not isinstance(row, dict):
+                raise BadInput(f"{path}, line {number} is no JSON object.")
+            yield number, row
+
+
+def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        rows = csv.DictReader(io.StringIO(content), strict=True)
+        missing = {"name", "subscription_key", "task_uuid"} - set(rows.fieldnames or ())
+        if missing:
+            raise BadInput(f"The first line of {path} must name the columns; missing: {', '.join(sorted(missing))}.")
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error:
+        raise BadInput(f"{path} is no CSV that can be read.") from None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second run out of the folder, which would write each result twice."""
+    with closing(sqlite3.connect(folder / ".batch.lock", timeout=0.0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
+        yield

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be set, and where a value comes from: the environment, a studio's file, then the user.
+
+The file is TOML, named by RODIN_CONFIG, with the names of `FIELDS` at its top level. A value from the environment or
+the file is *fixed*: the user's preferences do not change it. No `bpy`, and only `read_file` touches the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from .service import keys
+from .service.errors import BadInput
+from .tracking.messages import Obstacle, Settings
+from .tracking.schedule import Pace
+
+FILE_VARIABLE = "RODIN_CONFIG"
+FOLDER_VARIABLE = "RODIN_FOLDER"
+SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
+
+Value = str | float | bool
+
+
+@dataclass(frozen=True)
+class Field:
+    """Something that can be set. `variables` are those of the environment, the first that is set wins."""
+
+    name: str
+    default: Value
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[str, ...] = ()
+    older_variables: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return self.older_variables or (f"RODIN_{self.name.upper()}",)
+
+
+FIELDS = {
+    field.name: field
+    for field in (
+        Field("api_key", "", older_variables=("RODIN_API_KEY", "HYPER3D_API_KEY")),
+        Field("service_address", SERVICE_ADDRESS, older_variables=("RODIN_API_URL",)),
+        # Seconds.
+        Field("shortest_interval", 5.0, 1.0, 300.0),
+        Field("longest_interval", 30.0, 1.0, 3600.0),
+        # Minutes.
+        Field("deadline", 20.0, 0.1, 7 * 24 * 60.0),
+        Field("hand_off_operator", "rodin.download"),
+        Field("download_folder", ""),
+        Field("download_when_done", False),
+        Field("import_when_done", False),
+        Field("import_after_download", True),
+        Field("import_location", "CURSOR", choices=("CURSOR", "ORIGIN")),
+        # The scene's units; 0 leaves a model as it is.
+        Field("import_height", 0.0, 0.0, 1e6),
+        Field("import_as_asset", False),
+        # Gigabytes; 0 for no hint.
+        Field("storage_hint", 5.0, 0.0, 1e6),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value in use. `source` is "$VARIABLE", the file's path, or where else it comes from.
+
+    `fixed` says whether the user's preferences are kept from changing it.
+    """
+
+    value: Value
+    source: str
+    fixed: bool = True
+
+    @property
+    def origin(self) -> str:
+        """The source in words."""
+        return f"the environment variable {self.source[1:]}" if self.source.startswith("$") else self.source
+
+
+def fixed(name: str, file: Mapping[str, Setting], environment: Mapping[str, str] = os.environ) -> Setting | None:
+    """The value of a field from the environment, else from a file that was read. Raises BadInput for a wrong one."""
+    field = FIELDS[name]
+    for variable in field.variables:
+        text = environment.get(variable, "").strip()
+        if text:
+            return Setting(_from_text(field, text, variable), f"${variable}")
+    return file.get(name)
+
+
+def wrong_in_environment() -> str:
+    """What is wrong among the environment's variables, "" for nothing."""
+    try:
+        for name in FIELDS:
+            fixed(name, {})
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
+def list_folder() -> Path | None:
+    """The folder of the list of tasks that the environment names, None where it names none."""
+    named = os.environ.get(FOLDER_VARIABLE, "").strip()
+    return Path(named).expanduser().absolute() if named else None
+
+
+def read_file(path: Path) -> dict[str, Setting]:
+    """The values of a studio's file. Raises BadInput with what is wrong and where."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise BadInput(f"The file that {FILE_VARIABLE} names cannot be read ({path}): {reason}.") from None
+    except ValueError as error:
+        # TOMLDecodeError tells line and column and not the content; so do the decoder's errors.
+        reason = keys.shown(str(error), 120)
+        raise BadInput(f"The file that {FILE_VARIABLE} names is no TOML ({path}): {reason}.") from None
+    values = {}
+    for name, value in content.items():
+        if name not in FIELDS:
+            raise BadInput(f"{path} sets '{keys.shown(name, 40)}', which is not known; known are {', '.join(FIELDS)}.")
+        values[name] = Setting(_checked(FIELDS[name], value, f"{path} sets {name} to"), str(path))
+    return values
+
+
+def tracker_settings(resolve: Callable[[str], Value], *, timeout: float = 20.0, offline: str = "") -> Settings:
+    """What the tracker is to know, with what keeps it from asking, if anything does.
+
+    `resolve` gives the value of a field, and raises BadInput. `offline` says why the internet may not be used; a
+    loopback address needs no permission.
+    """
+    try:
+        times = (float(resolve(name)) for name in ("shortest_interval", "longest_interval", "deadline"))
+        shortest, longest, deadline = times
+        address = keys.service_address(str(resolve("service_address")))
+        pace = Pace(shortest, max(longest, shortest), deadline * 60.0)
+    except BadInput as error:
+        return Settings(timeout=timeout, obstacle=Obstacle("address", str(error)))
+    known = partial(Settings, timeout=timeout, pace=pace)
+    if offline and not keys.is_loopback(address):
+        return known(obstacle=Obstacle("offline", offline))
+    try:
+        api_key = keys.api_key(str(resolve("api_key")))
+    except BadInput as error:
+        return known(obstacle=Obstacle("bad_key", str(error)))
+    if not api_key:
+        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
+    return known(address, api_key)
+
+
+def _from_text(field: Field, text: str, variable: str) -> Value:
+    where = f"The environment variable {variable} holds"
+    if isinstance(field.default, bool):
+        value = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
+        return _checked(field, value.get(text.lower()), where)
+    if isinstance(field.default, float):
+        try:
+            return _checked(field, float(text), where)
+        except ValueError:
+            return _checked(field, None, where)
+    return _checked(field, text, where)
+
+
+def _checked(field: Field, value: object, where: str) -> Value:
+    # What is wrong is not quoted: it may be a key in the wrong place.
+    if isinstance(field.default, bool):
+        if not isinstance(value, bool):
+            raise BadInput(f"{where} something that is neither true nor false.")
+        return value
+    if isinstance(field.default, float):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise BadInput(f"{where} something that is no number.")
+        if not field.low <= value <= field.high:
+            raise BadInput(f"{where} a number that is not between {field.low:g} and {field.high:g}.")
+        return float(value)
+    if not isinstance(value, str):
+        raise BadInput(f"{where} something that is no text.")
+    if field.choices and value not in field.choices:
+        raise BadInput(f"{where} something else than {' or '.join(field.choices)}.")
+    return value
