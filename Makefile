@@ -3,12 +3,13 @@
 PYTHON ?= python3
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 
-.PHONY: help demo demo-window test lint build pictures simulator clean clean-cache
+.PHONY: help demo demo-window test lint build repository pictures simulator clean clean-cache
 
 help:
 	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
 	@echo 'make demo-window  the same in a real window (needs a display and a Blender)'
 	@echo 'make build        the zip to install, in dist/'
+	@echo 'make repository   a folder with the zip that a studio can host for its artists, in dist/repository'
 	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
@@ -23,6 +24,9 @@ demo-window:
 
 build:
 	@$(PYTHON) -c 'from tools import lanes; print(lanes.build())'
+
+repository:
+	@$(PYTHON) -c 'from tools import lanes; print(lanes.repository())'
 
 test:
 	@$(PYTHON) tools/lanes.py $(if $(LANES),--only $(LANES))

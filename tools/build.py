@@ -2,6 +2,8 @@
 
     python -m tools.build BLENDER [FOLDER]      prints the path of the zip
 
+`repository` puts a zip into a folder that a studio can host for its artists, by Blender's own tool, too.
+
 Nothing else goes in: no wheels. Every Blender from blender.org since 4.2 brings `requests`, and so does the `bpy` wheel
 by its requirements; bundled copies would add five packages to each artist's installation and could shadow the ones of
 Blender and of other extensions. A Blender without it (a distribution's, built without) says what to install.
@@ -32,6 +34,15 @@ def build(blender: Path, folder: Path) -> Path:
         (archive,) = made.glob("*.zip")
         _extension(blender, "validate", str(archive))
         return Path(shutil.copy(archive, folder))
+
+
+def repository(blender: Path, archive: Path, folder: Path) -> Path:
+    """A static extension repository with this zip: index.json for Blender, index.html for people. Made anew."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(archive, folder)
+    _extension(blender, "server-generate", f"--repo-dir={folder}", "--html")
+    return folder
 
 
 def _extension(blender: Path, *arguments: str) -> None:

@@ -80,10 +80,21 @@ def build() -> Path:
     """The zip, freshly built. Raises NotAvailable where there is no Blender to build it with."""
     from tools import build as builder
 
+    return builder.build(_builder(), ROOT / "dist")
+
+
+def repository() -> Path:
+    """A folder with the zip that a studio can host. Raises NotAvailable."""
+    from tools import build as builder
+
+    return builder.repository(_builder(), build(), ROOT / "dist" / "repository")
+
+
+def _builder() -> Path:
     reasons = []
     for name in BUILDERS:
         try:
-            return builder.build(blenders.blender(name).executable, ROOT / "dist")
+            return blenders.blender(name).executable
         except blenders.NotAvailable as error:
             reasons.append(f"{name}: {error}")
     raise blenders.NotAvailable("no Blender to build the zip with; " + "; ".join(reasons))

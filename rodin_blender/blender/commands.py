@@ -13,11 +13,11 @@ from pathlib import Path
 
 import bpy
 
+from .. import handlers
 from ..command_line import main
 from ..command_line.host import Host, Import
 from ..configuration import FILE_VARIABLE, read_file
-from ..service.errors import BadInput, os_reason
-from ..tracking import catalogue
+from ..service.errors import BadInput
 from ..tracking.tasks import Task
 from . import importing, preferences, studio, timer
 from .session import session
@@ -41,7 +41,7 @@ def _host() -> Host:
 
 
 def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
-    """Into a new file, side by side. Raises BadInput."""
+    """Into a new file, side by side; the catalogue of assets is noted as that is saved. Raises BadInput."""
     bpy.ops.wm.read_homefile(use_empty=True)
     height = preferences.value("import_height") if how.height is None else how.height
     as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset
@@ -61,16 +61,14 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
             high += x - low
         x = high + SPACE * max(high - low, 0.0)
         made.append(collection)
+        if task:
+            timer.call_handlers(handlers.import_done, task, collection)
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(how.blend), check_existing=False)
-        if as_asset:
-            catalogue.note(importing.asset_library())
         if how.thumbnail:
             studio.render(made, how.thumbnail)
-    except OSError as error:
-        raise BadInput(f"The asset catalogue cannot be written beside {how.blend}: {os_reason(error)}.") from None
     except (RuntimeError, studio.NoCycles) as error:
-        raise BadInput(str(error).strip().removeprefix("Error: ")) from None
+        raise BadInput(importing.reason_of(error)) from None
 
 
 def _run(words: list[str]) -> int:

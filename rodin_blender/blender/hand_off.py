@@ -9,6 +9,7 @@ import bpy
 
 from ..service.errors import BadInput
 from . import preferences
+from .importing import reason_of
 
 
 def call(task_id: str, **more: object) -> None:
@@ -17,8 +18,8 @@ def call(task_id: str, **more: object) -> None:
     known = operator.get_rna_type().properties.keys()
     try:
         operator("INVOKE_DEFAULT", task_id=task_id, **{name: value for name, value in more.items() if name in known})
-    except RuntimeError as error:
-        raise BadInput(str(error).strip().removeprefix("Error: ")) from None
+    except (RuntimeError, TypeError) as error:
+        raise BadInput(reason_of(error)) from None
 
 
 def _operator(name: str) -> Callable[..., object]:

@@ -7,15 +7,16 @@ Importers read the file on the main thread and hold up the window meanwhile; Ble
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePath
 
 import bpy
 import numpy
 from mathutils import Matrix, Vector
 
+from ..catalogue import CATALOGUE_ID
 from ..service.errors import BadInput
 from ..service.keys import shown
-from ..tracking.catalogue import CATALOGUE_ID
 
 TASK_UUID = "rodin_task_uuid"
 """The custom property of imported objects and their collection."""
@@ -32,8 +33,13 @@ _IMPORTERS = {
 _ARGUMENTS = {
     # Of an importer that has them. Everything goes into the one collection, and the scene's own settings stay.
     "import_scene_as_collection": False,
+    "import_scene_extras": False,
     "set_frame_range": False,
+    # Else the importer adds an object of its own for the bones to look like.
+    "disable_bone_shape": True,
 }
+_OPERATIONS = ("TRANSFORM_", "VIEW3D_", "OBJECT_", "MESH_")
+"""Beginnings of the names of operators that change the scene while they run. Some add-ons have endless ones."""
 
 
 def import_model(
@@ -52,49 +58,82 @@ def import_model(
     selected. The objects carry `task_uuid`. With `as_asset` the collection is marked as an asset whose picture is
     the image file `preview`. Raises BadInput with the reason, and leaves everything as it was.
     """
-    context = bpy.context
-    check_mode()
+    reason = hindrance()
+    if reason:
+        raise BadInput(f"No model can be imported just now. Try again when {reason}.")
     importer = _importer(PurePath(path).suffix.lower())
-    scene, layer = context.scene, context.view_layer
+    layer = bpy.context.view_layer
     selected, active = list(layer.objects.selected), layer.objects.active
-    before = set(bpy.data.user_map())
-    collection = bpy.data.collections.new(name)
-    scene.collection.children.link(collection)
     # Made the active one, so that an importer finds a collection that is neither hidden nor excluded.
     previous = layer.active_layer_collection.collection
-    layer.active_layer_collection = layer.layer_collection.children[collection.name]
+    before = set(bpy.data.user_map())
     try:
+        collection = _new_collection(name)
         _run(importer, path)
         new = set(bpy.data.user_map()) - before
         objects = sorted((item for item in new if isinstance(item, bpy.types.Object)), key=lambda item: item.name)
-        if not objects:
+        if not any(_shows(item) for item in objects):
             raise BadInput(f"'{PurePath(path).name}' holds no model.")
         _gather(objects, collection, (item for item in new if isinstance(item, bpy.types.Collection)))
+        _pack(item for item in new if isinstance(item, bpy.types.Image))
+        roots = _roots(objects)
+        place = Vector() if at is None else Vector(at)
+        _place(layer, objects, roots, place, height)
+        collection.instance_offset = place
+        if len(roots) == 1:
+            roots[0].name = name
+        if task_uuid:
+            for item in (collection, *objects):
+                item[TASK_UUID] = task_uuid
+        if as_asset:
+            _mark_as_asset(collection, preview)
     except BaseException:
         bpy.data.batch_remove(set(bpy.data.user_map()) - before)
         _select(layer, selected, active)
         raise
     finally:
         _make_active(layer, previous)
-    _pack(item for item in new if isinstance(item, bpy.types.Image))
-    roots = _roots(objects)
-    place = Vector() if at is None else Vector(at)
-    _place(layer, objects, roots, place, height)
-    collection.instance_offset = place
-    if len(roots) == 1:
-        roots[0].name = name
-    if task_uuid:
-        for item in (collection, *objects):
-            item[TASK_UUID] = task_uuid
-    if as_asset:
-        _mark_as_asset(collection, preview)
     meshes = [item for item in objects if item.type == "MESH"]
     _select(layer, objects, roots[0] if len(roots) == 1 or not meshes else meshes[0])
     return collection
 
 
+def hindrance() -> str:
+    """What has to happen before a model can be imported into the context's window, "" where nothing has to.
+
+    Importers leave any mode but Object mode; and a step of undo in the middle of an operation would tear that apart.
+    """
+    context = bpy.context
+    if context.mode != "OBJECT":
+        item = context.active_object
+        mode = item.bl_rna.properties["mode"].enum_items[item.mode].name if item else "this mode"
+        return f"you leave {mode}"
+    running = context.window.modal_operators if context.window else ()
+    if any(operator.bl_idname.startswith(_OPERATIONS) for operator in running):
+        return "the operation under way has ended"
+    if bpy.app.is_job_running("RENDER"):
+        return "the render has ended"
+    return ""
+
+
+def _new_collection(name: str) -> bpy.types.Collection:
+    scene, layer = bpy.context.scene, bpy.context.view_layer
+    collection = bpy.data.collections.new(name)
+    try:
+        scene.collection.children.link(collection)
+    except RuntimeError:
+        raise BadInput(f"The scene '{scene.name}' is linked from another file: nothing can be added to it.") from None
+    layer.active_layer_collection = layer.layer_collection.children[collection.name]
+    return collection
+
+
+def _shows(item: bpy.types.Object) -> bool:
+    return item.type != "EMPTY" and (item.type != "MESH" or len(item.data.vertices) > 0)
+
+
 def _roots(objects: Sequence[bpy.types.Object]) -> list[bpy.types.Object]:
-    return [item for item in objects if item.parent not in objects]
+    among = set(objects)
+    return [item for item in objects if item.parent not in among]
 
 
 def move(collection: bpy.types.Collection, way: Sequence[float]) -> None:
@@ -106,8 +145,9 @@ def move(collection: bpy.types.Collection, way: Sequence[float]) -> None:
 
 
 def has_assets() -> bool:
-    """Whether the open file has models that were marked as assets here."""
-    return any(item.asset_data and item.asset_data.catalog_id == CATALOGUE_ID for item in bpy.data.collections)
+    """Whether the open file itself has models that were marked as assets here."""
+    own = (item.asset_data for item in bpy.data.collections if item.asset_data and not item.library)
+    return any(about.catalog_id == CATALOGUE_ID for about in own)
 
 
 def asset_library() -> Path | None:
@@ -117,20 +157,6 @@ def asset_library() -> Path | None:
     file = Path(bpy.data.filepath)
     libraries = [Path(bpy.path.abspath(library.path)) for library in bpy.context.preferences.filepaths.asset_libraries]
     return next((library for library in libraries if library in file.parents), file.parent)
-
-
-def check_mode() -> None:
-    """Raises BadInput unless Blender is in Object mode: importers would leave any other one."""
-    if bpy.context.mode != "OBJECT":
-        raise BadInput(f"A model is imported in Object Mode only, and this is {mode_name()}. Leave it first.")
-
-
-def mode_name() -> str:
-    """The present mode as the user reads it: Edit Mode, Sculpt Mode, Texture Paint."""
-    item = bpy.context.active_object
-    if item is None:
-        return "another mode"
-    return item.bl_rna.properties["mode"].enum_items[item.mode].name
 
 
 def _importer(kind: str) -> Callable[..., object]:
@@ -156,8 +182,14 @@ def _run(importer: Callable[..., object], path: str) -> None:
     try:
         importer(filepath=path, **arguments)
     except RuntimeError as error:
-        reason = shown(str(error).strip().removeprefix("Error: "), 200)
-        raise BadInput(f"'{PurePath(path).name}' could not be imported. Blender says: {reason}") from None
+        text = f"'{PurePath(path).name}' could not be imported. Blender says: {reason_of(error)}"
+        raise BadInput(text) from None
+
+
+def reason_of(error: Exception) -> str:
+    """What an operator that failed said: its report, or the last line of its traceback."""
+    text = str(error).strip().removeprefix("Error: ")
+    return shown(text.splitlines()[-1] if "Traceback" in text else text, 200)
 
 
 def _gather(
@@ -225,7 +257,8 @@ def _mark_as_asset(collection: bpy.types.Collection, preview: str) -> None:
     about.description = "Made with Rodin"
     about.tags.new("Rodin", skip_if_exists=True)
     if preview:
-        with bpy.context.temp_override(id=collection):
+        # Without its picture it is an asset all the same.
+        with bpy.context.temp_override(id=collection), suppress(RuntimeError):
             bpy.ops.ed.lib_id_load_custom_preview(filepath=preview)
 
 

@@ -3,12 +3,13 @@
 
 import bpy
 
+from .. import handlers
 from ..service.errors import BadInput
-from ..service.files import models
+from ..service.files import Progress, models
 from ..tracking.tasks import Task
 from ..tracking.wording import size_text
 from . import importing, preferences, previews, timer
-from .operators import OfTask, refuse, text_property
+from .operators import OfTask, check_downloadable, refuse, text_property
 from .session import Import, session
 
 
@@ -28,13 +29,15 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.task_id in session.downloads:
             raise BadInput(f"'{task.name}' is being downloaded already.")
-        if not task.task_uuid:
-            raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
+        check_downloadable(task, task.task_uuid)
         parent = preferences.absolute(self.directory) if self.directory else timer.download_folder()
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
         if self.import_model if given else preferences.value("import_after_download") and task.status.has_files:
-            session.imports[task.task_id] = Import(by_itself=True, due=False)
+            session.imports[task.task_id] = Import(window=_address(context), by_itself=True)
+        # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
+        session.downloads[task.task_id] = Progress(waiting="Waiting to download")
+        session.undrawn = True
         timer.tracker().download(task.task_id, parent)
 
 
@@ -77,7 +80,9 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             task = self.task()
         except BadInput as error:
             return refuse(self, str(error))
-        timer.wish_import(task.task_id, self.model)
+        names = ("model", "location", "height", "as_asset")
+        how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
+        timer.wish_import(task.task_id, context.window, **how)
         # Not finished, which would be a step of undo with nothing in it.
         return {"CANCELLED"}
 
@@ -91,7 +96,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             if not self.properties.is_property_set(name):
                 setattr(self, name, preferences.value(f"import_{name}"))
         self.model = self.model or found[0]
-        importing.import_model(
+        collection = importing.import_model(
             f"{task.folder}/{self.model}",
             name=task.name,
             task_uuid=task.task_uuid,
@@ -100,8 +105,9 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             as_asset=self.as_asset,
             preview=previews.path(task),
         )
-        if self.as_asset and importing.asset_library():
-            timer.tracker().note_catalogue(importing.asset_library())
+        if self.as_asset:
+            timer.note_catalogue()
+        timer.call_handlers(handlers.import_done, task, collection)
 
 
 class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
@@ -130,6 +136,10 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
         if not task.folder:
             raise BadInput(f"'{task.name}' has no files on the disk.")
         timer.tracker().delete_files(task.task_id)
+
+
+def _address(context: bpy.types.Context) -> int:
+    return context.window.as_pointer() if context.window else 0
 
 
 _CLASSES = (

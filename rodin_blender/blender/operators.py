@@ -11,7 +11,7 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import Generation
 from ..tracking import schedule
-from ..tracking.tasks import Status, Task
+from ..tracking.tasks import Download, Status, Task
 from ..tracking.wording import clock_text
 from . import hand_off, preferences, properties, timer
 from .layouts import paragraph
@@ -159,7 +159,7 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
             task = self.task()
         except BadInput as error:
             return refuse(self, str(error))
-        if task.status.final and (task.folder or not task.status.has_files):
+        if task.status.final and (task.download is Download.SAVED or not task.status.has_files):
             return self.execute(context)
         # The active task may be another one when the answer comes.
         self.task_id = task.task_id
@@ -185,6 +185,14 @@ class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         context.window_manager.clipboard = task.subscription_key.reveal()
         self.report({"INFO"}, f"The subscription key of '{task.name}' is in the clipboard")
+
+
+def check_downloadable(task: Task, task_uuid: str) -> None:
+    """Raises BadInput for a task whose files cannot be asked for."""
+    if task.status is Status.FAILED:
+        raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
+    if not task_uuid:
+        raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
 
 
 class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
@@ -216,11 +224,8 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
         self.layout.prop(self, "task_uuid")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
-        if task.status is Status.FAILED:
-            raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
         uuid = keys.task_uuid(self.task_uuid)
-        if not (uuid or task.task_uuid):
-            raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
+        check_downloadable(task, uuid or task.task_uuid)
         if uuid and uuid != task.task_uuid:
             session.hand_offs[task.task_id] = uuid
             timer.tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))

@@ -10,7 +10,7 @@ import bpy
 from ..service.files import Progress, models
 from ..tracking.tasks import Download, Status, Task, Watch, is_done, is_failed
 from ..tracking.wording import duration_text, progress_text, size_text
-from . import importing, preferences, previews, properties
+from . import preferences, previews, properties
 from .layouts import paragraph
 from .session import message_of, session
 
@@ -201,10 +201,12 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     if task.task_id in session.downloads:
         _draw_progress(layout, session.downloads[task.task_id], width)
     elif task.task_id in session.imports:
-        _draw_waiting_import(layout, width)
+        waits_for = session.imports[task.task_id].waits_for
+        paragraph(layout, f"It is imported when {waits_for}." if waits_for else "Importing", width, icon="TIME")
+        layout.operator("rodin.cancel_download", icon="X")
     else:
-        if task.files:
-            _draw_saved(layout, task, width)
+        if task.folder:
+            _draw_saved(layout, task)
         if task.status.has_files and task.download is not Download.SAVED:
             row = layout.row()
             row.scale_y = 1.5
@@ -212,7 +214,8 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         elif not task.status.final and task.task_uuid:
             layout.operator("rodin.hand_off", text="Download What There Is", icon="IMPORT")
         if task.download is Download.WANTED:
-            paragraph(layout, "Another Blender is downloading it.", width, icon="INFO")
+            text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
+            paragraph(layout, text, width, icon="INFO")
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
@@ -235,16 +238,7 @@ def _draw_progress(layout: bpy.types.UILayout, progress: Progress, width: float)
         paragraph(layout, progress.waiting, width, icon="TIME")
 
 
-def _draw_waiting_import(layout: bpy.types.UILayout, width: float) -> None:
-    if bpy.context.mode == "OBJECT":
-        layout.label(text="Importing", icon="IMPORT")
-        return
-    text = f"Waits for Object Mode: it is imported when you leave {importing.mode_name()}."
-    paragraph(layout, text, width, icon="TIME")
-    layout.operator("rodin.cancel_download", icon="X")
-
-
-def _draw_saved(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
     picture = previews.icon(task.task_id)
     if picture:
         layout.template_icon(icon_value=picture, scale=6.0)

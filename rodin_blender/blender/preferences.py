@@ -2,9 +2,9 @@
 """What the user sets, and what of it and of the environment the tracker is told."""
 
 import os
-import threading
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from types import SimpleNamespace
 
 import bpy
@@ -14,6 +14,7 @@ from ..configuration import FIELDS, Setting, Value
 from ..service.errors import BadInput
 from ..tracking.messages import Obstacle, Settings
 from ..tracking.wording import size_text
+from . import threads
 from .layouts import paragraph
 from .session import session
 
@@ -223,7 +224,9 @@ def absolute(wish: str) -> Path:
             f"The download folder {wish} lies beside the .blend file, which is not saved yet. Save it, "
             "or set another folder in the preferences."
         )
-    folder = Path(bpy.path.abspath(wish)).expanduser()
+    folder = Path(bpy.path.abspath(wish))
+    with suppress(RuntimeError):  # There is no such user.
+        folder = folder.expanduser()
     if not folder.is_absolute():
         raise BadInput(f"The download folder {wish} is no whole path; set another one in the preferences.")
     return folder
@@ -264,27 +267,27 @@ def offline() -> str:
 
 
 def follow_file() -> None:
-    """Have the studio's file read, in a thread, when RODIN_CONFIG names another one; take in what was read."""
+    """Have the studio's file read, in a thread, when RODIN_CONFIG names another one."""
     named = os.environ.get(configuration.FILE_VARIABLE, "").strip()
     if named != session.file_name:
         session.file_name, session.file, session.file_trouble = named, {}, ""
-        session.reading_file = bool(named)
         if named:
             session.file_trouble = f"The settings in {named} are being read."
-            threading.Thread(target=_read, args=(named, session.file_read), name="rodin-settings", daemon=True).start()
-    while not session.file_read.empty():
-        name, found = session.file_read.get_nowait()
-        if name == session.file_name:
-            session.undrawn, session.reading_file = True, False
-            session.file_trouble = str(found) if isinstance(found, BadInput) else ""
-            session.file = {} if isinstance(found, BadInput) else found
+            threads.run(partial(_read, Path(named)), partial(_take_in, named))
 
 
-def _read(named: str, answers: SimpleQueue[tuple[str, dict[str, Setting] | BadInput]]) -> None:
+def _read(path: Path) -> dict[str, Setting] | BadInput:
     try:
-        answers.put((named, configuration.read_file(Path(named))))
+        return configuration.read_file(path)
     except BadInput as error:
-        answers.put((named, error))
+        return error
+
+
+def _take_in(named: str, found: dict[str, Setting] | BadInput) -> None:
+    if named == session.file_name:
+        session.undrawn = True
+        session.file_trouble = str(found) if isinstance(found, BadInput) else ""
+        session.file = {} if isinstance(found, BadInput) else found
 
 
 def register() -> None:

@@ -7,11 +7,11 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from .. import handlers
 from ..configuration import Setting
-from ..service.errors import BadInput
 from ..service.files import Progress
 from ..service.keys import Secret
 from ..tracking.messages import (
@@ -41,14 +41,16 @@ from ..tracking.wording import size_text
 class Import:
     """A wish to have a model of a task in the scene; fulfilled when its file is known to be there."""
 
-    model: str = ""
-    """The file's name; the best model when empty."""
+    how: dict[str, object] = field(default_factory=dict)
+    """Arguments for `rodin.import_model`; without `model`, the best one."""
+    window: int = 0
+    """The address of the window whose scene it is for, the first one's when 0."""
     by_itself: bool = False
-    """Whether it follows from something else than a press of Import."""
-    due: bool = True
-    """Whether the tracker is to be asked to see to the file; not before its download has ended."""
-    path: str = ""
-    """The file, once it is known to be there and whole."""
+    """Whether it follows from a download, and not from a press of Import."""
+    ready: bool = False
+    """Whether the file is known to be there and whole."""
+    waits_for: str = ""
+    """What has to happen first, see `importing.hindrance`."""
 
 
 LARGEST_BY_ITSELF = 200_000_000
@@ -85,6 +87,8 @@ class Session:
         """The ids of tasks that were tracked in this Blender since its file was opened."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
+        self.happened: list[tuple[list[Callable[..., None]], Task]] = []
+        """What handlers are to be called for, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
         self.file_name = ""
@@ -93,9 +97,6 @@ class Session:
         """What it fixes."""
         self.file_trouble = ""
         """Why nothing is known of it; "" when all is well."""
-        self.reading_file = False
-        self.file_read: SimpleQueue[tuple[str, dict[str, Setting] | BadInput]] = SimpleQueue()
-        """What threads have read: name and content."""
         self.key_test: KeyTested | None = None
         self.notice = ""
         """What the panel tells until it is dismissed."""
@@ -113,7 +114,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
-        waiting = self.announcements or self.imports or self.ended or self.reading_file
+        waiting = self.announcements or self.imports or self.ended or self.happened
         return self.tracker is not None and self.tracker.calls == self._idle_after and not waiting
 
     def disconnect(self) -> None:
@@ -134,7 +135,7 @@ class Session:
         """Another file was opened: the properties are empty, and no import was meant for it."""
         names = [f"'{self.tasks[task_id].name}'" for task_id in self.imports if task_id in self.tasks]
         if names:
-            self.tell(f"{', '.join(names)} was meant for the file before. Press Import to have it in this one.")
+            self.tell(f"For the file before, but not yet imported: {', '.join(names)}. Press Import to have it here.")
         self.imports.clear()
         self.begun_here.clear()
         self.unshown = dict.fromkeys(self.tasks)
@@ -149,12 +150,15 @@ class Session:
                 self.tasks[task.task_id] = task
                 self.unshown[task.task_id] = None
                 self.bytes_saved += task.size - (before.size if before else 0)
+                # Its times are drawn anew as the clock ticks.
+                drawn = before is None or _without_times(before) != _without_times(task)
+                if drawn:
+                    self.happened.append((handlers.task_updated, task))
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
                     if task.status.has_files:
                         self.ended.append(task.task_id)
-                # Its times are drawn anew as the clock ticks.
-                drawn = before is None or _without_times(before) != _without_times(task)
+                    self.happened.append((handlers.task_done if task.status.has_files else handlers.task_failed, task))
             case TaskRemoved(task_id):
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
@@ -182,28 +186,31 @@ class Session:
                 self.file_troubles.pop(task_id, None)
             case DownloadEnded(task_id, folder, text, cancelled):
                 self.downloads.pop(task_id, None)
-                if task_id in self.imports:
-                    self.imports[task_id].due = True
-                    if not folder:
-                        del self.imports[task_id]
-                self._tell_of_files(task_id, text, trouble=not (folder or cancelled))
+                if not folder:
+                    self.imports.pop(task_id, None)
+                elif task_id in self.tasks:
+                    self.happened.append((handlers.download_done, self.tasks[task_id]))
+                if self.tracker and task_id in self.imports:
+                    self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
+                self.tell_of_files(task_id, text, trouble=not (folder or cancelled))
             case FilesDeleted(task_id, text, failed):
-                self._tell_of_files(task_id, text, trouble=failed)
-            case ModelChecked(task_id, path, size, trouble):
-                self._take_in_check(task_id, path, size, trouble)
+                self.tell_of_files(task_id, text, trouble=failed)
+            case ModelChecked(task_id, _path, size, trouble):
+                self._take_in_check(task_id, size, trouble)
             case Idle(calls):
                 self._idle_after = calls
                 drawn = False
         self.undrawn |= drawn
 
-    def _tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
+    def tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
+        """News of a task's files or its import; a trouble stays in the panel until the next attempt."""
         if task_id in self.tasks and text:
             self.file_troubles.pop(task_id, None)
             if trouble:
                 self.file_troubles[task_id] = text
             self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
 
-    def _take_in_check(self, task_id: str, path: str, size: int, trouble: str) -> None:
+    def _take_in_check(self, task_id: str, size: int, trouble: str) -> None:
         wish = self.imports.get(task_id)
         if wish is None:
             return
@@ -214,8 +221,8 @@ class Session:
             )
         if trouble:
             del self.imports[task_id]
-            self._tell_of_files(task_id, trouble, trouble=True)
-        wish.path = path
+            self.tell_of_files(task_id, trouble, trouble=True)
+        wish.ready = True
 
 
 def _without_times(task: Task) -> Task:

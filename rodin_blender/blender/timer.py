@@ -10,15 +10,18 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import bpy
 from bpy.app.handlers import persistent
 
+from .. import catalogue, handlers
 from ..configuration import list_folder
-from ..service.errors import BadInput
+from ..service.errors import BadInput, os_reason
 from ..tracking.tracker import Tracker
-from . import hand_off, importing, preferences, previews, properties, redraw
+from . import hand_off, importing, preferences, previews, properties, redraw, threads
 from .session import Import, session
 
 INTERVAL = 0.2
@@ -58,18 +61,25 @@ def run() -> float | None:
     """One call of the timer. Returns the seconds until the next, None to end."""
     try:
         return _run()
-    except Exception:
+    except Exception as error:
         # Blender drops a timer that raises, and tracking would stand still without a word. The same again says no more.
         global _last_trouble
-        trouble = traceback.format_exc()
+        trouble = _trace(error)
         if trouble != _last_trouble:
             _last_trouble = trouble
             print(trouble, file=sys.stderr)
         return INTERVAL
 
 
+def _trace(error: Exception) -> str:
+    """A traceback without the lines of the sources, which would be read from the disk."""
+    calls = [f"  {frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    return "\n".join([*calls, f"{type(error).__name__}: {error}"])
+
+
 def _run() -> float | None:
     end = time.perf_counter() + BUDGET
+    under_way = threads.take_in()
     messages = tracker().messages
     while time.perf_counter() < end and not messages.empty():
         session.take_in(messages.get_nowait())
@@ -82,7 +92,7 @@ def _run() -> float | None:
         return BUSY_INTERVAL
     _act()
     _redraw()
-    if session.idle:
+    if session.idle and not under_way:
         session.disconnect()
         return None
     return INTERVAL
@@ -93,6 +103,8 @@ def _act() -> None:
     if session.select:
         properties.select(session.select)
         session.select = ""
+    while session.happened:
+        call_handlers(*session.happened.pop(0))
     _act_on_files()
     stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
     for task_id in stored:
@@ -102,52 +114,70 @@ def _act() -> None:
         session.announcements.clear()
 
 
-def wish_import(task_id: str, model: str = "") -> None:
-    """Have a model of a task in the scene, once its file was seen to off the main thread, and in Object mode.
+def wish_import(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
+    """Have a model of a task in a window's scene, once its file was seen to off the main thread, and it can be.
 
-    `model` is the file's name, the best one when empty.
+    `how` are arguments for `rodin.import_model`.
     """
     session.file_troubles.pop(task_id, None)
-    session.imports[task_id] = Import(model)
+    session.imports[task_id] = Import(how, window.as_pointer() if window else 0)
     session.undrawn = True
-    tracker()
+    tracker().check_model(task_id, str(how.get("model", "")))
+
+
+def call_handlers(functions: list[Callable[..., None]], *arguments: object) -> None:
+    """Call a studio's functions, and tell of those that raised."""
+    for trouble in handlers.call(functions, *arguments):
+        session.tell(trouble)
 
 
 def _act_on_files() -> None:
     """What is to come by itself when a task has ended, and the imports whose time has come."""
-    while session.ended:
-        task_id = session.ended.pop()
-        into_scene = preferences.value("import_when_done") and task_id in session.begun_here
+    for task_id in [task_id for task_id in session.ended if task_id not in session.downloads]:
+        session.ended.remove(task_id)
         task = session.tasks.get(task_id)
-        if task and task.task_uuid and (preferences.value("download_when_done") or into_scene):
-            _hand_off(task_id, import_model=into_scene)
-    for task_id, wish in list(session.imports.items()):
-        if wish.due:
-            wish.due = False
-            tracker().check_model(task_id, wish.model)
-        elif wish.path and bpy.context.mode == "OBJECT":
-            del session.imports[task_id]
-            session.undrawn = True
-            _import(task_id, wish.path)
+        into_scene = bool(preferences.value("import_when_done")) and task_id in session.begun_here
+        if task and (into_scene or preferences.value("download_when_done")):
+            if task.task_uuid:
+                _hand_off(task_id, import_model=into_scene)
+            else:
+                session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
+    for task_id in [task_id for task_id, wish in session.imports.items() if wish.ready]:
+        _import_if_possible(task_id)
 
 
 def _hand_off(task_id: str, **more: object) -> None:
     try:
         hand_off.call(task_id, **more)
     except BadInput as error:
-        session.tell(f"'{session.tasks[task_id].name}': {error}")
+        session.tell_of_files(task_id, str(error), trouble=True)
 
 
-def _import(task_id: str, path: str) -> None:
+def _window_of(wish: Import) -> bpy.types.Window | None:
+    """The window that an import is for; the first one where it was closed, None without windows."""
+    windows = list(bpy.context.window_manager.windows)
+    return next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
+
+
+def _import_if_possible(task_id: str) -> None:
     """Have the model in the scene, as one step of undo."""
-    window = bpy.context.window or next(iter(bpy.context.window_manager.windows), None)
-    try:
-        with bpy.context.temp_override(window=window):
+    wish = session.imports[task_id]
+    with bpy.context.temp_override(window=_window_of(wish)):
+        reason = importing.hindrance()
+        session.undrawn |= reason != wish.waits_for
+        wish.waits_for = reason
+        if reason:
+            return
+        del session.imports[task_id]
+        session.undrawn = True
+        try:
             # The second argument asks for the step of undo, which a call from a script does not get otherwise.
-            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, model=Path(path).name)
-        session.announcements.append(f"Rodin: '{session.tasks[task_id].name}' is in the scene")
-    except RuntimeError as error:
-        session.tell(str(error).strip().removeprefix("Error: "))
+            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, **wish.how)
+        except RuntimeError as error:
+            text = f"{importing.reason_of(error)} Open Folder shows the files."
+            session.tell_of_files(task_id, text, trouble=True)
+        else:
+            session.tell_of_files(task_id, "The model is in the scene.", trouble=False)
 
 
 _second = 0
@@ -192,9 +222,24 @@ def _file_loaded(_path: str) -> None:
 @persistent
 def _file_saved(_path: str) -> None:
     """The catalogue of the assets in the file stands in a list beside it, which there could be none of before."""
+    if importing.has_assets():
+        note_catalogue()
+
+
+def note_catalogue() -> None:
+    """Have the assets' catalogue noted where the open file's catalogues are, if it was saved."""
+
+    def note(library: Path) -> str:
+        try:
+            catalogue.note(library)
+        except OSError as error:
+            return f"The asset catalogue Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
+        return ""
+
     library = importing.asset_library()
-    if library and importing.has_assets():
-        tracker().note_catalogue(library)
+    if library:
+        start(0.0)
+        threads.run(partial(note, library), lambda trouble: session.tell(trouble) if trouble else None)
 
 
 def register() -> None:

@@ -116,7 +116,11 @@ class Downloads:
         """Go on with those. One that another Blender is at is left to it. Raises StoreError."""
         if self._to_go_on:
             for task in [task for task in tasks if task.task_id in self._to_go_on]:
-                self.begin(task, Path(task.folder).parent, connection, wait=False)
+                if task.download is Download.WANTED:
+                    self.begin(task, Path(task.folder).parent, connection, wait=False)
+                else:
+                    # Ended or cancelled by another Blender meanwhile.
+                    self._tell(DownloadEnded(task.task_id, "", ""))
             self._to_go_on = []
 
     def note_ended(self) -> None:
@@ -173,7 +177,7 @@ class Downloads:
         self._tell(FilesDeleted(task.task_id, text, failed=bool(left)))
 
     def check(self, task: Task, name: str) -> None:
-        """See whether a model is still there and whole, before Blender stops to import it."""
+        """See whether a model is still there and whole, before Blender stops to import it. Raises StoreError."""
         found = models(task.files)
         file = next((file for file in found if not name or file.name == name), None)
         if file is None:
@@ -186,6 +190,7 @@ class Downloads:
         except OSError as error:
             trouble = f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
             self._tell(ModelChecked(task.task_id, trouble=trouble))
+            self._change(task.task_id, partial(_without, name=file.name))
             return
         trouble = f"{path} is not whole. Delete the files, then download them again." if (stated or 1) > size else ""
         self._tell(ModelChecked(task.task_id, str(path), size, trouble))
@@ -228,6 +233,7 @@ class Downloads:
         def change(stored: Task) -> Task:
             return replace(
                 stored,
+                folder=stored.folder if outcome.saved or _is_folder(Path(stored.folder)) else "",
                 files=(*outcome.saved, *(file for file in stored.files if file.name not in names)),
                 download=download,
                 # Cleared, so that the right one can be entered.
@@ -257,6 +263,11 @@ def _ended_text(task: Task, outcome: _Outcome) -> str:
     if isinstance(error, ServiceError) and not isinstance(error, ClientUnavailable):
         return f"The list of its files did not come. {str(error).removesuffix('.')}. Press Download to try again."
     return sentence(error)
+
+
+def _without(task: Task, name: str) -> Task:
+    """The task after one of its files was found to be gone."""
+    return replace(task, files=tuple(file for file in task.files if file.name != name), download=Download.NONE)
 
 
 def _no_model_text(task: Task, name: str) -> str:

@@ -15,7 +15,7 @@ import math
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +26,7 @@ from ..service.answers import Job
 from ..service.errors import RodinError, os_reason
 from ..service.files import SavedFile
 from ..service.keys import Secret
-from .schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE, is_due
+from .schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
 from .tasks import Download, Status, Task, Watch
 
 CLAIM_LASTS = 90.0
@@ -73,6 +73,12 @@ _COLUMNS = (
     "files", "download",
 )  # fmt: skip
 
+
+_IS_DUE = (
+    f"watch = '{Watch.FOLLOWING}' AND status NOT IN {tuple(status.value for status in Status if status.final)} "
+    "AND (next_check_at <= ? OR CASE checked_at WHEN 0 THEN tracked_at ELSE checked_at END > ?)"
+)
+"""What `schedule.is_due` says, for SQLite, since a list may be long; of now, and of now and the clock's slack."""
 
 _MISSING = {"files": "'[]'"}
 """What stands in for a column that an older file does not have, where that is not an empty text."""
@@ -180,7 +186,7 @@ class Store:
         with self._writing() as db:
             db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
 
-    def claim_due(self, now: float, most: int, but: Container[str] = ()) -> list[Claim]:
+    def claim_due(self, now: float, most: int, but: Collection[str] = ()) -> list[Claim]:
         """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
 
         `but` are the ids of tasks that are being checked here, however long ago they were claimed. Fewer when the
@@ -190,18 +196,11 @@ class Store:
             most = min(most, self._requests_left(db, now))
             claims: list[Claim] = []
             due = db.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM task WHERE watch = ? AND status NOT IN (?, ?, ?) "
-                "AND (claimed_until <= ? OR claimed_until > ?) ORDER BY next_check_at",
-                (
-                    Watch.FOLLOWING,
-                    *(status for status in Status if status.final),
-                    now,
-                    now + CLAIM_LASTS + CLOCK_SLACK,
-                ),
+                f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {_IS_DUE} AND (claimed_until <= ? OR claimed_until > ?) "
+                f"AND task_id NOT IN ({', '.join('?' * len(but))}) ORDER BY next_check_at LIMIT ?",
+                (now, now + CLOCK_SLACK, now, now + CLAIM_LASTS + CLOCK_SLACK, *but, max(most, 0)),
             ).fetchall()
-            for task in filter(lambda task: task.task_id not in but and is_due(task, now), map(_task, due)):
-                if len(claims) >= most:
-                    break
+            for task in map(_task, due):
                 token = secrets.token_hex(8)
                 db.execute(
                     "UPDATE task SET claim = ?, claimed_until = ? WHERE task_id = ?",

@@ -20,9 +20,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..service.answers import Job
-from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled, os_reason
+from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
 from ..service.keys import Generation, Secret
-from . import catalogue, schedule, store
+from . import schedule, store
+from .agenda import Agenda
 from .downloads import Downloads
 from .messages import (
     DownloadEnded,
@@ -74,6 +75,10 @@ class Tracker:
         # From here on the tracker thread's own.
         self._opened: Store | None = None
         self._tasks = {task.task_id: task for task in known}
+        self._agenda = Agenda()
+        """All followed tasks but those under way."""
+        for task in self._tasks.values():
+            self._agenda.put(task)
         self._under_way: dict[str, Claim] = {}
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
         self._unsettled: list[_Settlement] = []
@@ -128,10 +133,6 @@ class Tracker:
     def check_model(self, task_id: str, name: str = "") -> None:
         """See whether a model of the task, the best unless named, can be imported. Answered by `ModelChecked`."""
         self._call(self._with_task, task_id, partial(self._downloads.check, name=name))
-
-    def note_catalogue(self, library: Path) -> None:
-        """Make the asset catalogue known in the folder of an asset library."""
-        self._call(self._note_catalogue, library)
 
     def configure(self, settings: Settings) -> None:
         self._call(self._configure, settings)
@@ -213,8 +214,7 @@ class Tracker:
             self._downloads.go_on(self._tasks.values(), self._connection)
             self._ask_due()
         self._tell_obstacle()
-        following = any(task.followed for task in self._tasks.values())
-        busy = following or self._asking.busy or self._downloads.busy or self._unsettled
+        busy = self._agenda or self._asking.busy or self._downloads.busy or self._unsettled
         if not busy and self._told_idle != self._handled:
             self._told_idle = self._handled
             self.messages.put(Idle(self._handled))
@@ -229,10 +229,9 @@ class Tracker:
 
     def _inbox_wait(self) -> float:
         now = time.time()
-        awaited = (t for t in self._tasks.values() if t.followed and t.task_id not in self._under_way)
-        soonest = min((task.next_check_at for task in awaited), default=now + LONGEST_WAIT)
+        soonest = self._agenda.soonest
         # Due and yet not asked: something is in the way that an inbox message or the next look ends.
-        return min(soonest - now, LONGEST_WAIT) if soonest > now else LONGEST_WAIT
+        return min(soonest - now, LONGEST_WAIT) if soonest is not None and soonest > now else LONGEST_WAIT
 
     @property
     def _store(self) -> Store:
@@ -279,10 +278,13 @@ class Tracker:
     def _changed(self, task: Task) -> None:
         if self._tasks.get(task.task_id) != task:
             self._tasks[task.task_id] = task
+            if task.task_id not in self._under_way:
+                self._agenda.put(task)
             self.messages.put(TaskChanged(task))
 
     def _removed(self, task_id: str) -> None:
         task = self._tasks.pop(task_id, None)
+        self._agenda.drop(task_id)
         if task:
             self._downloads.forget(task)
             self.messages.put(TaskRemoved(task_id))
@@ -372,7 +374,8 @@ class Tracker:
         if not task:
             self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
         elif self._settings.obstacle:
-            self.messages.put(DownloadEnded(task_id, "", self._settings.obstacle.text))
+            text = f"Nothing was downloaded. {self._settings.obstacle.text} Press Download after that."
+            self.messages.put(DownloadEnded(task_id, "", text))
         else:
             try:
                 self._downloads.begin(task, parent, self._connection)
@@ -380,31 +383,19 @@ class Tracker:
                 self.messages.put(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
                 raise
 
-    def _note_catalogue(self, library: Path) -> None:
-        try:
-            catalogue.note(library)
-        except OSError as error:
-            self.messages.put(
-                Notice(
-                    f"The asset catalogue Rodin could not be noted in {library}: {os_reason(error)}. "
-                    "The asset is there, among those without a catalogue."
-                )
-            )
-
     # Asking for due tasks.
 
     def _ask_due(self) -> None:
         now = time.time()
         free = self._asking.free
-        if not free or not any(
-            schedule.is_due(task, now) for task in self._tasks.values() if task.task_id not in self._under_way
-        ):
+        if not free or not self._agenda.may_be_due(now):
             return
         self._tell_held(self._store.next_request_at(now))
         if self._held_until > now:
             return
         for claim in self._store.claim_due(now, free, self._under_way):
             self._under_way[claim.task.task_id] = claim
+            self._agenda.drop(claim.task.task_id)
             key = claim.task.subscription_key
             answered = partial(self._answered, claim, self._connection)
             call = lambda client, key=key: client.status(key)  # noqa: E731
@@ -419,6 +410,7 @@ class Tracker:
         self, claim: Claim, connection: tuple[str, Secret, float], outcome: tuple[Job, ...] | Exception
     ) -> None:
         self._under_way.pop(claim.task.task_id, None)
+        self._with_task(claim.task.task_id, self._agenda.put)
         now = time.time()
         pace, chance = self._settings.pace, random.random()
         held_until = 0.0

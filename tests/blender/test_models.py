@@ -45,9 +45,9 @@ def export(kind: str, folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def wish_import(rodin: Rodin, task_id: str) -> None:
+def wish_import(rodin: Rodin, task_id: str, **how: object) -> None:
     """What the Import button does; without a window Blender invokes no operator."""
-    rodin.module("blender.timer").wish_import(task_id)
+    rodin.module("blender.timer").wish_import(task_id, **how)
 
 
 def has_importer(kind: str) -> bool:
@@ -229,6 +229,49 @@ def test_whatever_the_scene_and_the_file_are_like(
     assert layer.objects.active in list(collection.objects)
 
 
+def test_what_a_button_sets_goes_before_the_preferences(rodin: Rodin, saved: Callable[..., str]) -> None:
+    wish_import(rodin, saved(), height=0.5, location="ORIGIN", model="base_basic_shaded.glb")
+    rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is imported")
+    assert heights(bpy.data.collections["A glazed vase"]) == (pytest.approx(0.0, abs=0.01), pytest.approx(0.5, abs=0.02))
+
+
+def test_bones_do_not_count_for_the_height(rodin: Rodin, saved: Callable[..., str], tmp_path: Path) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.mesh.primitive_cube_add(size=1.0, location=(0.0, 0.0, 0.5))
+    cube = bpy.context.object
+    bpy.ops.object.armature_add()
+    bones = bpy.context.object
+    cube.parent = bones
+    cube.modifiers.new("Bones", "ARMATURE").object = bones
+    cube.vertex_groups.new(name="Bone").add(range(8), 1.0, "REPLACE")
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "base.glb"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.rodin.import_model(task_id=saved({"base.glb": (tmp_path / "base.glb").read_bytes()}), height=2.0)
+    collection = bpy.data.collections["A glazed vase"]
+    assert heights(collection) == (pytest.approx(0.0, abs=1e-4), pytest.approx(2.0, abs=1e-4))
+    assert sorted(item.type for item in collection.objects) == ["ARMATURE", "MESH"]
+
+
+def test_an_asset_without_its_picture_is_an_asset_all_the_same(rodin: Rodin, saved: Callable[..., str]) -> None:
+    task_id = saved()
+    (Path(rodin.item(task_id).folder) / "preview.webp").unlink()
+    bpy.ops.rodin.import_model(task_id=task_id, as_asset=True)
+    assert bpy.data.collections["A glazed vase"].asset_data
+    assert rodin.module("blender.importing").has_assets()
+
+
+def test_assets_that_a_file_links_are_another_files_matter(
+    rodin: Rodin, saved: Callable[..., str], tmp_path: Path
+) -> None:
+    bpy.ops.rodin.import_model(task_id=saved(), as_asset=True)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "asset.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "asset.blend"), link=True) as (there, wanted):
+        wanted.collections = there.collections
+    assert bpy.data.collections["A glazed vase"].library
+    assert not rodin.module("blender.importing").has_assets()
+
+
 # Waiting for the right moment.
 
 
@@ -237,12 +280,12 @@ def test_in_edit_mode_it_waits_and_says_so(rodin: Rodin, done: Callable[..., str
     task_id = done()
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.imports[task_id].path, "the model could be imported")
+    rodin.until(lambda: rodin.session.imports[task_id].waits_for, "the model could be imported")
     for _ in range(5):
         assert rodin.module("blender.timer").run() is not None, "the timer goes on"
     assert bpy.context.mode == "EDIT_MESH" and "A glazed vase" not in bpy.data.collections
-    assert rodin.module("blender.importing").mode_name() == "Edit Mode"
-    with pytest.raises(RuntimeError, match="Object Mode only, and this is Edit Mode"):
+    assert rodin.session.imports[task_id].waits_for == "you leave Edit Mode"
+    with pytest.raises(RuntimeError, match="Try again when you leave Edit Mode"):
         bpy.ops.rodin.import_model(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
     rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is imported")
@@ -256,7 +299,7 @@ def test_a_waiting_import_can_be_cancelled(rodin: Rodin, saved: Callable[..., st
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="SCULPT")
     wish_import(rodin, task_id)
-    rodin.until(lambda: rodin.session.imports[task_id].path, "it waits")
+    rodin.until(lambda: rodin.session.imports[task_id].waits_for == "you leave Sculpt Mode", "it waits")
     bpy.ops.rodin.cancel_download(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
     rodin.until_idle()
@@ -273,14 +316,14 @@ def test_another_file_opened_meanwhile_gets_no_model(rodin: Rodin, service: Serv
     rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).downloaded, "the download goes on")
     rodin.until_idle()
     assert len(bpy.data.collections) == 0
-    assert "'A glazed vase' was meant for the file before. Press Import" in rodin.session.notice
+    assert "For the file before, but not yet imported: 'A glazed vase'. Press Import" in rodin.session.notice
 
 
 def test_a_forgotten_task_is_not_imported(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
     service.host(rate=200_000.0)
     task_id = done({"base.glb": BIG})
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: task_id in rodin.session.downloads and rodin.session.downloads[task_id].received, "under way")
+    rodin.until(lambda: rodin.session.downloads[task_id].received, "under way")
     folder = Path(rodin.session.tasks[task_id].folder)
     bpy.ops.rodin.forget(task_id=task_id)
     rodin.until_idle()
@@ -353,9 +396,8 @@ def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
     task_id = saved({"base.glb": content if b"\xff" not in content else b"x"})
     (Path(rodin.item(task_id).folder) / "base.glb").write_bytes(content)
     wish_import(rodin, task_id)
-    told = lambda: rodin.session.file_troubles.get(task_id, "") + rodin.session.notice  # noqa: E731
-    rodin.until(told, "it is told")
-    assert words in told()
+    rodin.until(lambda: rodin.session.file_troubles, "it is told")
+    assert words in rodin.session.file_troubles[task_id]
     rodin.until_idle()
     assert everything() == before
     assert bpy.context.view_layer.objects.active == cube and cube.select_get()
@@ -368,6 +410,7 @@ def test_files_that_were_moved_away_are_told_and_fetched_again(rodin: Rodin, sav
     wish_import(rodin, task_id)
     rodin.until(lambda: rodin.session.file_troubles, "it is told")
     assert "base_basic_pbr.glb cannot be read: No such file" in rodin.session.file_troubles[task_id]
+    rodin.until(lambda: not rodin.item(task_id).downloaded, "so that Download is there to be pressed")
     bpy.ops.rodin.download(task_id=task_id, import_model=True)
     rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is there again")
     assert model.exists()
@@ -389,6 +432,42 @@ def test_cancel_and_go_on(rodin: Rodin, service: Service, done: Callable[..., st
     rodin.until(lambda: rodin.item(task_id).downloaded, "it is there")
     assert (Path(rodin.item(task_id).folder) / "base.glb").read_bytes() == BIG
     assert service.asked("files")[-1]["range"] not in ("", "bytes=0-"), "it went on where it was"
+
+
+def test_cancelled_before_it_began(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
+    task_id = done({"base.glb": BIG})
+    bpy.ops.rodin.download(task_id=task_id)
+    bpy.ops.rodin.cancel_download(task_id=task_id)
+    rodin.until_idle()
+    assert not rodin.item(task_id).downloaded and not rodin.session.downloads and not rodin.session.imports
+
+
+def test_done_while_what_there_is_arrives(rodin: Rodin, service: Service) -> None:
+    rodin.preferences.import_when_done = True
+    service.host(rate=600_000.0)
+    try:
+        task_id = rodin.track(service.add([[[0, "Generating"], [4, "Done"]]], prompt="A glazed vase"))
+        rodin.until(lambda: rodin.item(task_id).status == "GENERATING", "it goes on")
+        bpy.ops.rodin.hand_off(task_id=task_id)
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+        assert task_id in rodin.session.downloads, "in the middle of it"
+        rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is downloaded once more, and imported")
+    finally:
+        rodin.preferences.import_when_done = False
+    assert not rodin.session.file_troubles and not rodin.session.notice
+
+
+def test_offline_nothing_is_downloaded_and_it_is_said_what_to_do(
+    rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = done()
+    monkeypatch.setenv("RODIN_API_URL", "https://rodin.invalid/api/v2")
+    bpy.context.preferences.system.use_online_access = False
+    bpy.ops.rodin.download(task_id=task_id)
+    rodin.until(lambda: rodin.session.file_troubles, "it is told")
+    assert rodin.session.file_troubles[task_id].startswith("Nothing was downloaded. Blender is not allowed to go online.")
+    assert rodin.session.file_troubles[task_id].endswith("Press Download after that.")
+    rodin.until_idle()
 
 
 def test_disabled_in_the_middle_it_goes_on_when_enabled(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rodin_blender.tracking import catalogue
-from rodin_blender.tracking.catalogue import CATALOGUE_ID
+from rodin_blender import catalogue
+from rodin_blender.catalogue import CATALOGUE_ID
 from tests.unit import disks
 
 read_only, small_disk = disks.read_only, disks.small_disk

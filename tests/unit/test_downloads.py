@@ -790,17 +790,3 @@ def test_a_task_without_a_model_is_saved_and_the_check_tells(
     assert checked(watched, task) == ModelChecked(
         task.task_id, trouble="There is no model among its 2 files. Open Folder shows what there is."
     )
-
-
-# The catalogue.
-
-
-def test_a_catalogue_is_noted_or_told_why_not(begin: Begin, tmp_path: Path) -> None:
-    watched = begin()
-    watched.tracker.note_catalogue(tmp_path)
-    watched.tracker.note_catalogue(tmp_path / "gone")
-    assert watched.next(Notice).text == (
-        f"The asset catalogue Rodin could not be noted in {tmp_path / 'gone'}: No such file or directory. "
-        "The asset is there, among those without a catalogue."
-    )
-    assert [file.name for file in tmp_path.glob("*.txt")] == ["blender_assets.cats.txt"]

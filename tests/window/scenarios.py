@@ -324,7 +324,7 @@ def cancel_and_wait_for_object_mode(ui, given):
     _set_mode(ui, "EDIT")
     yield 0.3
     yield from ui.click_sidebar(*DOWNLOAD)
-    yield (lambda: any(wish.path for wish in ui.session.imports.values())), "the model could be imported"
+    yield (lambda: any(wish.waits_for for wish in ui.session.imports.values())), "the model could be imported"
     yield 0.5
     yield from ui.picture("waits-for-object-mode")
     ui.facts["collections_meanwhile"] = [item.name for item in bpy.data.collections]
@@ -365,3 +365,52 @@ def asset_browser(ui, given):
     ui.move(700, 500)
     yield from ui.picture("assets")
     ui.facts["catalogue"] = (pathlib.Path(given["blend"]).parent / "blender_assets.cats.txt").read_text()
+
+
+def import_while_moving(ui, given):
+    """The model comes while the user moves the cube: it waits, so that undo stays whole."""
+    yield from ui.open_sidebar()
+    _track(ui, given["vase"])
+    yield (lambda: ui.task("A glazed vase") and ui.task("A glazed vase").status == "DONE"), "it is done"
+    cube = bpy.data.objects["Cube"]
+    cube.select_set(True)
+    before = cube.location.copy()
+    ui.move(500, 400)
+    yield 0.3
+    region = next(region for region in ui.area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
+        bpy.ops.transform.translate("INVOKE_DEFAULT")
+        bpy.ops.rodin.hand_off(task_id=ui.task("A glazed vase").task_id)
+    yield (lambda: any(wish.waits_for for wish in ui.session.imports.values())), "it waits"
+    ui.facts["waits_for"] = next(iter(ui.session.imports.values())).waits_for
+    ui.move(600, 450)
+    yield 0.3
+    yield from ui.press("RET")
+    yield (lambda: "A glazed vase" in bpy.data.collections), "the model is in the scene"
+    moved = bpy.data.objects["Cube"].location.copy()
+    ui.facts["moved"] = moved != before
+    yield from ui.press("Z", ctrl=True)
+    yield (lambda: "A glazed vase" not in bpy.data.collections), "the model is away"
+    ui.facts["cube_stays"] = bpy.data.objects["Cube"].location == moved
+    yield from ui.press("Z", ctrl=True)
+    yield (lambda: bpy.data.objects["Cube"].location == before), "the move is taken back"
+
+
+def two_windows(ui, given):
+    """Import is pressed in a second window with another scene: it goes there."""
+    yield from ui.open_sidebar()
+    _track(ui, given["vase"])
+    yield (lambda: ui.task("A glazed vase") and ui.task("A glazed vase").status == "DONE"), "it is done"
+    with bpy.context.temp_override(window=ui.window):
+        bpy.ops.wm.window_new_main()
+    yield 1.0
+    second = bpy.context.window_manager.windows[-1]
+    with bpy.context.temp_override(window=second):
+        bpy.ops.scene.new(type="EMPTY")
+    second.scene.name = "Second"
+    _set_mode(ui, "EDIT")
+    yield 0.5
+    with bpy.context.temp_override(window=second):
+        bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=ui.task("A glazed vase").task_id)
+    yield (lambda: "A glazed vase" in bpy.data.collections), "the model is there"
+    ui.facts["scenes"] = [s.name for s in bpy.data.scenes if "A glazed vase" in s.collection.children]

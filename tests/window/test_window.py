@@ -168,3 +168,18 @@ def test_models_become_assets_with_pictures(window, simulator, connected, folder
     outcome = window.play("asset_browser", given, **connected)
     assert ":Rodin:Rodin" in outcome.facts["catalogue"]
     assert outcome.facts["offences"] == []
+
+
+def test_an_import_waits_for_the_end_of_a_move(window, simulator, connected):
+    vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
+    outcome = window.play("import_while_moving", {"vase": vase}, **connected)
+    facts = outcome.facts
+    assert facts["waits_for"] == "the operation under way has ended"
+    assert facts["moved"] and facts["cube_stays"]
+    assert facts["offences"] == []
+
+
+def test_a_model_comes_into_the_window_where_it_was_wished_for(window, simulator, connected):
+    outcome = window.play("two_windows", {"vase": simulator.add([[[0, "Done"]]], prompt="A glazed vase")}, **connected)
+    assert outcome.facts["scenes"] == ["Second"]
+    assert outcome.facts["offences"] == []

@@ -8,6 +8,8 @@ catalogues. A line is `UUID:path:simple name`, `#` begins a comment, and the fir
 from __future__ import annotations
 
 import os
+import secrets
+from contextlib import suppress
 from pathlib import Path
 
 CATALOGUE_ID = "8f0c1d52-6f0e-4a3b-9d56-2b7a4c9e1f30"
@@ -20,19 +22,22 @@ def note(library: Path) -> None:
 
     Raises OSError.
     """
-    path = library / _FILE
-    there = path.read_bytes() if path.exists() else _NEW.encode()
+    # A studio's list may be a link to one that several libraries share.
+    path = (library / _FILE).resolve()
+    there = (path.read_bytes() if path.exists() else b"") or _NEW.encode()
     if CATALOGUE_ID.encode() in there:
         return
     line = f"{CATALOGUE_ID}:Rodin:Rodin\n".encode()
-    # A name of this Blender's own, since another may be at it too.
-    new = path.with_name(f".{_FILE}.rodin-{os.getpid()}")
+    # A name of its own, since others may be at it too.
+    new = path.with_name(f".{_FILE}.rodin-{secrets.token_hex(4)}")
     try:
         with new.open("wb") as file:
             file.write(there if there.endswith(b"\n") else there + b"\n")
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            new.chmod(path.stat().st_mode)
         new.replace(path)
     finally:
         new.unlink(missing_ok=True)

@@ -1,0 +1,208 @@
+"""`blender --command rodin …`, a studio's settings, and its own repository of extensions, in a Blender of their own."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+import pytest
+from conftest import API_KEY, PACKAGE, Rodin, Service, wait_for_no_thread
+from test_extension import READY
+
+program = pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")
+
+
+@pytest.fixture
+def environment(rodin: Rodin, service: Service, tmp_path: Path) -> dict[str, str]:
+    """The profile of this Blender with a list of its own."""
+    rodin.disable()
+    wait_for_no_thread()
+    rodin.enable()
+    bpy.ops.wm.save_userpref()
+    return {**os.environ, "RODIN_FOLDER": str(tmp_path / "list"), "RODIN_SHORTEST_INTERVAL": "1"}
+
+
+def start(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
+    command = [bpy.app.binary_path, "--background", "--command", "rodin", *words]
+    return subprocess.Popen(
+        command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(environment: dict[str, str], *words: str, given: str = "") -> tuple[int, list[dict[str, Any]], str]:
+    """Exit code, the JSON objects that were printed, and all that was printed."""
+    process = start(environment, *words, "--json")
+    out, err = process.communicate(given, timeout=90)
+    return process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
+
+
+@program
+def test_follow_download_and_import_without_a_window(
+    service: Service, environment: dict[str, str], tmp_path: Path
+) -> None:
+    answers = [service.add("one-job", prompt=name) for name in ("A glazed vase", "A brass goblet")]
+    code, told, said = run(environment, "wait", "-", given="\n".join(map(json.dumps, answers)))
+    assert (code, sorted(task["name"] for task in told)) == (0, ["A brass goblet", "A glazed vase"])
+    assert {task["status"] for task in told} == {"DONE"}
+    blend, picture = tmp_path / "both.blend", tmp_path / "both.png"
+    words = ["A glazed vase", "A brass goblet", "--save", str(blend), "--height", "0.3", "--asset"]
+    code, told, more = run(environment, "import", *words, "--thumbnail", str(picture))
+    assert code == 0, more
+    assert [task["name"] for task in told] == ["A glazed vase", "A brass goblet"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert ":Rodin:Rodin" in (tmp_path / "blender_assets.cats.txt").read_text()
+    with bpy.data.libraries.load(str(blend), assets_only=True) as (there, _):
+        assert sorted(there.collections) == ["A brass goblet", "A glazed vase"]
+    for secret in (API_KEY, *(answer["jobs"]["subscription_key"] for answer in answers)):
+        assert secret not in said + more and secret.encode() not in blend.read_bytes()
+
+
+@program
+def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
+    code, (told,), _said = run(environment, "doctor")
+    assert code == 0 and told["versions"]["Blender"] == bpy.app.version_string
+    assert run(environment, "pause", "nobody")[0] == 2
+    assert run({**environment, "RODIN_API_KEY": ""}, "balance")[0] == 2
+    assert run({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 1
+    assert run({**environment, "RODIN_API_URL": "https://rodin.invalid/api"}, "balance")[0] == 5
+    assert run(environment, "nonsense")[0] == 2
+    assert run(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2
+
+
+@program
+def test_ctrl_c_leaves_all_to_go_on_with(service: Service, environment: dict[str, str]) -> None:
+    answer = service.add("waiting", prompt="A chair")
+    process = start(environment, "wait", answer["jobs"]["subscription_key"])
+    for line in process.stderr:
+        if "waiting" in line:
+            break
+    # To Blender itself, which in a root of its own is a child of the starter.
+    os.kill(_innermost(process.pid), signal.SIGINT)
+    _out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "Nothing is lost" in err
+    assert [task["status"] for task in run(environment, "list")[1]] == ["WAITING"]
+
+
+def _innermost(pid: int) -> int:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return _innermost(int(children[0])) if children else pid
+
+
+# Settings that a studio fixes.
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "rodin.toml"
+    monkeypatch.setenv("RODIN_CONFIG", str(path))
+    return path
+
+
+def test_a_studios_file_fixes_settings(rodin: Rodin, service: Service, studio: Path) -> None:
+    studio.write_text('import_height = 2.5\nhand_off_operator = "studio.take"\n')
+    preferences = rodin.module("blender.preferences")
+    rodin.until_idle()
+    assert (preferences.value("import_height"), preferences.value("hand_off_operator")) == (2.5, "studio.take")
+    assert preferences.resolve("import_height").fixed and preferences.resolve("import_height").origin == str(studio)
+    assert not preferences.resolve("storage_hint").fixed
+    with pytest.raises(RuntimeError, match=r"no operator 'studio\.take'"):
+        task_id = rodin.track(service.add(READY))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+        bpy.ops.rodin.hand_off(task_id=task_id)
+
+
+def test_the_environment_goes_before_the_file(
+    rodin: Rodin, studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.write_text("import_height = 2.5\n")
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "1.5")
+    rodin.until_idle()
+    found = rodin.module("blender.preferences").resolve("import_height")
+    assert (found.value, found.origin) == (1.5, "the environment variable RODIN_IMPORT_HEIGHT")
+
+
+@pytest.mark.parametrize("content", ["import_height = 'tall'", "no TOML at all", "colour = 1", None])
+def test_a_wrong_file_is_told_and_nothing_is_asked(
+    rodin: Rodin, service: Service, studio: Path, content: str | None
+) -> None:
+    if content is not None:
+        studio.write_text(content)
+    answer = service.add(READY)
+    task_id = rodin.track(answer)
+    rodin.until(lambda: str(studio) in rodin.item(task_id).message, "the file is named")
+    rodin.until(lambda: not rodin.item(task_id).message.endswith("being read."), "what is wrong with it is told")
+    assert service.asked_for(answer) == 0
+
+
+def test_a_wrong_variable_is_told_and_nothing_is_asked(
+    rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "tall")
+    answer = service.add(READY)
+    task_id = rodin.track(answer)
+    rodin.until(lambda: "RODIN_IMPORT_HEIGHT holds something that is no number" in rodin.item(task_id).message, "told")
+    assert service.asked_for(answer) == 0
+    monkeypatch.delenv("RODIN_IMPORT_HEIGHT")
+    rodin.until(lambda: rodin.item(task_id).status == "DONE", "mended")
+
+
+def test_an_api_key_that_is_fixed_is_not_entered(rodin: Rodin) -> None:
+    before = rodin.preferences.api_key
+    with pytest.raises(RuntimeError, match="comes from the environment variable RODIN_API_KEY, and is changed there"):
+        bpy.ops.rodin.enter_api_key(api_key="another")
+    assert rodin.preferences.api_key == before
+
+
+# A repository of extensions.
+
+
+@pytest.fixture
+def hosted(tmp_path: Path) -> Iterator[str]:
+    """`make repository`'s folder on a server; its address."""
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent))
+    from tools.build import repository
+
+    folder = repository(Path(bpy.app.binary_path), Path(os.environ["RODIN_ZIP"]), tmp_path / "repository")
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/index.json"
+    server.shutdown()
+    server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@program
+def test_a_studios_repository_installs_it(hosted: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "profile")}
+
+    def blender(*words: str) -> str:
+        command = [bpy.app.binary_path, "--background", "--online-mode", *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    blender("--command", "extension", "repo-add", "--name", "Studio", "--url", hosted, "studio")
+    blender("--command", "extension", "sync")
+    blender("--command", "extension", "install", "-e", "rodin_blender")
+    said = blender(
+        "--python-expr",
+        "import bpy; print('HANDLERS', [n for n in bpy.context.preferences.addons.keys() if 'rodin' in n])",
+    )
+    assert "HANDLERS ['bl_ext.studio.rodin_blender']" in said
+    assert PACKAGE not in said

@@ -1,0 +1,101 @@
+"""A studio's own functions: called for what happens, and harmless when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+
+import bpy
+import pytest
+from conftest import PACKAGE, Rodin, Service
+from test_extension import READY
+
+
+@pytest.fixture
+def handlers(rodin: Rodin) -> Iterator[ModuleType]:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    module = rodin.module("handlers")
+    yield module
+    for functions in (
+        module.task_updated,
+        module.task_done,
+        module.task_failed,
+        module.download_done,
+        module.import_done,
+    ):
+        functions.clear()
+
+
+def test_each_is_called_with_the_task_as_the_list_shows_it(rodin: Rodin, service: Service, handlers: ModuleType) -> None:
+    called: list[tuple[str, str, str]] = []
+
+    def note(kind):
+        return lambda task, *more: called.append((kind, task.name, rodin.item(task.task_id).status))
+
+    handlers.task_updated.append(note("updated"))
+    handlers.task_done.append(note("done"))
+    handlers.task_failed.append(note("failed"))
+    handlers.download_done.append(lambda task: called.append(("downloaded", task.folder, str(len(task.files)))))
+    handlers.import_done.append(lambda task, collection: called.append(("imported", task.name, collection.name)))
+    vase = rodin.track(service.add("one-job", prompt="A glazed vase"))
+    pot = rodin.track(service.add([[[0, "Failed"]]], prompt="A pot"))
+    rodin.until(lambda: rodin.item(vase).status == "DONE" and rodin.item(pot).status == "FAILED", "both are final")
+    bpy.ops.rodin.hand_off(task_id=vase)
+    rodin.until_idle()
+    assert ("updated", "A glazed vase", "WAITING") in called
+    assert [entry for entry in called if entry[0] in ("done", "failed")] == [
+        ("failed", "A pot", "FAILED"),
+        ("done", "A glazed vase", "DONE"),
+    ]
+    folder = rodin.item(vase).folder
+    assert ("downloaded", folder, "4") in called and ("imported", "A glazed vase", "A glazed vase") in called
+
+
+def test_the_task_is_read_only_and_shows_no_key(rodin: Rodin, service: Service, handlers: ModuleType) -> None:
+    seen = []
+    handlers.task_done.append(seen.append)
+    answer = service.add(READY)
+    rodin.track(answer)
+    rodin.until(lambda: seen, "it is called")
+    with pytest.raises(AttributeError):
+        seen[0].name = "another"
+    assert answer["jobs"]["subscription_key"] not in repr(seen[0])
+
+
+def test_one_that_raises_is_told_by_name_and_stays(
+    rodin: Rodin, service: Service, handlers: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    called = []
+
+    def publish(task):
+        raise KeyError("show")
+
+    handlers.task_done.extend([publish, called.append])
+    for _ in range(2):
+        rodin.track(service.add(READY))
+        before = len(called)
+        rodin.until(lambda before=before: len(called) > before, "the next one is called all the same")
+    assert "test_handlers.test_one_that_raises_is_told_by_name_and_stays.<locals>.publish failed (KeyError)" in (
+        rodin.session.notice
+    )
+    assert "raised KeyError: 'show'" in capsys.readouterr().err
+    assert handlers.task_done[0] is publish
+
+
+def test_they_stay_when_the_extension_is_disabled_and_enabled(
+    rodin: Rodin, service: Service, handlers: ModuleType
+) -> None:
+    called = []
+    handlers.task_done.append(called.append)
+    rodin.disable()
+    rodin.enable()
+    rodin.track(service.add(READY))
+    rodin.until(lambda: called, "it is called")
+
+
+def test_a_startup_script_finds_them_whatever_the_repository_is_called(rodin: Rodin, handlers: ModuleType) -> None:
+    import importlib
+
+    name = next(n for n in list(bpy.context.preferences.addons.keys()) if n.rpartition(".")[2] == "rodin_blender")
+    assert name == PACKAGE
+    assert importlib.import_module(f"{name}.handlers") is handlers
