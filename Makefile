@@ -3,11 +3,12 @@
 PYTHON ?= python3
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 
-.PHONY: help demo demo-window test lint build repository pictures simulator clean clean-cache
+.PHONY: help demo demo-window farm-demo test lint build repository pictures simulator clean clean-cache
 
 help:
 	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
 	@echo 'make demo-window  the same in a real window (needs a display and a Blender)'
+	@echo 'make farm-demo    twelve models through the farm job of farm/, on a simulated service'
 	@echo 'make build        the zip to install, in dist/'
 	@echo 'make repository   a folder with the zip that a studio can host for its artists, in dist/repository'
 	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
@@ -21,6 +22,9 @@ demo:
 
 demo-window:
 	@$(PYTHON) tools/demo.py --window
+
+farm-demo:
+	@$(PYTHON) tools/farm_demo.py
 
 build:
 	@$(PYTHON) -c 'from tools import lanes; print(lanes.build())'

@@ -113,13 +113,13 @@ def list_folder() -> Path | None:
 def read_file(path: Path) -> dict[str, Setting]:
     """The values of a studio's file. Raises BadInput with what is wrong and where."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise BadInput(f"The file that {FILE_VARIABLE} names cannot be read ({path}): {reason}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         # TOMLDecodeError tells line and column and not the content; so do the decoder's errors.
-        reason = keys.shown(str(error), 120)
+        reason = keys.shown(str(error), 120).rstrip(".")
         raise BadInput(f"The file that {FILE_VARIABLE} names is no TOML ({path}): {reason}.") from None
     values = {}
     for name, value in content.items():
@@ -135,6 +135,9 @@ def tracker_settings(resolve: Callable[[str], Value], *, timeout: float = 20.0, 
     `resolve` gives the value of a field, and raises BadInput. `offline` says why the internet may not be used; a
     loopback address needs no permission.
     """
+    trouble = wrong_in_environment()
+    if trouble:
+        return Settings(timeout=timeout, obstacle=Obstacle("settings", trouble))
     try:
         times = (float(resolve(name)) for name in ("shortest_interval", "longest_interval", "deadline"))
         shortest, longest, deadline = times

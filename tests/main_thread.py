@@ -42,6 +42,8 @@ def watch(package: str) -> None:
             if "/addons_core/io_" in name:
                 # Blender's own importers read their file there, and there is no other way to have them.
                 return
+            if name.endswith(f"{inside}handlers.py"):
+                return  # What a studio's own function does is its matter.
             if inside in name and "/extensions/" in name:
                 ours = ours or f"{name.rpartition(inside)[2]}:{frame.f_lineno}"
             frame = frame.f_back

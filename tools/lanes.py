@@ -7,6 +7,7 @@
     window-4.3   a real window, clicked and typed in
     window-5.2
     demo         `make demo`, which checks its own end
+    farm         `make farm-demo`, which does so, too
 
     Where BLENDER names an executable, the lanes own and window-own stand for those of 4.3 and 5.2.
 
@@ -38,8 +39,11 @@ sys.path.insert(0, str(ROOT))
 from tools import blenders
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
-LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo")
+LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo", "farm")
 MAY_BE_MISSING = ("5.2", "window-5.2")
+_DEMOS = {"demo": "tools/demo.py", "farm": "tools/farm_demo.py"}
+_NO_BLENDER = 2
+"""A demo's exit code."""
 LONGEST_LANE = 20 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
@@ -108,8 +112,8 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
         if lane.name == "unit":
             _pytest(lane, [*pytest, "tests/unit"], environment)
             return
-        if lane.name == "demo":
-            _demo(lane)
+        if lane.name in _DEMOS:
+            _demo(lane, _DEMOS[lane.name])
             return
         blender = blenders.blender(lane.name.removeprefix("window-"))
         if lane.name.startswith("window-"):
@@ -134,8 +138,10 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
         print(lane.detail, flush=True)
 
 
-def _demo(lane: Lane) -> None:
-    code = subprocess.run([sys.executable, "tools/demo.py"], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+def _demo(lane: Lane, script: str) -> None:
+    code = subprocess.run([sys.executable, script], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+    if code == _NO_BLENDER:
+        raise blenders.NotAvailable("no Blender to show it with, see above")
     lane.passed, lane.failed = (1, 0) if code == 0 else (0, 1)
     lane.state, lane.detail = ("passed", "") if code == 0 else ("failed", f"exit code {code}")
 

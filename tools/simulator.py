@@ -103,6 +103,8 @@ class Asked:
     host: str = ""
     range: str = ""
     """Of a file: the bytes that were asked for, where not all."""
+    file: str = ""
+    """Its task's uuid and its number in the list."""
 
 
 class Simulator:
@@ -237,7 +239,7 @@ class Simulator:
         return self._refusal_or_none(request) or _json({"balance": self.balance})
 
     def _file(self, request: Request, task_uuid: str, name: str) -> Response:
-        self._note("files", request)
+        self._note("files", request, file=f"{task_uuid}/{name}")
         fault = self._next_fault("files")
         if fault in FAULTS:
             return FAULTS[fault](self, request)
@@ -283,7 +285,7 @@ class Simulator:
     def _asked(self, _request: Request) -> Response:
         return _json({"requests": [vars(asked) for asked in self.requests]})
 
-    def _note(self, path: str, request: Request, key: str = "") -> None:
+    def _note(self, path: str, request: Request, key: str = "", file: str = "") -> None:
         asked = Asked(
             path,
             time.time(),
@@ -291,6 +293,7 @@ class Simulator:
             "Authorization" in request.headers,
             request.host.partition(":")[0],
             request.headers.get("Range", ""),
+            file,
         )
         self.requests.append(asked)
 

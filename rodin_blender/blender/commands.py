@@ -10,23 +10,28 @@ import os
 import platform
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 
 from .. import handlers
-from ..command_line import main
-from ..command_line.host import Host, Import
 from ..configuration import FILE_VARIABLE, read_file
 from ..service.errors import BadInput
 from ..tracking.tasks import Task
 from . import importing, preferences, studio, timer
 from .session import session
 
+if TYPE_CHECKING:
+    # A window that never runs a command does without.
+    from ..command_line.host import Host, Import
+
 SPACE = 0.2
 """Of a model's width, between it and the next one."""
 
 
 def _host() -> Host:
+    from ..command_line.host import Host
+
     named = os.environ.get(FILE_VARIABLE, "").strip()
     session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
     return Host(
@@ -72,6 +77,8 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
 
 
 def _run(words: list[str]) -> int:
+    from ..command_line import main
+
     # Blender keeps Ctrl+C for itself. It ends with the command, so nothing needs to be put back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     return main.run(words, _host)

@@ -142,19 +142,9 @@ def _address(context: bpy.types.Context) -> int:
     return context.window.as_pointer() if context.window else 0
 
 
-_CLASSES = (
+register, unregister = bpy.utils.register_classes_factory((
     RODIN_OT_download,
     RODIN_OT_cancel_download,
     RODIN_OT_import_model,
     RODIN_OT_delete_files,
-)
-
-
-def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+))

@@ -348,7 +348,7 @@ class RODIN_OT_announce(bpy.types.Operator):
         session.announcing = False
 
 
-_CLASSES = (
+register, unregister = bpy.utils.register_classes_factory((
     RODIN_OT_track,
     RODIN_OT_paste,
     RODIN_OT_check_now,
@@ -362,14 +362,4 @@ _CLASSES = (
     RODIN_OT_allow_online,
     RODIN_OT_dismiss,
     RODIN_OT_announce,
-)
-
-
-def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+))

@@ -283,14 +283,4 @@ def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
         row.label(text=job.status + queue)
 
 
-_CLASSES = (RODIN_UL_tasks, RODIN_MT_models, RODIN_PT_tasks)
-
-
-def register() -> None:
-    for cls in _CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    for cls in reversed(_CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory((RODIN_UL_tasks, RODIN_MT_models, RODIN_PT_tasks))

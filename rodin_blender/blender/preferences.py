@@ -183,8 +183,8 @@ def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name:
     else:
         row.prop(preferences, name)
     if found.fixed:
-        shown = "" if name == "api_key" else f"{found.value}, "
-        layout.label(text=f"{shown}from {found.origin}", icon="LOCKED")
+        value_in_use = "" if name == "api_key" else f": {found.value}"
+        layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")
 
 
 def get() -> RODIN_Preferences | SimpleNamespace:
@@ -244,9 +244,8 @@ def key_source() -> Setting:
 
 def settings() -> Settings:
     """What the tracker is to know now, with what keeps it from asking, if anything does."""
-    trouble = session.file_trouble or configuration.wrong_in_environment()
-    if trouble:
-        return Settings(timeout=network_timeout(), obstacle=Obstacle("settings", trouble))
+    if session.file_trouble:
+        return Settings(timeout=network_timeout(), obstacle=Obstacle("settings", session.file_trouble))
     return configuration.tracker_settings(value, timeout=network_timeout(), offline=offline())
 
 
@@ -290,9 +289,4 @@ def _take_in(named: str, found: dict[str, Setting] | BadInput) -> None:
         session.file = {} if isinstance(found, BadInput) else found
 
 
-def register() -> None:
-    bpy.utils.register_class(RODIN_Preferences)
-
-
-def unregister() -> None:
-    bpy.utils.unregister_class(RODIN_Preferences)
+register, unregister = bpy.utils.register_classes_factory((RODIN_Preferences,))

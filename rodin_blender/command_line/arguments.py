@@ -4,8 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import codecs
+import json
+import math
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from ..service import keys
 from ..service.errors import BadInput, os_reason
@@ -17,20 +23,41 @@ _KEY = (
 )
 _TASK = "a task's id or its name in the list"
 _CODES = (
-    "exit codes: 0 all done, 1 trouble in asking, 2 wrong usage or settings, 3 a task failed, 4 time ran out, "
-    "5 offline access not allowed, 130 interrupted"
+    "exit codes: 0 all done, 1 trouble in asking, 2 wrong usage or settings, 3 a task failed or failed in part, "
+    "4 time ran out, 5 offline access not allowed, 130 interrupted"
 )
+
+LARGEST_FILE = 64 * 1024 * 1024
+"""Bytes of keys or answers that are read."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises BadInput for wrong usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        # What is quoted may be a key in the wrong place.
+        raise BadInput(re.sub(r"[^\s']{40,}", "…", message))
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(
-        prog=program, description="Follow Rodin (Hyper3D) tasks, and fetch their models.", epilog=_CODES
+    """Parsing raises BadInput, and SystemExit for --help."""
+    whole = _Parser(
+        prog=program,
+        description="Follow Rodin (Hyper3D) tasks, and fetch their models.",
+        epilog=_CODES,
+        # An abbreviation in a script would change its meaning with the next argument that is added.
+        allow_abbrev=False,
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, what: str, example: str) -> argparse.ArgumentParser:
         made = commands.add_parser(
-            name, help=what, description=f"{what[0].upper()}{what[1:]}.", epilog=f"example: {program} {example}"
+            name,
+            help=what,
+            description=f"{what[0].upper()}{what[1:]}.",
+            epilog=f"example: {program} {example}",
+            allow_abbrev=False,
         )
         made.add_argument("--json", action="store_true", help="one JSON object a line on standard output (schema 1)")
         return made
@@ -40,7 +67,7 @@ def parser(program: str) -> argparse.ArgumentParser:
 
     waited = command("wait", "follow until all are final, with live lines on standard error", "wait @keys.txt --json")
     waited.add_argument("keys", nargs="+", metavar="KEY", help=f"{_KEY}; or {_TASK}")
-    waited.add_argument("--timeout", type=_seconds, metavar="S", help="give up waiting after S seconds")
+    waited.add_argument("--timeout", type=_number, metavar="S", help="give up waiting after S seconds")
     waited.add_argument("--any", action="store_true", help="end when the first is final")
 
     example = "track - --name Vase < answer.json"
@@ -59,12 +86,12 @@ def parser(program: str) -> argparse.ArgumentParser:
 
     fetched = command("download", "save the files of finished tasks", "download Vase --to /show/assets")
     fetched.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
-    fetched.add_argument("--to", type=Path, metavar="DIR", help="make the tasks' folders here")
+    fetched.add_argument("--to", type=Path, metavar="DIR", help="have the tasks' folders here")
 
     imported = command("import", "import models into a new .blend file, needs Blender", "import Vase --save vase.blend")
     imported.add_argument("tasks", nargs="+", metavar="TASK", help=f"{_TASK}, or the path of a model file")
     imported.add_argument("--save", type=Path, required=True, metavar="FILE.blend")
-    imported.add_argument("--height", type=float, metavar="M", help="scale to this height")
+    imported.add_argument("--height", type=_number, metavar="M", help="scale to this height; 0 leaves it as it is")
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")
     imported.add_argument("--thumbnail", type=Path, metavar="FILE.png", help="render a small picture (needs Cycles)")
 
@@ -74,7 +101,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         "file", type=Path, metavar="FILE", help="CSV with a header, or JSON Lines: name, subscription_key, task_uuid"
     )
     batch.add_argument("--to", type=Path, required=True, metavar="DIR", help="for the models, and results.jsonl")
-    batch.add_argument("--timeout", type=_seconds, metavar="S", help="stop after S seconds")
+    batch.add_argument("--timeout", type=_number, metavar="S", help="stop after S seconds")
 
     command("balance", "print the account's balance, which costs nothing", "balance")
     command("doctor", "print what is configured and reachable, nothing secret, for a bug report", "doctor --json")
@@ -85,44 +112,66 @@ def generations(words: list[str]) -> list[Generation]:
     """The keys that these arguments name, without repetition. Raises BadInput."""
     found: dict[keys.Secret, Generation] = {}
     for word in words:
-        for text in _texts(word):
-            generation = keys.pasted(text)
+        source = "standard input" if word == "-" else word[1:] if word.startswith("@") else ""
+        for number, text in enumerate(_split(_content(word)) if source else [word], 1):
+            try:
+                generation = keys.pasted(text)
+            except BadInput as error:
+                raise BadInput(f"Number {number} in {source}: {error}" if source else str(error)) from None
             found.setdefault(generation.subscription_key, generation)
     if not found:
         raise BadInput("There is no subscription key in what was given.")
     return list(found.values())
 
 
-def _texts(word: str) -> list[str]:
-    """The keys and answers behind one argument, each as text."""
-    if word == "-":
-        content = sys.stdin.read()
-    elif word.startswith("@"):
-        content = read(Path(word[1:]))
-    else:
-        return [word]
-    # A generation answer may be spread over lines; keys and answers of several tasks are one a line.
-    if content.lstrip().startswith("{"):
+def _split(content: str) -> Iterator[str]:
+    """Generation answers, each on a line or spread over several, and keys, one a line."""
+    content = content.strip()
+    start = 0
+    while content.startswith("{", start):
         try:
-            keys.pasted(content)
-            return [content]
-        except BadInput:
-            pass
-    return [line for line in content.splitlines() if line.strip()]
+            _, end = json.JSONDecoder().raw_decode(content, start)
+        except (ValueError, RecursionError):
+            break
+        yield content[start:end]
+        while content[end : end + 1].isspace():
+            end += 1
+        start = end
+    yield from (line for line in content[start:].splitlines() if line.strip())
+
+
+def _content(word: str) -> str:
+    if word != "-":
+        return read(Path(word[1:]))
+    # On Windows a Blender may have none.
+    return _text(sys.stdin.buffer.read(LARGEST_FILE + 1), "standard input") if sys.stdin else ""
 
 
 def read(path: Path) -> str:
     """The text of a file. Raises BadInput."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            return _text(file.read(LARGEST_FILE + 1), str(path))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {os_reason(error)}.") from None
+
+
+def _text(content: bytes, where: str) -> str:
+    if len(content) > LARGEST_FILE:
+        raise BadInput(f"There are more than {LARGEST_FILE >> 20} MB in {where}, far too much for keys.")
+    # What Windows PowerShell writes by > is UTF-16.
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if utf16 else "utf-8-sig")
     except ValueError:
-        raise BadInput(f"{path} is no text in UTF-8.") from None
+        raise BadInput(f"What is in {where} is no text in UTF-8.") from None
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value < float("inf"):
-        raise ValueError
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < math.inf:
+        raise argparse.ArgumentTypeError("takes a number that is not negative")
     return value

@@ -22,14 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from ..service import keys
-from ..service.errors import BadInput, os_reason
+from ..service.errors import BadInput
 from ..service.keys import Generation
 from ..tracking import schedule
 from ..tracking.messages import DownloadEnded, TaskChanged
-from ..tracking.store import Store
 from ..tracking.tasks import Download, Status, Task, Watch
 from . import arguments
-from .following import Ended, Follower, check
+from .following import LONGEST_NAME, Ended, Follower, check, opened
 from .host import Host
 from .output import SCHEMA, Exit, Output, describe
 
@@ -40,11 +39,8 @@ LONGEST = 7 * 24 * 3600.0
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     check(host.settings.obstacle)
     wanted = read(given.file)
-    folder = given.to.absolute()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"The folder {folder} cannot be made: {os_reason(error)}.") from None
+    folder = given.to.expanduser().absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         results = Results(folder / "results.jsonl", output)
         return _follow(host, output, wanted, folder, results, given.timeout)
@@ -54,62 +50,78 @@ def _follow(
     host: Host, output: Output, wanted: list[Generation], folder: Path, results: Results, timeout: float | None
 ) -> Exit:
     path = folder / "tasks.sqlite"
-    names = {generation.subscription_key: generation.name for generation in wanted}
-    _bring_up_to_date(path, wanted)
+    _bring_up_to_date(path, wanted, output)
     until = time.monotonic() + timeout if timeout is not None else float("inf")
-    asked: set[str] = set()
-    left = set(names.values()) - results.written.keys()
+    # By task uuid, each of which is another model.
+    names = {generation.task_uuid: generation.name for generation in wanted}
+    left = names.keys() - results.written.keys()
+    asked: dict[str, str] = {}
+    """Task uuids by id. A task loses its uuid when the service does not know it."""
     stopped: dict[str, str] = {}
     with Follower(host, output, path, LONGEST) as follower:
         for message in follower.messages(until) if left else ():
             match message:
-                case TaskChanged(task) if names.get(task.subscription_key) in left:
+                case TaskChanged(task) if task.task_uuid in left:
                     if task.status is Status.FAILED or task.download is Download.SAVED:
                         results.write(task)
-                        left.discard(task.name)
+                        left.discard(task.task_uuid)
+                        stopped.pop(task.task_uuid, None)
                     elif task.status.has_files and task.task_id not in asked:
-                        asked.add(task.task_id)
+                        asked[task.task_id] = task.task_uuid
                         follower.tracker.download(task.task_id, folder)
                     elif task.watch is not Watch.FOLLOWING:
-                        stopped[task.name] = task.message
+                        stopped[task.task_uuid] = task.message
                         follower.live_task(task)
-                case DownloadEnded(task_id, "", text) if task_id in follower.tasks:
-                    stopped[follower.tasks[task_id].name] = text
-                    follower.live(f"{follower.tasks[task_id].name}  {text}")
-            if not left - stopped.keys():
+                case DownloadEnded(task_id, "", text) if asked.get(task_id) in left:
+                    if text:
+                        stopped[asked[task_id]] = text
+                        follower.live(f"{names[asked[task_id]]}  {text}")
+                    else:
+                        # A program that was just killed may seem to be at it still.
+                        follower.tracker.download(task_id, folder)
+            if len(left) == len(stopped):
                 break
-    if left - stopped.keys():
+    if len(left) > len(stopped):
         raise Ended(Exit.TIME_RAN_OUT, f"{len(left)} of {len(names)} tasks have no result yet; run it again to go on.")
     if left:
-        name = min(left)
+        uuid = min(left, key=names.__getitem__)
         text = f"{len(left)} of {len(names)} tasks have no result; run it again to try once more."
-        raise Ended(Exit.TROUBLE, f"{text} '{name}': {stopped[name]}")
-    failed = sum(results.written[name] != Status.DONE for name in names.values())
+        raise Ended(Exit.TROUBLE, f"{text} '{names[uuid]}': {stopped[uuid]}")
+    failed = sum(results.written[uuid] != Status.DONE for uuid in names)
     if failed:
         raise Ended(Exit.FAILED, f"{failed} of {len(names)} tasks failed or failed in part, see {results.path}.")
     return Exit.DONE
 
 
-def _bring_up_to_date(path: Path, wanted: list[Generation]) -> None:
-    """Have all tasks in the folder's list, as the file has them now, and asked about."""
+def _bring_up_to_date(path: Path, wanted: list[Generation], output: Output) -> None:
+    """Have all tasks in the folder's list, as the file has them now, and only them asked about."""
 
     def follow(task: Task, generation: Generation) -> Task:
         task = replace(task, name=generation.name, task_uuid=generation.task_uuid)
         return task if task.followed or task.status.final else schedule.resumed(task, now)
 
     now = time.time()
-    with closing(Store(path)) as store:
+    with opened(path, output) as store:
+        # Of a run that was killed: this one has the folder alone.
+        store.void_claims()
         known = {task.subscription_key: task for task in store.tasks()}
         for generation in wanted:
-            task = known.get(generation.subscription_key)
+            task = known.pop(generation.subscription_key, None)
+            if task and task.task_uuid not in ("", generation.task_uuid):
+                # What lies in its folder is of another model.
+                store.forget(task.task_id)
+                task = None
             if task is None:
                 store.add(schedule.begun(generation, now))
             elif follow(task, generation) != task:
                 store.change(task.task_id, partial(follow, generation=generation))
+        for task in known.values():
+            if task.followed:
+                store.change(task.task_id, schedule.paused)
 
 
 class Results:
-    """The file of results. `written` has the status of each name that has a line."""
+    """The file of results. `written` has the status of each task that has a line, by its uuid. Raises OSError."""
 
     def __init__(self, path: Path, output: Output) -> None:
         self.path = path
@@ -120,10 +132,10 @@ class Results:
         if whole != content:
             # A kill in the middle of a line; what it told is found out again.
             os.truncate(path, len(whole))
-        for line in whole.decode(errors="replace").splitlines():
+        for line in whole.decode(errors="replace").split("\n"):
             with suppress(ValueError, KeyError, TypeError):
                 result = json.loads(line)
-                self.written[result["name"]] = result["status"]
+                self.written[result["task_uuid"]] = result["status"]
 
     def write(self, task: Task) -> None:
         """On the disk when it returns."""
@@ -132,7 +144,7 @@ class Results:
             file.write(json.dumps(result).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self.written[task.name] = task.status
+        self.written[task.task_uuid] = task.status
         self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
 
 
@@ -140,8 +152,8 @@ def read(path: Path) -> list[Generation]:
     """The tasks of a file, each with a name of its own. Raises BadInput with the number of the line."""
     content = arguments.read(path)
     rows = _json_rows(path, content) if content.lstrip().startswith("{") else _csv_rows(path, content)
-    found: dict[str, Generation] = {}
-    seen: dict[keys.Secret, int] = {}
+    found: list[Generation] = []
+    seen = set()
     for number, row in rows:
         where = f"{path}, line {number}"
         try:
@@ -155,20 +167,24 @@ def read(path: Path) -> list[Generation]:
             )
         except BadInput as error:
             raise BadInput(f"{where}: {error}") from None
-        name = keys.shown(str(row.get("name") or generation.name), 100)
+        name = keys.shown(str(row.get("name") or generation.name), LONGEST_NAME)
         if not name or not generation.task_uuid:
             raise BadInput(f"{where} has no {'name' if not name else 'task_uuid, which the download needs'}.")
-        if name in found or generation.subscription_key in seen:
-            raise BadInput(f"{where} has a name or a subscription key that an earlier line has, too.")
-        seen[generation.subscription_key] = number
-        found[name] = Generation(generation.subscription_key, generation.task_uuid, name)
+        generation = replace(generation, name=name)
+        for what in ("name", "subscription_key", "task_uuid"):
+            value = (what, getattr(generation, what))
+            if value in seen:
+                raise BadInput(f"{where} has a {what} that an earlier line has, too.")
+            seen.add(value)
+        found.append(generation)
     if not found:
         raise BadInput(f"{path} holds no tasks.")
-    return list(found.values())
+    return found
 
 
 def _json_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(content.splitlines(), 1):
+    # No other kind of line break, which a name may hold.
+    for number, line in enumerate(content.split("\n"), 1):
         if line.strip():
             try:
                 row = json.loads(line)
@@ -181,7 +197,9 @@ def _json_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]
 
 def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        rows = csv.DictReader(io.StringIO(content), strict=True)
+        # Excel separates by semicolons where numbers have commas.
+        separator = ";" if ";" in content.partition("\n")[0] else ","
+        rows = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
         missing = {"name", "subscription_key", "task_uuid"} - set(rows.fieldnames or ())
         if missing:
             raise BadInput(f"The first line of {path} must name the columns; missing: {', '.join(sorted(missing))}.")
@@ -193,10 +211,17 @@ def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, which would write each result twice."""
-    with closing(sqlite3.connect(folder / ".batch.lock", timeout=0.0, isolation_level=None)) as lock:
+    """Keep a second run out of the folder, which would write each result twice. Raises BadInput, Ended."""
+    path = folder / ".batch.lock"
+    try:
+        lock = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    except sqlite3.Error:
+        raise Ended(Exit.TROUBLE, f"{path} cannot be written; check the folder and its permissions.") from None
+    with closing(lock):
         try:
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
+            raise Ended(Exit.TROUBLE, f"{path} cannot be written ({error.sqlite_errorname}).") from None
         yield

@@ -7,68 +7,81 @@ import importlib
 import os
 import platform
 from argparse import Namespace
-from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..configuration import FIELDS, FILE_VARIABLE
-from ..service.errors import BadInput, RodinError
-from ..tracking.store import Store
+from ..service import keys
+from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
+from .following import opened
 from .host import Host
-from .output import Exit, Output
+from .output import Exit, Output, for_a_shell
 
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY")
-_NETWORK = (*_PROXIES, *(name.lower() for name in _PROXIES), "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_NETWORK = ("NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     code, service = _service(host)
-    facts = {
+    facts: dict[str, Any] = {
         "system": platform.platform(),
         "versions": {**host.versions, **_requests()},
         "settings": {name: _setting(host, name) for name in FIELDS},
         "environment": _environment(),
-        "list": _list(host),
+        "list": _list(host, output),
         "service": service,
     }
-    lines = [f"{group}: {line}" for group, found in facts.items() for line in _lines(found)]
+    lines = [f"system: {facts['system']}"]
+    lines += [f"versions: {name} {version}" for name, version in facts["versions"].items()]
+    for name, setting in facts["settings"].items():
+        lines.append(f"settings: {name} {setting.get('trouble') or '= {value} (from {source})'.format(**setting)}")
+    lines += [f"environment: {name} = {value}" for name, value in facts["environment"].items()]
+    found = facts["list"]
+    lines.append(f"list: {found['path']} {found['trouble'] or 'with {tasks} tasks'.format(**found)}")
+    lines.append(f"service: {service['address']} {service['text']}")
     output.tell("doctor", "\n".join(lines), **facts)
     return code
 
 
-def _lines(found: Any) -> list[str]:
-    if isinstance(found, dict):
-        return [f"{name} {line}" for name, inner in found.items() for line in _lines(inner)]
-    return [str(found)]
-
-
-def _setting(host: Host, name: str) -> dict[str, Any] | str:
+def _setting(host: Host, name: str) -> dict[str, Any]:
     try:
         found = host.resolve(name)
     except BadInput as error:
-        return str(error)
-    value = ("set" if found.value else "not set") if name == "api_key" else found.value
-    return f"= {value} (from {found.source})"
+        return {"trouble": str(error)}
+    value = found.value
+    if name == "api_key":
+        value = "set" if value else "not set"
+    if name == "service_address":
+        value = _address(str(value))
+    return {"value": value, "source": found.source}
+
+
+def _address(value: str) -> str:
+    """A service address in use; of another text nothing, since it may hold a password."""
+    try:
+        return keys.service_address(value)
+    except BadInput:
+        return "(not an address)"
 
 
 def _environment() -> dict[str, str]:
-    """The variables that decide about the network; of addresses only what holds no password."""
-    found = {}
-    for name in _NETWORK:
-        value = os.environ.get(name)
-        if value:
-            found[name] = f"= {_without_password(value)}"
-    return {**found, FILE_VARIABLE: f"= {os.environ.get(FILE_VARIABLE, 'not set')}"}
+    """The variables that decide about the network, and where the studio's file is."""
+    variables = [name for upper in (*_PROXIES, *_NETWORK) for name in (upper, upper.lower())]
+    found = {name: os.environ[name] for name in variables if os.environ.get(name)}
+    shown = {name: _without_password(value) if name.upper() in _PROXIES else value for name, value in found.items()}
+    return {**shown, FILE_VARIABLE: os.environ.get(FILE_VARIABLE) or "not set"}
 
 
-def _without_password(value: str) -> str:
-    if "@" not in value:
-        return value
+def _without_password(proxy: str) -> str:
     try:
-        parts = urlsplit(value if "//" in value else f"//{value}")
-        return f"{parts.scheme or 'http'}://…@{parts.hostname}:{parts.port or ''}"
+        parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+        port = f":{parts.port}" if parts.port else ""
+        plain = parts.path in ("", "/") and not parts.query and not parts.fragment
+        if parts.hostname and plain:
+            return f"{parts.scheme}://{'…@' if '@' in parts.netloc else ''}{parts.hostname}{port}"
     except ValueError:
-        return "(holds a password, not shown)"
+        pass
+    return "(not an address)"
 
 
 def _requests() -> dict[str, str]:
@@ -81,26 +94,37 @@ def _requests() -> dict[str, str]:
     return found
 
 
-def _list(host: Host) -> str:
-    if not host.list_path.exists():
-        return f"{host.list_path} does not exist yet"
+def _list(host: Host, output: Output) -> dict[str, Any]:
+    tasks, trouble = None, ""
     try:
-        with closing(Store(host.list_path)) as store:
-            return f"{host.list_path} with {len(store.tasks())} tasks"
+        if host.list_path.exists():
+            with opened(host.list_path, output) as store:
+                tasks = len(store.tasks())
+        else:
+            trouble = "does not exist yet"
     except RodinError as error:
-        return str(error)
+        trouble = for_a_shell(str(error))
+    except OSError as error:
+        trouble = os_reason(error)
+    return {"path": str(host.list_path), "tasks": tasks, "trouble": trouble}
 
 
-def _service(host: Host) -> tuple[Exit, str]:
+def _service(host: Host) -> tuple[Exit, dict[str, Any]]:
     settings = host.settings
+
+    def found(code: Exit, text: str) -> tuple[Exit, dict[str, Any]]:
+        return code, {"address": settings.address, "ok": code is Exit.DONE, "text": for_a_shell(text)}
+
     if settings.obstacle:
-        return (Exit.OFFLINE if settings.obstacle.kind == "offline" else Exit.USAGE), settings.obstacle.text
+        return found(Exit.OFFLINE if settings.obstacle.kind == "offline" else Exit.USAGE, settings.obstacle.text)
     try:
         from ..service.client import Client, Connection
 
         Client(Connection(settings.address, settings.api_key, settings.timeout, settings.timeout)).balance()
+    except NotAuthorized as error:
+        return found(Exit.USAGE, str(error))
     except RodinError as error:
-        return Exit.TROUBLE, f"{settings.address}: {error}"
+        return found(Exit.TROUBLE, str(error))
     except ImportError:
-        return Exit.USAGE, "cannot be asked without requests"
-    return Exit.DONE, f"{settings.address} answers and accepts the API key"
+        return found(Exit.USAGE, "cannot be asked without requests")
+    return found(Exit.DONE, "answers and accepts the API key")

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty
@@ -18,6 +19,7 @@ from ..tracking.tracker import Tracker
 from .host import Host
 from .output import Exit, Output, task_line
 
+LONGEST_NAME = 100
 LAST_WORDS = 5.0
 """Seconds that a command waits for its tracker to store what it knows."""
 
@@ -37,23 +39,45 @@ def check(obstacle: Obstacle | None) -> None:
         raise Ended(codes.get(obstacle.kind, Exit.USAGE), obstacle.text)
 
 
-def chosen(tasks: list[Task], word: str) -> Task | None:
-    """The task with this id or name, None if there is none. Raises BadInput for a name that several have."""
-    found = [task for task in tasks if task.task_id == word] or [task for task in tasks if task.name == word]
-    if len(found) > 1:
-        ids = ", ".join(task.task_id for task in found)
-        raise BadInput(f"Several tasks are called '{word}'; give one of their ids: {ids}.")
-    return found[0] if found else None
+@contextmanager
+def opened(path: Path, output: Output) -> Iterator[Store]:
+    """The list of tasks. Raises StoreError."""
+    with closing(Store(path)) as store:
+        damage = store.damage_text()
+        if damage:
+            output.live(damage, time.time())
+        yield store
+
+
+class Named:
+    """Tasks by what a user calls them."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._by_id: dict[str, Task] = {}
+        self._by_name: dict[str, list[Task]] = {}
+        for task in tasks:
+            self._by_id[task.task_id] = task
+            self._by_name.setdefault(task.name, []).append(task)
+
+    def get(self, word: str) -> Task | None:
+        """The task with this id or name, None if there is none. Raises BadInput for a name that several have."""
+        found = [self._by_id[word]] if word in self._by_id else self._by_name.get(word, [])
+        if len(found) > 1:
+            ids = ", ".join(task.task_id for task in found)
+            raise BadInput(f"Several tasks are called '{word}'; give one of their ids: {ids}.")
+        return found[0] if found else None
 
 
 def listed(store: Store, words: list[str]) -> list[Task]:
     """The tasks with these ids or names, none twice. Raises BadInput for a word that is neither, StoreError."""
-    tasks = store.tasks()
+    named = Named(store.tasks())
     found: dict[str, Task] = {}
     for word in words:
-        task = chosen(tasks, word)
+        task = named.get(word)
         if task is None:
-            raise BadInput(f"There is no task '{word}' in the list at {store.path}; `list` prints what there is.")
+            # What is long may be a key in the wrong place.
+            what = f"'{word}'" if len(word) <= LONGEST_NAME else "of such a name"
+            raise BadInput(f"There is no task {what} in the list at {store.path}; `list` prints what there is.")
         found[task.task_id] = task
     return list(found.values())
 
@@ -73,6 +97,7 @@ class Follower:
         self.tasks: dict[str, Task] = {}
         self.tracker = Tracker(path or host.list_path, settings)
         self._output = output
+        self._told: dict[str, str] = {}
 
     def __enter__(self) -> Follower:
         return self
@@ -110,4 +135,8 @@ class Follower:
         self._output.live(text, time.time())
 
     def live_task(self, task: Task) -> None:
-        self.live(task_line(task))
+        """Tell how a task is, unless that was the last that was told of it."""
+        line = task_line(task)
+        if self._told.get(task.task_id) != line:
+            self._told[task.task_id] = line
+            self.live(line)

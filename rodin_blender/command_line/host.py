@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..configuration import FIELDS, FILE_VARIABLE, Setting, Value, fixed, list_folder, read_file, tracker_settings
+from ..service.errors import BadInput
 from ..tracking.messages import Settings
 from ..tracking.tasks import Task
 
@@ -53,7 +54,10 @@ class Host:
 
     @property
     def downloads(self) -> Path:
+        """The folder for the tasks' folders. Raises BadInput."""
         wish = str(self.value("download_folder"))
+        if wish.startswith("//"):
+            raise BadInput(f"The download folder {wish} lies beside a .blend file, and here is none: give --to DIR.")
         return Path(wish).expanduser().absolute() if wish else self.folder / "downloads"
 
 

@@ -3,57 +3,59 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 import time
 from argparse import Namespace
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..service.errors import BadInput, Refused, RodinError, ServiceError
+from ..service.errors import BadInput, NotAuthorized, Refused, RodinError, ServiceError, Throttled, os_reason
 from ..service.files import MODEL_KINDS, models
-from ..service.keys import Generation, task_uuid
+from ..service.keys import Generation, shown, task_uuid
 from ..tracking import schedule
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
 from ..tracking.store import Store
-from ..tracking.tasks import Status, Task, Watch, status_of
-from ..tracking.wording import refusal
+from ..tracking.tasks import Download, Status, Task, Watch, status_of
+from ..tracking.wording import clock_text, refusal
 from . import arguments, batch, doctor
-from .following import Ended, Follower, check, chosen, listed
+from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened
 from .host import Host, Import
 from .output import Exit, Output
+
+LONGEST_TURN = 60.0
+"""Seconds that `status` waits for its turn."""
 
 
 def run(words: list[str], make_host: Callable[[], Host]) -> int:
     """Run a command line. `make_host` raises BadInput for settings that cannot be used. Returns the exit code."""
+    output = Output(as_json="--json" in words)
     try:
         host = make_host()
-    except BadInput as error:
-        return Output(as_json="--json" in words).error(str(error), Exit.USAGE)
-    given = arguments.parser(host.program).parse_args(words)
-    output = Output(as_json=given.json)
-    try:
+        given = arguments.parser(host.program).parse_args(words)
         return _COMMANDS[given.command](host, output, given)
+    except SystemExit:
+        return Exit.DONE  # --help
     except KeyboardInterrupt:
         return output.error("Interrupted. Nothing is lost: run the same command again to go on.", Exit.INTERRUPTED)
     except Ended as error:
         return output.error(str(error), error.code)
-    except BadInput as error:
+    except (BadInput, NotAuthorized) as error:
         return output.error(str(error), Exit.USAGE)
     except RodinError as error:
         return output.error(str(error), Exit.TROUBLE)
     except ModuleNotFoundError as error:
         return output.error(f"This Python has no '{error.name}', which the command needs: install it.", Exit.USAGE)
     except BrokenPipeError:
-        # Whoever read our output has gone; what Python would still write at its end must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return Exit.TROUBLE
+    except OSError as error:
+        return output.error(f"{error.filename or 'The output'}: {os_reason(error)}.", Exit.TROUBLE)
 
 
-def _open(host: Host) -> closing[Store]:
-    return closing(Store(host.list_path))
+def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
+    return opened(host.list_path, output)
 
 
 def _status(host: Host, output: Output, given: Namespace) -> Exit:
@@ -62,96 +64,122 @@ def _status(host: Host, output: Output, given: Namespace) -> Exit:
     settings = host.settings
     check(settings.obstacle)
     wanted = arguments.generations(given.keys)
-    with _open(host) as store:
-        known = {task.subscription_key: task for task in store.tasks()}
     client = Client(Connection(settings.address, settings.api_key, settings.timeout, settings.timeout))
     code = Exit.DONE
-    for number, generation in enumerate(wanted, 1):
-        if number > schedule.REQUESTS_PER_MINUTE:
-            time.sleep(60.0 / schedule.REQUESTS_PER_MINUTE)
-        name = generation.name or f"Key {number}"
-        task = known.get(generation.subscription_key) or Task(
-            "", name, generation.subscription_key, generation.task_uuid
-        )
-        try:
-            jobs = client.status(generation.subscription_key)
-            task = replace(task, jobs=jobs, status=status_of(jobs), message="" if jobs else "No jobs are listed yet.")
-        except ServiceError as error:
-            text = refusal(error) if isinstance(error, Refused) else str(error)
-            task = replace(task, message=text)
-            code = Exit.TROUBLE
-        if task.status in (Status.FAILED, Status.PARTLY_FAILED) and code is Exit.DONE:
-            code = Exit.FAILED
-        output.task(task)
+    with _open(host, output) as store:
+        known = {task.subscription_key: task for task in store.tasks()}
+        for number, generation in enumerate(wanted, 1):
+            key = generation.subscription_key
+            task = known.get(key) or Task("", generation.name or f"Key {number}", key, generation.task_uuid)
+            _await_turn(store)
+            try:
+                jobs = client.status(key)
+                message = "" if jobs else "The service lists no jobs yet."
+                task = replace(task, jobs=jobs, status=status_of(jobs), message=message)
+            except NotAuthorized:
+                raise
+            except ServiceError as error:
+                if isinstance(error, Throttled) and error.retry_after:
+                    store.hold(time.time() + error.retry_after, time.time())
+                task = replace(task, message=refusal(error) if isinstance(error, Refused) else str(error))
+                code = max(code, Exit.TROUBLE)
+            if task.status in (Status.FAILED, Status.PARTLY_FAILED):
+                code = Exit.FAILED
+            output.task(task)
     return code
+
+
+def _await_turn(store: Store) -> None:
+    """Until a request may be sent: they are counted for all programs of a user. Raises Ended."""
+    while (at := store.take_request(now := time.time())) > now:
+        if at - now > LONGEST_TURN:
+            raise Ended(Exit.TROUBLE, f"The service asks not to be asked before {clock_text(at)}.")
+        time.sleep(at - now)
 
 
 def _wait(host: Host, output: Output, given: Namespace) -> Exit:
     check(host.settings.obstacle)
-    with _open(host) as store:
-        wanted = {task.task_id for task in _known_or_added(store, given.keys)}
-        for task_id in wanted:
+    with _open(host, output) as store:
+        wanted = _known_or_added(store, given.keys)
+        for task in wanted:
             # Whoever waits for a task wants it to be asked about.
-            store.change(task_id, _resumed)
+            if not task.followed and not task.status.final:
+                store.change(task.task_id, _resumed)
+    left = {task.task_id for task in wanted}
+    codes: list[Exit] = []
+
+    def end(task: Task) -> None:
+        left.discard(task.task_id)
+        codes.append(_code(task))
+        output.task(task)
+
+    for task in wanted:
+        if task.status.final:
+            end(task)
     until = time.monotonic() + given.timeout if given.timeout is not None else float("inf")
-    ended: dict[str, Task | None] = {}
-    with Follower(host, output) as follower:
-        for message in follower.messages(until):
-            match message:
-                case TaskChanged(task) if task.task_id in wanted - ended.keys():
-                    if task.followed:
-                        follower.live_task(task)
-                    else:
-                        ended[task.task_id] = task
-                        output.task(task)
-                case TaskRemoved(task_id) if task_id in wanted - ended.keys():
-                    ended[task_id] = None
-                    follower.live(f"{task_id} was removed from the list.")
-            if len(ended) == len(wanted) or (ended and given.any):
-                return max(map(_code, ended.values()))
-    missing = len(wanted) - len(ended)
-    raise Ended(Exit.TIME_RAN_OUT, f"{missing} of {len(wanted)} tasks are not final yet. They stay in the list.")
+    if left and not (codes and given.any):
+        with Follower(host, output) as follower:
+            for message in follower.messages(until):
+                match message:
+                    case TaskChanged(task) if task.task_id in left:
+                        if task.followed:
+                            follower.live_task(task)
+                        else:
+                            end(task)
+                    case TaskRemoved(task_id) if task_id in left:
+                        left.discard(task_id)
+                        codes.append(Exit.TROUBLE)
+                        follower.live(f"{task_id} was removed from the list.")
+                if not left or (codes and given.any):
+                    break
+    if left and not (codes and given.any):
+        text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run it again to go on."
+        raise Ended(Exit.TIME_RAN_OUT, text)
+    return max(codes)
 
 
 def _known_or_added(store: Store, words: list[str]) -> list[Task]:
-    tasks = store.tasks()
-    known = [task for word in words if (task := chosen(tasks, word))]
-    keys = [word for word in words if not chosen(tasks, word)]
-    return known + [store.add(schedule.begun(g, time.time())) for g in (arguments.generations(keys) if keys else ())]
+    named = Named(store.tasks())
+    found = {task.task_id: task for word in words if (task := named.get(word))}
+    keys = [word for word in words if not named.get(word)]
+    for generation in arguments.generations(keys) if keys else ():
+        task = store.add(schedule.begun(generation, time.time()))
+        found[task.task_id] = task
+    return list(found.values())
 
 
-def _code(task: Task | None) -> Exit:
-    """What a task that is no longer followed means for the exit code; None for one that was removed."""
-    if task is None or task.watch in (Watch.REFUSED, Watch.PAUSED):
-        return Exit.TROUBLE
-    if task.watch is Watch.OVERDUE and not task.status.final:
-        return Exit.TIME_RAN_OUT
-    return Exit.FAILED if task.status is not Status.DONE else Exit.DONE
+def _code(task: Task) -> Exit:
+    """What a task that is no longer followed means for the exit code."""
+    if task.status.final:
+        return Exit.DONE if task.status is Status.DONE else Exit.FAILED
+    return Exit.TIME_RAN_OUT if task.watch is Watch.OVERDUE else Exit.TROUBLE
 
 
 def _track(host: Host, output: Output, given: Namespace) -> Exit:
     wanted = arguments.generations(given.keys)
     if len(wanted) > 1 and (given.name or given.task_uuid):
         raise BadInput("--name and --task-uuid are for a single key, and there are several.")
-    uuid = task_uuid(given.task_uuid)
-    with _open(host) as store:
+    uuid, name = task_uuid(given.task_uuid), shown(given.name, LONGEST_NAME)
+    with _open(host, output) as store:
         for generation in wanted:
-            named = Generation(
-                generation.subscription_key, uuid or generation.task_uuid, given.name or generation.name
-            )
-            output.task(store.add(schedule.begun(named, time.time())))
+            named = Generation(generation.subscription_key, uuid or generation.task_uuid, name or generation.name)
+            task = store.add(schedule.begun(named, time.time()))
+            if name and task.name != name:
+                # It was in the list already.
+                task = store.change(task.task_id, partial(replace, name=name)) or task
+            output.task(task)
     return Exit.DONE
 
 
 def _list(host: Host, output: Output, given: Namespace) -> Exit:
-    with _open(host) as store:
+    with _open(host, output) as store:
         for task in store.tasks():
             output.task(task)
     return Exit.DONE
 
 
 def _change(host: Host, output: Output, given: Namespace, change: Callable[[Task], Task]) -> Exit:
-    with _open(host) as store:
+    with _open(host, output) as store:
         for task in listed(store, given.tasks):
             changed = store.change(task.task_id, change)
             if changed:
@@ -167,8 +195,12 @@ def _resumed(task: Task) -> Task:
     return task if task.followed or task.status.final else schedule.resumed(task, time.time())
 
 
+def _asked_now(task: Task) -> Task:
+    return task if task.status.final else schedule.asked_now(task, time.time())
+
+
 def _forget(host: Host, output: Output, given: Namespace) -> Exit:
-    with _open(host) as store:
+    with _open(host, output) as store:
         for task in listed(store, given.tasks):
             store.forget(task.task_id)
             output.task(task)
@@ -176,48 +208,106 @@ def _forget(host: Host, output: Output, given: Namespace) -> Exit:
 
 
 def _download(host: Host, output: Output, given: Namespace) -> Exit:
-    with _open(host) as store:
+    parent = given.to.expanduser().absolute() if given.to else host.downloads
+    with _open(host, output) as store:
         wanted = listed(store, given.tasks)
-    _fetch(host, output, wanted, given.to or host.downloads)
-    with _open(host) as store:
-        for task in listed(store, [task.task_id for task in wanted]):
-            output.task(task)
+    troubles = _fetch(host, output, [task for task in wanted if not _is_saved(task)], parent)
+    ids = [task.task_id for task in wanted if task.task_id not in troubles]
+    with _open(host, output) as store:
+        found = listed(store, ids)
+    for task in found:
+        output.task(_in(parent, task) if given.to else task)
+        if task.status is Status.PARTLY_FAILED:
+            troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
+        elif not task.status.final:
+            text = f"'{task.name}' is not finished, so more files may come: run it again when it is."
+            troubles[task.task_id] = Exit.TROUBLE, text
+    _raise_if_any(troubles)
     return Exit.DONE
 
 
-def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> None:
-    """Have the files of all these tasks. Raises BadInput, Ended."""
+def _raise_if_any(troubles: dict[str, tuple[Exit, str]]) -> None:
+    """Raises Ended."""
+    if troubles:
+        raise Ended(max(code for code, _ in troubles.values()), " ".join(text for _, text in troubles.values()))
+
+
+def _is_saved(task: Task) -> bool:
+    """Whether all its files are on the disk, so that the service, which keeps them for days only, need not be asked."""
+    folder = Path(task.folder)
+    return task.download is Download.SAVED and all(
+        (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size for file in task.files
+    )
+
+
+def _in(parent: Path, task: Task) -> Task:
+    """The task with its files below `parent`: copied, where they were saved elsewhere before. Raises OSError."""
+    here = Path(task.folder)
+    if here.parent == parent:
+        return task
+    there = parent / here.name
+    there.mkdir(parents=True, exist_ok=True)
+    for file in task.files:
+        copy = there / file.name
+        if not copy.exists() or copy.stat().st_size != file.size:
+            part = there / f".{file.name}.part"
+            shutil.copyfile(here / file.name, part)
+            part.replace(copy)
+    return replace(task, folder=str(there))
+
+
+def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> dict[str, tuple[Exit, str]]:
+    """Have the files of these tasks: where they are already, else below `parent`.
+
+    Returns by id what kept some from being there. Raises BadInput, Ended.
+    """
     for task in wanted:
         if not task.task_uuid:
             raise BadInput(
                 f"The download of '{task.name}' needs its task uuid, the \"uuid\" at the top level of the generation "
                 "call's answer: `track KEY --task-uuid UUID`."
             )
-        if task.status is Status.FAILED:
-            raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to download.")
-    names = {task.task_id: task.name for task in wanted}
-    waiting, troubles, told = set(names), [], set()
+    if not wanted:
+        return {}
+    names = {task.task_id: f"'{task.name}'" for task in wanted}
+    checked = {task.task_id: task.checked_at for task in wanted}
+    left, begun, told = set(names), set[str](), set[tuple[str, int, str]]()
+    troubles: dict[str, tuple[Exit, str]] = {}
+
+    def end(task_id: str, code: Exit, text: str) -> None:
+        left.discard(task_id)
+        troubles[task_id] = code, f"{names[task_id]}: {text}"
+
     with Follower(host, output) as follower:
         for task_id in names:
-            follower.tracker.download(task_id, parent.absolute())
+            follower.tracker.change(task_id, _asked_now)
         for message in follower.messages(float("inf")):
             match message:
+                case TaskChanged(task) if task.task_id in left - begun:
+                    # What the list says may be of yesterday.
+                    if task.status is Status.FAILED:
+                        end(task.task_id, Exit.FAILED, "It failed, so there is nothing to download.")
+                    elif task.status.final or task.checked_at != checked[task.task_id]:
+                        begun.add(task.task_id)
+                        follower.tracker.download(task.task_id, parent)
                 case DownloadProgress(task_id, progress) if (task_id, progress.number, progress.waiting) not in told:
                     told.add((task_id, progress.number, progress.waiting))
                     what = progress.waiting or f"{progress.number} of {progress.count}: {progress.name}"
                     follower.live(f"{names.get(task_id, task_id)}  {what}")
-                case DownloadEnded(task_id, folder, text) if task_id in waiting:
-                    waiting.remove(task_id)
+                case DownloadEnded(task_id, "", "") if task_id in left:
+                    # Another program was at it. This time it is waited for.
+                    begun.add(task_id)
+                    follower.tracker.download(task_id, parent)
+                case DownloadEnded(task_id, folder, text) if task_id in left:
                     follower.live(f"{names[task_id]}  {text}")
+                    left.discard(task_id)
                     if not folder:
-                        troubles.append(f"'{names[task_id]}': {text}")
-                case TaskRemoved(task_id) if task_id in waiting:
-                    waiting.remove(task_id)
-                    troubles.append(f"'{names[task_id]}' was removed from the list.")
-            if not waiting:
+                        end(task_id, Exit.TROUBLE, text)
+                case TaskRemoved(task_id) if task_id in left:
+                    end(task_id, Exit.TROUBLE, "It was removed from the list.")
+            if not left:
                 break
-    if troubles:
-        raise Ended(Exit.TROUBLE, " ".join(troubles))
+    return troubles
 
 
 def _import(host: Host, output: Output, given: Namespace) -> Exit:
@@ -229,12 +319,11 @@ def _import(host: Host, output: Output, given: Namespace) -> Exit:
     found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
     words = [word for word in given.tasks if word not in paths]
     if words:
-        with _open(host) as store:
+        with _open(host, output) as store:
             wanted = listed(store, words)
         missing = [task for task in wanted if not _model_or_none(task)]
-        if missing:
-            _fetch(host, output, missing, host.downloads)
-        with _open(host) as store:
+        _raise_if_any(_fetch(host, output, missing, host.downloads))
+        with _open(host, output) as store:
             for stored in listed(store, [task.task_id for task in wanted]):
                 model = _model_or_none(stored)
                 if model is None:

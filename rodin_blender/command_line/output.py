@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is printed: results on standard output, in words or as one JSON object a line; all else on standard error.
 
-Schema 1. Every object has `schema` (1) and `event`; unknown members and events are to be passed over, since they may be
-added. `task`: a task as in `describe`. `result`: a task, and `ok` with `text`. `account`, `doctor`: see their commands.
-`error`: `text`, and `exit`, the exit code that follows.
+Schema 1. Every object has `schema` (1) and `event`. Members and events may be added, so unknown ones are to be passed
+over; none is taken away or changes its meaning without another schema. No object holds a key.
+
+    task     status, wait, track, list, pause, resume, forget, download: a task, as in `describe`
+    result   batch, and in its results.jsonl: a task that has ended, as in `describe`
+    import   name, task_id ("" for a file that was named), model and blend (paths)
+    account  balance: credits, a number
+    doctor   system; versions and environment: texts by name; settings: by name `value` and `source`, or `trouble` where
+             the value is wrong; list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`,
+             `ok` and `text`
+    error    text, and exit: the exit code that follows. Always the last one
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
+from contextlib import suppress
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import Any
 
 from ..tracking.tasks import Task, Watch
@@ -18,19 +30,45 @@ from ..tracking.wording import clock_text
 
 SCHEMA = 1
 
+_FOR_A_SHELL = (
+    (r'Press Download and enter the', "Give it by `track KEY --task-uuid UUID`: the"),
+    (r"Enter another key, then press Download|enter another key, or press Check Now", "check the one that is set"),
+    (r"needed to ask for status\.", "needed: set RODIN_API_KEY."),
+    (r"set it in the preferences", "set it by RODIN_API_URL"),
+    (r"the longest time is set in the preferences", "RODIN_DEADLINE sets the longest time"),
+    (r"set another folder in the preferences", "choose another folder"),
+    (r"Allow it in Preferences > System > Network", r"\g<0>, or start Blender with --online-mode"),
+    (r" Tasks go on by themselves then\.", ""),
+    (r"The clipboard holds", "What was given holds"),
+    (r", then paste", ""),
+    (r"restart Blender", "run the command again"),
+    (r"Press Download( again)?", "Run the command again"),
+    (r"press Download( again)?", "run the command again"),
+    (r"Press (Resume|Check Now)", "Run `resume`"),
+    (r"press (Resume|Check Now)", "run `resume`"),
+)
+"""Tracker and list speak to a user of the window, and may be that one's. What they say, as it is said in a shell."""
+
 
 class Exit(IntEnum):
     DONE = 0
     TROUBLE = 1
     """The service, the network or the disk was in the way; the same command may succeed later."""
     USAGE = 2
-    """Wrong usage or settings."""
+    """Wrong usage or settings, the API key among them."""
     FAILED = 3
-    """A task failed: the service could not make the model."""
+    """A task failed, or failed in part: the service could not make the model."""
     TIME_RAN_OUT = 4
     OFFLINE = 5
     """Blender is not allowed to go online."""
     INTERRUPTED = 130
+
+
+def for_a_shell(text: str) -> str:
+    """What the tracker says or the list holds, with commands in the place of buttons."""
+    for pattern, words in _FOR_A_SHELL:
+        text = re.sub(pattern, words, text)
+    return text
 
 
 def describe(task: Task) -> dict[str, Any]:
@@ -41,7 +79,7 @@ def describe(task: Task) -> dict[str, Any]:
         "task_uuid": task.task_uuid,
         "status": task.status.value,
         "watch": task.watch.value,
-        "message": task.message,
+        "message": for_a_shell(task.message),
         "jobs": [{"uuid": job.uuid, "status": job.status} for job in task.jobs],
         "jobs_done": task.jobs_done,
         "jobs_total": len(task.jobs),
@@ -59,28 +97,41 @@ def task_line(task: Task) -> str:
     if not task.status.final and task.watch is not Watch.FOLLOWING:
         status = f"{task.watch.value.lower()}, was {status}"
     jobs = f"{task.jobs_done} of {len(task.jobs)} jobs" if task.jobs else ""
-    return "  ".join(part for part in (task.task_id, task.name, status, jobs, task.message) if part)
+    return "  ".join(part for part in (task.task_id, task.name, status, jobs, for_a_shell(task.message)) if part)
 
 
 class Output:
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
+        if isinstance(sys.stdout, TextIOWrapper):
+            # A name may hold what a Windows code page does not.
+            sys.stdout.reconfigure(errors="backslashreplace")
 
     def tell(self, event: str, words: str, /, **members: Any) -> None:
-        """One result: in words for people, or the event with its members as JSON."""
+        """One result: in words for people, or the event with its members as JSON. Raises OSError."""
         line = json.dumps({"schema": SCHEMA, "event": event, **members}) if self._as_json else words
-        print(line, flush=True)
+        try:
+            print(line, flush=True)
+        except OSError:
+            # Whoever read our output has gone. What Python would still write at its end must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise
 
     def task(self, task: Task) -> None:
         self.tell("task", task_line(task), **describe(task))
 
     def live(self, text: str, now: float) -> None:
         """What goes on meanwhile, with the time of day."""
-        print(f"{clock_text(now)}  {text}", file=sys.stderr, flush=True)
+        self._say(f"{clock_text(now)}  {for_a_shell(text)}")
 
     def error(self, text: str, code: Exit) -> Exit:
         """Why it ends with this exit code."""
-        print(f"rodin: {text}", file=sys.stderr, flush=True)
+        text = for_a_shell(text)
+        self._say(f"rodin: {text}")
         if self._as_json:
             self.tell("error", text, text=text, exit=int(code))
         return code
+
+    def _say(self, line: str) -> None:
+        with suppress(OSError):  # Nobody may be reading what we print.
+            print(line, file=sys.stderr, flush=True)

@@ -190,7 +190,8 @@ class Downloads:
         except OSError as error:
             trouble = f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
             self._tell(ModelChecked(task.task_id, trouble=trouble))
-            self._change(task.task_id, partial(_without, name=file.name))
+            if isinstance(error, FileNotFoundError):
+                self._change(task.task_id, partial(_without, name=file.name))
             return
         trouble = f"{path} is not whole. Delete the files, then download them again." if (stated or 1) > size else ""
         self._tell(ModelChecked(task.task_id, str(path), size, trouble))

@@ -50,7 +50,10 @@ def begun(generation: Generation, now: float) -> Task:
 
 
 def is_due(task: Task, now: float) -> bool:
-    """Whether to ask now. A clock that was set back does not put the next check off by as much."""
+    """Whether to ask now. A clock that was set back does not put the next check off by as much.
+
+    The store has the same rule in SQL, for long lists.
+    """
     return task.followed and (now >= task.next_check_at or now < (task.checked_at or task.tracked_at) - CLOCK_SLACK)
 
 

@@ -74,11 +74,11 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-_IS_DUE = (
-    f"watch = '{Watch.FOLLOWING}' AND status NOT IN {tuple(status.value for status in Status if status.final)} "
-    "AND (next_check_at <= ? OR CASE checked_at WHEN 0 THEN tracked_at ELSE checked_at END > ?)"
-)
-"""What `schedule.is_due` says, for SQLite, since a list may be long; of now, and of now and the clock's slack."""
+_FOLLOWED = f"watch = '{Watch.FOLLOWING}' AND status NOT IN {tuple(status.value for status in Status if status.final)}"
+_IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE checked_at END > :now + :slack")
+"""What `schedule.is_due` says, for SQLite, since a list may be long: either of the two."""
+_INDEX = f"CREATE INDEX IF NOT EXISTS followed ON task (next_check_at) WHERE {_FOLLOWED}"
+"""For the first of them. It belongs to no schema version: those that do not know of it keep it up all the same."""
 
 _MISSING = {"files": "'[]'"}
 """What stands in for a column that an older file does not have, where that is not an empty text."""
@@ -112,7 +112,7 @@ class Store:
         """
         self.path = path
         self.set_aside: Path | None = None
-        """Where a damaged file now lies; None when there was none."""
+        """Where a damaged file now lies; None when there was none. See `damage_text`."""
         self._version_seen = -1
         patience = LOCK_TIMEOUT if patience is None else patience
         with _explained(path):
@@ -134,6 +134,15 @@ class Store:
         """Wait no longer than this for other Blenders from now on."""
         with _explained(self.path):
             self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
+    def damage_text(self) -> str:
+        """What became of a damaged list, for the user; "" when it was sound. Raises StoreError."""
+        if not self.set_aside:
+            return ""
+        return (
+            f"The list of tasks was damaged. It now lies at {self.set_aside}; "
+            f"{len(self.tasks())} of its tasks could still be read and are in the list."
+        )
 
     @property
     def moved(self) -> bool:
@@ -195,12 +204,7 @@ class Store:
         with self._writing() as db:
             most = min(most, self._requests_left(db, now))
             claims: list[Claim] = []
-            due = db.execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {_IS_DUE} AND (claimed_until <= ? OR claimed_until > ?) "
-                f"AND task_id NOT IN ({', '.join('?' * len(but))}) ORDER BY next_check_at LIMIT ?",
-                (now, now + CLOCK_SLACK, now, now + CLAIM_LASTS + CLOCK_SLACK, *but, max(most, 0)),
-            ).fetchall()
-            for task in map(_task, due):
+            for task in self._due(db, now, most, but) if most > 0 else ():
                 token = secrets.token_hex(8)
                 db.execute(
                     "UPDATE task SET claim = ?, claimed_until = ? WHERE task_id = ?",
@@ -226,11 +230,24 @@ class Store:
             changed = change(task)
             return self._write(db, changed) if task.followed or changed.status.final else task
 
+    def void_claims(self) -> None:
+        """End all claims, for one who knows that they are a killed program's: nobody else is at this list."""
+        with self._writing() as db:
+            db.execute("UPDATE task SET claim = '', claimed_until = 0 WHERE claim != ''")
+
     def hold(self, until: float, now: float) -> None:
         """No request for any task before `until`, in any Blender: the service asked for a pause. Never shortens one."""
         with self._writing() as db:
             db.execute("DELETE FROM hold WHERE until <= ? OR since > ?", (until, now + CLOCK_SLACK))
             db.execute("INSERT INTO hold (until, since) VALUES (?, ?)", (until, now))
+
+    def take_request(self, now: float) -> float:
+        """Count one request for no claimed task, if one may be sent now. Returns when it may: at most `now` for now."""
+        with self._writing() as db:
+            if self._requests_left(db, now):
+                db.execute("INSERT INTO request (at) VALUES (?)", (now,))
+                return now
+            return self.next_request_at(now)
 
     def next_request_at(self, now: float) -> float:
         """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
@@ -250,6 +267,20 @@ class Store:
         # Later than now: from before the clock was set back.
         db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now + CLOCK_SLACK))
         return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
+
+    def _due(self, db: sqlite3.Connection, now: float, most: int, but: Collection[str]) -> list[Task]:
+        found: dict[str, Task] = {}
+        values = {"now": now, "slack": CLOCK_SLACK, "late": now + CLAIM_LASTS + CLOCK_SLACK, "most": most + len(but)}
+        for is_due in _IS_DUE:
+            # The second looks at all of them, so not where there are enough, as in a long list.
+            if len(found) < most:
+                rows = db.execute(
+                    f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {_FOLLOWED} AND {is_due} "
+                    "AND (claimed_until <= :now OR claimed_until > :late) ORDER BY next_check_at LIMIT :most",
+                    values,
+                )
+                found |= {task.task_id: task for task in map(_task, rows) if task.task_id not in but}
+        return sorted(found.values(), key=lambda task: task.next_check_at)[:most]
 
     def _find(self, db: sqlite3.Connection, column: str, value: str) -> Task | None:
         row = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {column} = ?", (value,)).fetchone()
@@ -290,6 +321,7 @@ def _opened(path: Path, patience: float) -> sqlite3.Connection:
         if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DataError("the check found damage")
         _migrate(db)
+        db.execute(_INDEX)
         for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task"):
             _task(row)
     except BaseException:

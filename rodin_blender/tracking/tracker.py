@@ -240,13 +240,9 @@ class Tracker:
             self._opened.be_patient(left)
         if self._opened is None:
             self._opened = Store(self._path, left)
-            if self._opened.set_aside:
-                self.messages.put(
-                    Notice(
-                        f"The list of tasks was damaged. It now lies at {self._opened.set_aside}; "
-                        f"{len(self._opened.tasks())} of its tasks could still be read and are in the list."
-                    )
-                )
+            damage = self._opened.damage_text()
+            if damage:
+                self.messages.put(Notice(damage))
         return self._opened
 
     def _reopen_if_moved(self) -> None:

@@ -73,7 +73,7 @@ def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tm
     assert code == 0 and told["versions"]["Blender"] == bpy.app.version_string
     assert run(environment, "pause", "nobody")[0] == 2
     assert run({**environment, "RODIN_API_KEY": ""}, "balance")[0] == 2
-    assert run({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 1
+    assert run({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 2
     assert run({**environment, "RODIN_API_URL": "https://rodin.invalid/api"}, "balance")[0] == 5
     assert run(environment, "nonsense")[0] == 2
     assert run(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import bpy
 import pytest
-from conftest import PACKAGE, Rodin, Service
+from conftest import Rodin, Service
 from test_extension import READY
 
 
@@ -93,9 +95,19 @@ def test_they_stay_when_the_extension_is_disabled_and_enabled(
     rodin.until(lambda: called, "it is called")
 
 
-def test_a_startup_script_finds_them_whatever_the_repository_is_called(rodin: Rodin, handlers: ModuleType) -> None:
-    import importlib
-
-    name = next(n for n in list(bpy.context.preferences.addons.keys()) if n.rpartition(".")[2] == "rodin_blender")
-    assert name == PACKAGE
-    assert importlib.import_module(f"{name}.handlers") is handlers
+@pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")
+def test_the_example_publishes_a_model_into_the_shows_library(
+    rodin: Rodin, service: Service, handlers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    example = runpy.run_path(str(Path(__file__).parents[2] / "docs/examples/rodin_publish.py"))
+    monkeypatch.setenv("SHOW_LIBRARY", str(tmp_path))
+    bpy.ops.wm.save_userpref()
+    assert example["connect"]() is None, "it finds the extension, whatever its repository is called"
+    assert len(handlers.download_done) == 1
+    task_id = rodin.track(service.add(READY, prompt="A glazed vase"))
+    rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    name = f"A glazed vase {task_id}"
+    rodin.until(lambda: (tmp_path / f"{name}.png").exists(), "it is published", patience=60.0)
+    with bpy.data.libraries.load(str(tmp_path / f"{name}.blend"), assets_only=True) as (there, _):
+        assert there.collections == ["A glazed vase"]

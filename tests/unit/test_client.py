@@ -49,10 +49,14 @@ def fetched(client: Client, file: ResultFile) -> bytes:
 
 
 class Proxy:
-    """An HTTP proxy: tunnels CONNECT, and passes plain requests on as they are to `upstream`."""
+    """An HTTP proxy: tunnels CONNECT, and passes plain requests on as they are to `upstream`.
 
-    def __init__(self, upstream: str = "") -> None:
+    With `tunnel_to` all names are of that host, as for a proxy that alone knows what they mean.
+    """
+
+    def __init__(self, upstream: str = "", tunnel_to: str = "") -> None:
         self.upstream = upstream
+        self.tunnel_to = tunnel_to
         self.heads: list[str] = []
 
     def __call__(self, connection: socket.socket) -> None:
@@ -61,7 +65,7 @@ class Proxy:
             head += connection.recv(65536)
         self.heads.append(head.decode("latin-1"))
         tunnel = head.startswith(b"CONNECT ")
-        host, _, port = (head.split()[1].decode() if tunnel else self.upstream).rpartition(":")
+        host, _, port = (self.tunnel_to or head.split()[1].decode() if tunnel else self.upstream).rpartition(":")
         with socket.create_connection((host, int(port)), 5) as other:
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n") if tunnel else other.sendall(head)
             while True:

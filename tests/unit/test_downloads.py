@@ -773,12 +773,15 @@ def test_a_model_is_found_whole_or_told_why_not(begin: Begin, simulator: Simulat
         pbr.write_bytes(broken)
         assert checked(watched, task).trouble == f"{pbr} is not whole. Delete the files, then download them again."
     pbr.unlink()
-    assert checked(watched, task).trouble == (
-        f"{pbr} cannot be read: {os.strerror(errno.ENOENT)}. Press Download to fetch it again."
-    )
     pbr.mkdir()
     assert os.strerror(errno.EISDIR) in checked(watched, task).trouble
     assert checked(watched, task, "a_shaded.glb").trouble == ""
+    pbr.rmdir()
+    assert checked(watched, task).trouble == (
+        f"{pbr} cannot be read: {os.strerror(errno.ENOENT)}. Press Download to fetch it again."
+    )
+    lost = watched.becomes(task, lambda t: t.download is Download.NONE)
+    assert [file.name for file in lost.files] == ["a_shaded.glb", "b.obj", "t.png"], "it is to be downloaded again"
 
 
 def test_a_task_without_a_model_is_saved_and_the_check_tells(

@@ -263,7 +263,9 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     watched.tracker.test_key()
     assert watched.next(KeyTested) == KeyTested(False, offline.text)
     watched.tracker.download(task.task_id, tmp_path)
-    assert watched.next(DownloadEnded) == DownloadEnded(task.task_id, "", offline.text)
+    assert watched.next(DownloadEnded) == DownloadEnded(
+        task.task_id, "", f"Nothing was downloaded. {offline.text} Press Download after that."
+    )
     time.sleep(A_WHILE)
     assert simulator.requests == []
     watched.tracker.configure(Settings(simulator.url, Secret(API_KEY), pace=PACE))

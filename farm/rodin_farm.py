@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two commands of a farm's job around `blender --command rodin`: see README.md beside this file.
+
+    python3 rodin_farm.py follow --batch-file FILE --models COUNT --folder FOLDER
+    python3 rodin_farm.py import --models 7 --folder FOLDER
+
+`follow` follows and downloads all models of the file, and numbers them in FOLDER/models.jsonl as the file has them, the
+first is 1. `import` makes of each of these numbers a .blend file, a picture and a line of JSON in FOLDER/models.
+Any Python from 3.9 on runs it, with nothing installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT = 0, 1, 2, 3, 4
+"""Exit codes of the command line, and of this script."""
+ATTEMPTS = 3
+KINDS = (".glb", ".gltf", ".fbx", ".obj", ".stl", ".usd", ".usda", ".usdc", ".usdz")
+
+
+class Ended(Exception):
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def follow(given: argparse.Namespace) -> int:
+    """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others."""
+    uuids = _uuids(given.batch_file)
+    if len(uuids) != given.models:
+        raise Ended(USAGE, f"{given.batch_file} lists {len(uuids)} models, and the job was made for {given.models}.")
+    batch = [given.blender, "--background", "--online-mode", "--command", "rodin", "batch", given.batch_file]
+    until = time.monotonic() + given.hours * 3600.0
+    for attempt in range(1, ATTEMPTS + 1):
+        left = max(until - time.monotonic(), 1.0)
+        code, text = _run([*batch, "--to", given.folder, "--timeout", f"{left:.0f}", "--json"])
+        if code != TROUBLE or attempt == ATTEMPTS:
+            break
+        # Each of those left had its own tries. But a network that was down for a while has them all stopped.
+        say(f"Once more in {given.pause:g} s.")
+        time.sleep(given.pause)
+    results = _lines(given.folder / "results.jsonl")
+    by_uuid = {result["task_uuid"]: result for result in results}
+    found = [{"number": n, **by_uuid[uuid]} for n, uuid in enumerate(uuids, 1) if uuid in by_uuid]
+    if code not in (DONE, TROUBLE, FAILED, TIME_RAN_OUT) or not found:
+        raise Ended(code or TROUBLE, text or "There are no results.")
+    _write(given.folder / "models.jsonl", "".join(json.dumps(model) + "\n" for model in found))
+    say(f"{len(found)} of {len(uuids)} models have a result.")
+    if len(found) < len(uuids):
+        say("Import the others after another run of this task, which goes on with them.")
+    return DONE
+
+
+def import_models(given: argparse.Namespace) -> int:
+    """Goes on after a model that failed, and ends with the highest exit code."""
+    known = {model["number"]: model for model in _lines(given.folder / "models.jsonl")}
+    return max(_import_and_note(number, known.get(number), given) for number in given.models)
+
+
+def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.Namespace) -> int:
+    """One model, in a Blender of its own. A line of JSON tells how it went."""
+    folder = given.folder / "models"
+    folder.mkdir(exist_ok=True)
+    name = model["name"] if model else ""
+    note = {"number": number, "name": name, "task_uuid": model["task_uuid"] if model else ""}
+    began = time.monotonic()
+    try:
+        if model is None:
+            raise Ended(TROUBLE, "It has no result. Run the task that follows and downloads again, then this one.")
+        stem = f"{number:04}-{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')[:60]}".rstrip("-")
+        note |= _import(_best(model, given.folder), folder, stem, given)
+        code, text = DONE, ""
+    except Ended as ended:
+        code, text = ended.code, str(ended)
+        say(f"Model {number}{f' ({name})' if name else ''}: {text}")
+    note |= {"ok": code == DONE, "exit": code, "text": text, "seconds": round(time.monotonic() - began, 1)}
+    line = json.dumps(note)
+    _write(folder / f"{number:04}.json", line + "\n")
+    print(line, flush=True)
+    return code
+
+
+def _import(model: Path, folder: Path, stem: str, given: argparse.Namespace) -> dict[str, str]:
+    """A file has its name when it is whole; what was made before stays until then."""
+    made = {"blend": folder / f"{stem}.blend"}
+    if given.thumbnail == "yes":
+        made["thumbnail"] = folder / f"{stem}.png"
+    parts = {kind: path.with_name(f".{path.stem}.part{path.suffix}") for kind, path in made.items()}
+    command = [given.blender, "--background", "--command", "rodin", "import", str(model), "--save", parts["blend"]]
+    if given.height:
+        command += ["--height", str(given.height)]
+    if given.asset == "yes":
+        command += ["--asset"]
+    if "thumbnail" in parts:
+        command += ["--thumbnail", parts["thumbnail"]]
+    try:
+        code, text = _run([*command, "--json"])
+        if code != DONE:
+            raise Ended(code if 0 < code < 256 else TROUBLE, text or f"Blender ended with {code}.")
+        for kind, part in parts.items():
+            if not part.is_file():
+                raise Ended(TROUBLE, f"Blender wrote no {made[kind].name}.")
+            part.replace(made[kind])
+    finally:
+        for part in parts.values():
+            with suppress(FileNotFoundError):
+                part.unlink()
+    return {"model": str(model), **{kind: str(path) for kind, path in made.items()}}
+
+
+def _best(model: dict[str, Any], folder: Path) -> Path:
+    """The file to import, in the order of the extension. Raises Ended."""
+    if model["status"] == "FAILED":
+        raise Ended(FAILED, "The service could not make it.")
+    # Below this folder, wherever that is on this worker; another one may be a Windows.
+    there = folder / PureWindowsPath(model["folder"]).name
+    files = [there / str(file["name"]) for file in model["files"]]
+    paths = [path for path in files if path.suffix.lower() in KINDS and path.is_file()]
+    if not paths:
+        raise Ended(TROUBLE, f"There is no model among its files in {there}.")
+
+    def rank(path: Path) -> int:
+        return next(rank for rank, end in enumerate(("_pbr", "_shaded", "")) if path.stem.lower().endswith(end))
+
+    return min(paths, key=rank)
+
+
+def _uuids(path: Path) -> list[str]:
+    """The task uuids of a batch file in its order. Raises Ended, and quotes nothing: the keys stand there."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if text.lstrip().startswith("{"):
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            rows = list(csv.DictReader(io.StringIO(text), strict=True))
+        found = [str(row["uuid"] if "jobs" in row else row["task_uuid"]) for row in rows]
+    except OSError as error:
+        raise Ended(USAGE, f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, LookupError, TypeError, csv.Error):
+        raise Ended(USAGE, f"{path} is neither CSV nor JSON Lines with a task_uuid in each line.") from None
+    return [uuid.strip().strip("\"'").strip().lower() for uuid in found]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _run(command: list[str | Path]) -> tuple[int, str]:
+    """Its exit code, and the last error that it told by a line of JSON. All it says is passed on."""
+    text = ""
+    with _process([str(word) for word in command]) as running:
+        for line in running.stdout or ():
+            print(line, end="", flush=True)
+            with suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, dict) and said.get("event") == "error":
+                    text = str(said.get("text"))
+        return running.wait(), text
+
+
+@contextmanager
+def _process(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is ended on the way out, also when the farm ends this one."""
+    try:
+        running = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8", errors="replace"
+        )
+    except OSError as error:
+        raise Ended(USAGE, f"{command[0]} cannot be started: {error.strerror}.") from None
+    try:
+        yield running
+    finally:
+        running.terminate()
+        try:
+            running.wait(10.0)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+
+
+def _numbers(text: str) -> list[int]:
+    """Open Job Description's ranges: 7, 1-12, 3,5,9-15:2."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4})(?::(\d{1,4}))?)?", part.strip())
+        if not match:
+            raise ValueError
+        first, last, step = match.groups()
+        numbers = range(int(first), int(last or first) + 1, int(step or 1))
+        if not numbers:
+            raise ValueError
+        found += numbers
+    return found
+
+
+def _height(text: str) -> float:
+    # Open Job Description's own tool lets values below a least one of 0 through (openjd-model 0.13).
+    value = float(text)
+    if not 0.0 <= value <= 1e6:
+        raise ValueError
+    return value
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    following = commands.add_parser("follow")
+    following.add_argument("--batch-file", type=Path, required=True)
+    following.add_argument("--models", type=int, required=True, help="how many the file lists")
+    following.add_argument("--hours", type=float, default=24.0, help="give up those that are not ready then")
+    following.add_argument("--pause", type=float, default=30.0, help="seconds before another try after trouble")
+    importing = commands.add_parser("import")
+    importing.add_argument(
+        "--models", type=_numbers, required=True, metavar="NUMBERS", help="their numbers: 7, or 1-12, or 3,5,9-15:2"
+    )
+    importing.add_argument("--height", type=_height, default=0.0, metavar="M")
+    importing.add_argument("--asset", choices=("yes", "no"), default="no")
+    importing.add_argument("--thumbnail", choices=("yes", "no"), default="yes")
+    for command in (following, importing):
+        command.add_argument("--folder", type=Path, required=True)
+        command.add_argument("--blender", default="blender", help="with the extension installed and enabled")
+    given = parser.parse_args()
+    given.folder = given.folder.absolute()
+    # So that the Blender begun here is ended then, too.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        return follow(given) if given.command == "follow" else import_models(given)
+    except Ended as ended:
+        say(str(ended))
+        return ended.code
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}.")
+        return TROUBLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many tasks of a file, followed and downloaded into one folder, and gone on with after whatever cut that short."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rodin_blender.command_line import batch
+from rodin_blender.service.errors import BadInput
+from tests.unit import shell as shells
+from tests.unit.shell import FILES, Ran, Shell, check_event, key_of, wait_until
+
+shell = shells.shell
+
+NOW_DONE = [[(0.0, "Done")]]
+NOW_FAILED = [[(0.0, "Failed")]]
+NOW_IN_PART = [[(0.0, "Done")], [(0.0, "Failed")]]
+UUID = "123e4567-e89b-12d3-a456-42661417{:04d}"
+
+
+def table(*rows: tuple[str, dict[str, Any]]) -> str:
+    """CSV of names and generation answers."""
+    text = io.StringIO()
+    written = csv.writer(text)
+    written.writerow(["name", "subscription_key", "task_uuid"])
+    written.writerows([name, key_of(answer), answer["uuid"]] for name, answer in rows)
+    return text.getvalue()
+
+
+class Batch:
+    """A file and a folder, and the program on them."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.out = shell.folder.parent / "out"
+        self.saved: dict[str, dict[str, int]] = {}
+
+    def write(self, *rows: tuple[str, dict[str, Any]]) -> Path:
+        return self.shell.file("show.csv", table(*rows))
+
+    @property
+    def words(self) -> list[object]:
+        return ["batch", self.shell.folder.parent / "given" / "show.csv", "--to", self.out]
+
+    def run(self, *words: object, **how: Any) -> Ran:
+        return self.shell.json(*self.words, *words, **how)
+
+    def results_so_far(self) -> list[dict[str, Any]]:
+        """Those whose lines are whole."""
+        path = self.out / "results.jsonl"
+        content = path.read_bytes() if path.exists() else b""
+        return [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        path = self.out / "results.jsonl"
+        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        for result in found:
+            check_event(result)
+        return found
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        found = {result["name"]: result["status"] for result in self.results}
+        assert len(found) == len(self.results), "a line for each"
+        return found
+
+    def check_folders(self) -> None:
+        """Each result's folder holds its whole files and nothing else, and there is no other folder."""
+        for result in self.results:
+            if result["downloaded"]:
+                there = {path.name: path.read_bytes() for path in Path(result["folder"]).iterdir()}
+                assert there == FILES, result["name"]
+        folders = {str(path) for path in self.out.iterdir() if path.is_dir()}
+        assert folders == {result["folder"] for result in self.results if result["folder"]}
+
+    def files_asked(self) -> int:
+        return len(self.shell.simulator.asked("files"))
+
+
+@pytest.fixture
+def made(shell: Shell) -> Batch:
+    return Batch(shell)
+
+
+# The file.
+
+
+def read(tmp_path: Path, content: str | bytes) -> list[tuple[str, str, str]]:
+    path = tmp_path / "show"
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return [(g.name, g.subscription_key.reveal(), g.task_uuid) for g in batch.read(path)]
+
+
+HEAD = "name,subscription_key,task_uuid\n"
+A, B = ("A", "key-a", UUID.format(1)), ("B", "key-b", UUID.format(2))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"{HEAD}{','.join(A)}\n{','.join(B)}\n",
+        f"\ufeff{HEAD}{','.join(A)}\r\n\r\n{','.join(B)}",
+        f'"task_uuid","note","name","subscription_key"\n{A[2]},"a, b\nc",A,key-a\n{B[2].upper()},,B, key-b\n',
+        (HEAD + ",".join(A) + "\n" + ",".join(B)).replace(",", ";"),
+        f"name, subscription_key, task_uuid\n A, key-a, {A[2]}\nB,key-b,{B[2]},one column more",
+        "".join(json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), row, strict=True))) + "\n\n" for row in (A, B)),
+        "".join(
+            json.dumps({"prompt": row[0], "uuid": row[2], "jobs": {"subscription_key": row[1]}, "error": None}) + "\r\n" for row in (A, B)
+        ),
+        json.dumps({"name": "A", "prompt": "other", "uuid": A[2], "jobs": {"subscription_key": "key-a"}})
+        + "\n" + json.dumps({"name": "B", "subscription_key": "key-b", "task_uuid": B[2]}),
+    ],
+    ids=["csv", "bom", "quotes", "semicolons", "spaces", "json", "answers", "named-answers"],
+)  # fmt: skip
+def test_a_file_is_read_in_each_of_its_forms(tmp_path: Path, content: str) -> None:
+    assert read(tmp_path, content) == [A, B]
+    assert read(tmp_path, content.removeprefix("\ufeff").encode("utf-16")) == [A, B], "as PowerShell writes it"
+
+
+def test_a_name_may_hold_any_letters_and_becomes_one_line(tmp_path: Path) -> None:
+    rows = [{"name": name, "subscription_key": f"k{n}", "task_uuid": UUID.format(n)} for n, name in enumerate(("a\u2028b\x85c", "Vase, \"große\"\n 椅子", "x" * 500))]
+    content = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    assert [name for name, _, _ in read(tmp_path, content)] == ["a b c", 'Vase, "große" 椅子', "x" * 99 + "…"]
+
+
+KEY = "k" * 60
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "must name the columns; missing: name, subscription_key, task_uuid."),
+        (HEAD, "holds no tasks."),
+        (f"name,task_uuid\nA,{A[2]}\n", "must name the columns; missing: subscription_key."),
+        (f"{','.join(A)}\n", "must name the columns"),
+        (f"{HEAD}A,{KEY}\n", "line 2 has no task_uuid, which the download needs."),
+        (f"{HEAD},{KEY},{A[2]}\n", "line 2 has no name."),
+        (f"{HEAD}{','.join(A)}\nB,{KEY},not-a-uuid\n", "line 3: This is not a task uuid."),
+        (f"{HEAD}A,{A[2]},{KEY}\n", "line 2: This looks like a uuid, not a subscription key; perhaps the two are swapped."),
+        (f"{HEAD}A,,{A[2]}\n", "line 2: No subscription key was given."),
+        (f"{HEAD}{','.join(A)}\nA,{KEY},{B[2]}\n", "line 3 has a name that an earlier line has, too."),
+        (f"{HEAD}A,{KEY},{A[2]}\nB,{KEY},{B[2]}\n", "line 3 has a subscription_key that an earlier line has, too."),
+        (f"{HEAD}A,{KEY},{A[2]}\nB,key-b,{A[2].upper()}\n", "line 3 has a task_uuid that an earlier line has, too."),
+        (f'{HEAD}"A,{KEY}', "is no CSV that can be read."),
+        (f'{HEAD}A,"{"k" * 200_000}",x\n', "is no CSV that can be read."),
+        ("{}\n", "line 1: No subscription key was given."),
+        (f'{{"name": "A", "subscription_key": "{KEY}"}}', "line 1 has no task_uuid"),
+        (json.dumps({"subscription_key": KEY, "task_uuid": A[2]}), "line 1 has no name."),
+        (f'{{"name": "A"}}\n[1, "{KEY}"]\n', "line 1: No subscription key"),
+        (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + f'\n{{"name": "{KEY}\n', "line 2 is no JSON object."),
+        (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + "\n[1]", "line 2 is no JSON object."),
+        ('{"error": "API_INSUFFICIENT_FUND", "jobs": {}}', "line 1: This is an error answer of the generation call"),
+        ('{"a":' * 50_000, "line 1 is no JSON object."),
+        (b"\xff\xd8\xff\xe0" * 50, "is no text in UTF-8."),
+        (b"\x00" * 50, "must name the columns"),
+    ],
+    ids=range(24),
+)  # fmt: skip
+def test_what_is_wrong_in_a_file_is_told_with_its_line_and_without_keys(tmp_path: Path, content: str | bytes, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, content)
+    assert said in str(caught.value) and str(tmp_path / "show") in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_wrong_file_ends_with_2_before_anything_is_made(made: Batch, tmp_path: Path) -> None:
+    made.shell.file("show.csv", "name\nA\n")
+    ran = made.run()
+    assert ran.code == 2 and "missing: subscription_key, task_uuid" in ran.event["text"] and not made.out.exists()
+    ran = made.shell.json("batch", tmp_path / "gone.csv", "--to", made.out)
+    assert ran.code == 2 and "No such file or directory" in ran.event["text"] and not made.out.exists()
+
+
+# All well.
+
+
+def test_all_of_a_file_are_followed_and_downloaded_and_told_at_once(made: Batch) -> None:
+    shell = made.shell
+    made.write(*((name, shell.add([[(0.0, "Waiting"), (end, "Done")]])) for name, end in (("C", 1.0), ("A", 10.0), ("B", 20.0))))
+    ran = made.run()
+    assert ran.code == 0 and [event["name"] for event in ran.events] == ["C", "A", "B"]
+    assert made.results == ran.events and made.statuses == dict.fromkeys("CAB", "DONE")
+    made.check_folders()
+    assert (made.out / "results.jsonl").read_text().count("\n") == 3
+    count = len(shell.simulator.requests)
+    again = made.run()
+    assert again.code == 0 and again.out == "" and len(shell.simulator.requests) == count
+    assert not shell.folder.exists(), "the window's list is not flooded"
+
+
+def test_generation_answers_are_taken_as_they_came(made: Batch) -> None:
+    answers = [made.shell.add(NOW_DONE, prompt=f"Model {n}") for n in range(3)]
+    path = made.shell.file("answers.jsonl", "".join(json.dumps(answer) + "\n" for answer in answers))
+    ran = made.shell.run("batch", path, "--to", made.out)
+    assert ran.code == 0 and sorted(line.split("  ")[0] for line in ran.out.splitlines()) == [f"Model {n}" for n in range(3)]
+    made.check_folders()
+
+
+# What does not go well.
+
+
+def test_failed_tasks_get_their_results_and_end_with_3(made: Batch) -> None:
+    shell = made.shell
+    made.write(("Good", shell.add(NOW_DONE)), ("Bad", shell.add(NOW_FAILED)), ("Half", shell.add(NOW_IN_PART)))
+    for attempt in range(2):
+        ran = made.run()
+        assert ran.code == 3 and "2 of 3 tasks failed or failed in part" in ran.events[-1]["text"]
+        assert made.statuses == {"Good": "DONE", "Bad": "FAILED", "Half": "PARTLY_FAILED"}
+        assert len(ran.events) == (4, 1)[attempt]
+    assert made.files_asked() == 4
+    made.check_folders()
+
+
+def test_one_that_the_service_does_not_know_leaves_the_others_and_is_tried_again(made: Batch) -> None:
+    shell = made.shell
+    unknown = shell.add(NOW_DONE, faults=["no-such-task"])
+    made.write(("A", shell.add(NOW_DONE)), ("B", unknown), ("C", shell.add(NOW_DONE)))
+    ran = made.run()
+    assert ran.code == 1 and made.statuses == {"A": "DONE", "C": "DONE"}
+    assert "1 of 3 tasks have no result; run it again to try once more. 'B': The service knows no such task" in ran.events[-1]["text"]
+    count = len(shell.simulator.requests)
+    assert made.run().code == 0 and made.statuses == {"A": "DONE", "C": "DONE", "B": "DONE"}
+    assert len(shell.simulator.requests) == count + 4, "asked about B alone"
+    made.check_folders()
+
+
+def test_one_whose_files_do_not_come_is_fetched_by_the_next_run_alone(made: Batch) -> None:
+    shell = made.shell
+    names = [f"Model {n}" for n in range(4)]
+    made.write(*((name, shell.add(NOW_DONE)) for name in names))
+    shell.simulator.fail("files", "404")
+    ran = made.run()
+    assert ran.code == 1 and len(made.statuses) == 3 and "did not arrive" in ran.events[-1]["text"]
+    assert "Run the command again to go on." in ran.events[-1]["text"]
+    before, count = made.statuses, made.files_asked()
+    assert made.run().code == 0
+    assert made.results[:3] == [result for result in made.results if result["name"] in before]
+    assert sorted(made.statuses) == names and made.files_asked() == count + 2
+    made.check_folders()
+
+
+def test_a_uuid_that_the_service_does_not_know_can_be_put_right_in_the_file(made: Batch) -> None:
+    answer = made.shell.add(NOW_DONE)
+    made.write(("A", {**answer, "uuid": UUID.format(1)}))
+    ran = made.run()
+    assert ran.code == 1 and "knows no task with this uuid" in ran.event["text"]
+    assert made.run().code == 1, "as long as it is not put right"
+    made.write(("A", answer))
+    assert made.run().code == 0 and made.results[0]["task_uuid"] == answer["uuid"]
+    made.check_folders()
+
+
+def test_another_uuid_for_a_key_is_another_model(made: Batch) -> None:
+    first, second = made.shell.add(NOW_DONE), made.shell.add(NOW_DONE, files={"other.glb": FILES["base_basic_pbr.glb"]})
+    made.write(("A", first))
+    assert made.run().code == 0
+    made.write(("A", {**first, "uuid": second["uuid"]}))
+    assert made.run().code == 0
+    assert [result["task_uuid"] for result in made.results] == [first["uuid"], second["uuid"]]
+    assert [path.name for path in Path(made.results[1]["folder"]).iterdir()] == ["other.glb"]
+
+
+def test_a_name_that_is_begun_again_with_another_task_is_made_again(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_FAILED)), ("B", made.shell.add(NOW_DONE)))
+    assert made.run().code == 3
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    assert [(r["name"], r["status"]) for r in made.results][2:] in ([("A", "DONE"), ("B", "DONE")], [("B", "DONE"), ("A", "DONE")])
+
+
+def test_a_changed_name_costs_nothing(made: Batch) -> None:
+    answer = made.shell.add(NOW_DONE)
+    made.write(("A", answer))
+    assert made.run().code == 0
+    count = len(made.shell.simulator.requests)
+    made.write(("Renamed", answer))
+    assert made.run().code == 0 and made.statuses == {"A": "DONE"} and len(made.shell.simulator.requests) == count
+
+
+def test_a_task_that_is_no_longer_in_the_file_is_no_longer_asked_about(made: Batch) -> None:
+    gone = made.shell.add("stuck")
+    made.write(("A", gone), ("B", made.shell.add(NOW_DONE)))
+    ran = made.run("--timeout", "3")
+    assert ran.code == 4 and ran.events[-1]["text"] == "1 of 2 tasks have no result yet; run it again to go on."
+    made.write(("B", made.shell.add(NOW_DONE)))
+    count = len([a for a in made.shell.simulator.requests if a.subscription_key == key_of(gone)])
+    assert made.run().code == 0
+    assert len([a for a in made.shell.simulator.requests if a.subscription_key == key_of(gone)]) == count
+
+
+def test_a_refused_key_ends_with_2_and_the_right_one_goes_on(made: Batch) -> None:
+    made.write(*((f"M{n}", made.shell.add(NOW_DONE)) for n in range(8)))
+    ran = made.run(RODIN_API_KEY="wrong")
+    assert ran.code == 2 and "HTTP 401" in ran.event["text"] and made.results == []
+    assert len(made.shell.simulator.requests) <= 4
+    assert made.run().code == 0 and len(made.statuses) == 8
+
+
+def test_timeout_ends_with_4_and_run_again_it_goes_on(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add([[(0.0, "Generating"), (60.0, "Done")]])))
+    ran = made.run("--timeout", "3")
+    assert ran.code == 4 and made.statuses == {"A": "DONE"}
+    assert made.run().code == 0 and made.statuses == {"A": "DONE", "B": "DONE"}
+    assert made.files_asked() == 4
+
+
+def test_ctrl_c_ends_with_130_and_run_again_it_goes_on(made: Batch) -> None:
+    shell = made.shell
+    made.write(("A", shell.add(NOW_DONE)), ("B", shell.add([[(0.0, "Generating"), (50.0, "Done")]])))
+    ran = shell.interrupted(*made.words, "--json", when=lambda: made.results)
+    # The result may be in the file and not yet told.
+    assert ran.code == 130 and [event["event"] for event in ran.events][-1] == "error"
+    assert made.run().code == 0 and made.statuses == {"A": "DONE", "B": "DONE"} and made.files_asked() == 4
+    made.check_folders()
+
+
+def test_a_line_that_was_torn_by_a_kill_is_written_anew(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    path = made.out / "results.jsonl"
+    whole = path.read_bytes()
+    last = whole.splitlines()[-1]
+    for cut in (1, 2, len(last) // 2, len(last)):
+        path.write_bytes(whole[:-cut])
+        assert made.run().code == 0
+        assert path.read_bytes() == whole and made.files_asked() == 4
+    # Lines of others, or of another day, are left where they are.
+    path.write_bytes(b'garbage \xff\n{"task_uuid": 5}\n[]\n' + whole)
+    assert made.run().code == 0 and path.read_bytes().endswith(whole)
+
+
+def test_a_second_run_on_the_same_folder_is_refused(made: Batch) -> None:
+    made.write(("A", made.shell.add([[(0.0, "Generating"), (40.0, "Done")]])))
+    first = made.shell.start(*made.words)
+    wait_until(lambda: made.shell.simulator.requests)
+    second = made.run()
+    assert second.code == 2 and second.event["text"] == f"Another batch is at work in {made.out}; wait for its end."
+    assert made.shell.end(first).code == 0 and list(made.statuses) == ["A"]
+
+
+def test_results_that_cannot_be_written_end_with_1(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    (made.out / "results.jsonl").mkdir(parents=True)
+    ran = made.run()
+    assert ran.code == 1 and ran.event["text"] == f"{made.out / 'results.jsonl'}: Is a directory."
+    (made.out / "results.jsonl").rmdir()
+    assert made.run().code == 0
+
+
+def test_a_folder_that_cannot_be_made_ends_with_1(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    made.out.write_text("a file")
+    ran = made.run()
+    assert ran.code == 1 and ran.event["text"] == f"{made.out}: File exists."
+
+
+def test_a_lost_list_loses_no_result(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    (made.out / "tasks.sqlite").write_bytes(b"garbage" * 500)
+    count = len(made.shell.simulator.requests)
+    ran = made.run()
+    assert ran.code == 0 and ran.out == "" and "was damaged" in ran.err
+    assert len(made.shell.simulator.requests) == count
+
+
+# Killed.
+
+MODELS = 200
+KILLS = 10
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_200_models_killed_ten_times_end_with_200_results_each_downloaded_once(made: Batch) -> None:
+    shell, chance = made.shell, random.Random(11)
+    names = [f"Model {number:03d}" for number in range(MODELS)]
+    rows = []
+    for name in names:
+        rows.append((name, shell.add([[(0.0, "Waiting"), (chance.uniform(0.0, 120.0), "Done")]], files=FILES)))
+    made.write(*rows)
+    uuids = {answer["uuid"]: name for name, answer in rows}
+
+    def files_asked() -> Counter[str]:
+        """How often each file was asked for from its first byte on, by task."""
+        return Counter(
+            (uuids[asked.file.split("/")[0]], asked.file) for asked in shell.simulator.asked("files") if not asked.range
+        )
+
+    interrupted = 0
+    for kill in range(KILLS):
+        process = shell.start(*made.words, fast=True)
+        # Anywhere: while it starts, while it writes its list, while it asks, downloads and writes results.
+        goal = len(made.results_so_far()) + chance.randrange(0, MODELS // KILLS)
+        if kill % 3:
+            wait_until(lambda process=process, goal=goal: len(made.results_so_far()) >= goal or process.poll() is not None)
+        time.sleep(chance.uniform(0.0, 0.4) if kill % 3 else chance.uniform(0.3, 1.2))
+        assert process.poll() is None, "it must not be over before its last kill"
+        process.kill()
+        out, err = process.communicate(timeout=20)
+        shell.printed += [out.decode(), err.decode()]
+        done, before = {result["name"] for result in made.results_so_far()}, files_asked()
+        interrupted += 1
+        made.saved = {name: {f: n for (of, f), n in before.items() if of == name} for name in done}
+    ran = shell.run(*made.words, fast=True)
+    assert ran.code == 0, ran.err
+    assert sorted(result["name"] for result in made.results) == names
+    assert made.statuses == dict.fromkeys(names, "DONE")
+    made.check_folders()
+    asked = files_asked()
+    assert {name for name, _ in asked} == set(names)
+    for name, before in made.saved.items():
+        assert {f: n for (of, f), n in asked.items() if of == name} == before, "with a result, nothing more is fetched"
+    # A kill can hit what is just on its way: of two models at a time.
+    assert sum(asked.values()) - MODELS * len(FILES) <= 2 * interrupted
+    with closing(sqlite3.connect(made.out / "tasks.sqlite")) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert db.execute("SELECT count(*), count(DISTINCT folder) FROM task WHERE download = 'SAVED'").fetchone() == (MODELS, MODELS)

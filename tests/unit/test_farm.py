@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The farm's job: its template by Open Job Description's own model, and its script with a program in Blender's place."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FARM = Path(__file__).resolve().parent.parent.parent / "farm"
+GIVEN = {"BatchFile": "/show/models.csv", "Models": "12", "Folder": "/show/out"}
+KEY = "aaaa.bbbb.cccc"
+
+
+def _uuid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012}"
+
+
+# The template.
+
+
+@pytest.fixture
+def openjd() -> Any:
+    return pytest.importorskip("openjd.model")
+
+
+def _template(openjd: Any) -> Any:
+    text = (FARM / "template.yaml").read_text()
+    content = openjd.document_string_to_object(document=text, document_type=openjd.DocumentType.YAML)
+    return openjd.decode_job_template(template=content, supported_extensions=["TASK_CHUNKING"])
+
+
+def _job(openjd: Any, **given: str) -> Any:
+    template = _template(openjd)
+    values = openjd.preprocess_job_parameters(
+        job_template=template,
+        job_parameter_values={name: value for name, value in (GIVEN | given).items() if value},
+        job_template_dir=FARM,
+        current_working_dir=FARM,
+    )
+    return openjd.create_job(job_template=template, job_parameter_values=values)
+
+
+def test_the_job_has_one_task_to_follow_and_a_task_to_import_each_model(openjd: Any) -> None:
+    follow, imports = _job(openjd).steps
+    assert follow.name == "FollowAndDownload"
+    assert follow.parameterSpace is None
+    assert [dependency.dependsOn for dependency in imports.dependencies] == ["FollowAndDownload"]
+    tasks = [*openjd.StepParameterSpaceIterator(space=imports.parameterSpace)]
+    assert [task["Model"].value for task in tasks] == [str(number) for number in range(1, 13)]
+
+
+def test_a_task_imports_several_models_where_asked_to(openjd: Any) -> None:
+    space = _job(openjd, ModelsPerTask="5").steps[1].parameterSpace
+    chunks = [task["Model"].value for task in openjd.StepParameterSpaceIterator(space=space)]
+    assert chunks == ["1-4", "5-8", "9-12"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Models", "0"),
+        ("Models", "10000"),
+        ("Models", "many"),
+        ("Models", ""),
+        ("BatchFile", ""),
+        ("Folder", ""),
+        ("Height", "1000001"),
+        ("Height", "tall"),
+        ("Asset", "perhaps"),
+        ("Thumbnail", "True"),
+        ("ModelsPerTask", "0"),
+        ("ModelsPerTask", "101"),
+        ("LongestWait", "169"),
+        ("Blender", "x" * 1025),
+        ("ApiKey", "secret"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_the_job_begins(openjd: Any, name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        _job(openjd, **{name: value})
+
+
+def test_the_template_has_no_place_for_a_key(openjd: Any) -> None:
+    names = [parameter.name for parameter in _template(openjd).parameterDefinitions]
+    assert not [name for name in names if "key" in name.lower()]
+
+
+def test_no_farm_manager_copies_the_files_that_have_keys(openjd: Any) -> None:
+    flows = {p.name: p.dataFlow for p in _template(openjd).parameterDefinitions if p.type == "PATH"}
+    assert (flows["BatchFile"].value, flows["Folder"].value) == ("NONE", "NONE")
+
+
+# The script.
+
+STAND_IN = """#!{python}
+import json, pathlib, sys, time
+words = sys.argv[sys.argv.index("rodin") + 1:]
+plan = json.loads(pathlib.Path({plan!r}).read_text())
+with open({log!r}, "a") as log:
+    print(json.dumps(sys.argv[1:]), file=log)
+def option(name):
+    return pathlib.Path(words[words.index(name) + 1])
+if words[0] == "batch":
+    turn = plan["batch"].pop(0)
+    pathlib.Path({plan!r}).write_text(json.dumps(plan))
+    with open(option("--to") / "results.jsonl", "a") as file:
+        file.writelines(json.dumps(result) + "\\n" for result in turn["results"])
+else:
+    turn = plan["import"].get(pathlib.Path(words[1]).parent.name, {{"exit": 0}})
+    time.sleep(turn.get("sleep", 0))
+    if turn.get("wrote", not turn["exit"]):
+        for name in ("--save", "--thumbnail"):
+            if name in words:
+                option(name).write_text(name)
+if turn["exit"]:
+    print(json.dumps({{"schema": 1, "event": "error", "text": "What is wrong.", "exit": turn["exit"]}}))
+sys.exit(turn["exit"])
+"""
+
+
+class Shop:
+    """A batch file of three models, and a stand-in for Blender that does what it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "out"
+        self.folder.mkdir()
+        self.batch = folder / "show.jsonl"
+        self.rows = [{"name": f"Pot {n}", "subscription_key": KEY, "task_uuid": _uuid(n)} for n in (1, 2, 3)]
+        self.blender = folder / "blender"
+        self.plan, self.log = folder / "plan.json", folder / "log.jsonl"
+        self.blender.write_text(STAND_IN.format(python=sys.executable, plan=str(self.plan), log=str(self.log)))
+        self.blender.chmod(0o755)
+        self.does()
+
+    def does(self, *, batch: list[tuple[int, list[int]]] | None = None, **imports: dict[str, Any]) -> None:
+        """`batch`: of each call, its exit code and whose results come."""
+        turns = [{"exit": code, "results": [self.result(n) for n in numbers]} for code, numbers in batch or ()]
+        self.plan.write_text(json.dumps({"batch": turns, "import": imports}))
+
+    def result(self, number: int, **more: Any) -> dict[str, Any]:
+        # As it was on the worker that downloaded, which may have other paths.
+        made = {"name": f"Pot {number}", "task_uuid": _uuid(number), "folder": f"/elsewhere/pot{number}"}
+        return {**made, "status": "DONE", "files": [{"name": "base_basic_pbr.glb", "size": 4}], **more}
+
+    def has(self, *models: dict[str, Any]) -> None:
+        """What `follow` leaves."""
+        for model in models:
+            for file in model["files"]:
+                path = self.folder / Path(model["folder"]).name / file["name"]
+                path.parent.mkdir(exist_ok=True)
+                path.write_text("glTF")
+        (self.folder / "models.jsonl").write_text("".join(json.dumps(model) + "\n" for model in models))
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(self.command(*words), text=True, capture_output=True, timeout=30, check=False)
+        assert KEY not in done.stdout + done.stderr
+        return done
+
+    def command(self, *words: str) -> list[str]:
+        options = [f"--folder={self.folder}", f"--blender={self.blender}"]
+        return [sys.executable, str(FARM / "rodin_farm.py"), *words, *options]
+
+    def follow(self, models: int = 3, rows: str | None = None) -> subprocess.CompletedProcess[str]:
+        text = "".join(json.dumps(row) + "\n" for row in self.rows)
+        self.batch.write_text(text if rows is None else rows)
+        return self.run("follow", f"--batch-file={self.batch}", f"--models={models}", "--pause=0.01")
+
+    @property
+    def calls(self) -> list[list[str]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+    def numbered(self) -> dict[int, str]:
+        lines = (self.folder / "models.jsonl").read_text().splitlines()
+        return {model["number"]: model["name"] for model in map(json.loads, lines)}
+
+    def note(self, number: int) -> dict[str, Any]:
+        return json.loads((self.folder / "models" / f"{number:04}.json").read_text())
+
+    def files(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "models").iterdir())
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+def test_models_are_numbered_as_in_the_file_and_not_as_they_ended(shop: Shop) -> None:
+    shop.does(batch=[(0, [3, 1, 2])])
+    assert shop.follow().returncode == 0
+    assert shop.numbered() == {1: "Pot 1", 2: "Pot 2", 3: "Pot 3"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "name,subscription_key,task_uuid\n" + "".join(f"Pot {n},{KEY},{_uuid(n).upper()}\n" for n in (1, 2, 3)),
+        "\n".join(json.dumps({"uuid": f" {_uuid(n)}", "jobs": {"subscription_key": KEY}}) for n in (1, 2, 3)) + "\n\n",
+    ],
+    ids=["csv", "answers"],
+)
+def test_a_file_may_be_of_any_kind_that_batch_reads(shop: Shop, rows: str) -> None:
+    shop.does(batch=[(0, [1, 2, 3])])
+    assert shop.follow(rows=rows).returncode == 0
+    assert shop.numbered() == {1: "Pot 1", 2: "Pot 2", 3: "Pot 3"}
+
+
+@pytest.mark.parametrize("rows", ["", f"{{{KEY}\n", f"[{KEY}]\n", f"key\n{KEY}\n", f'{{"jobs": "{KEY}"}}\n'])
+def test_a_file_that_cannot_be_read_ends_it_before_anything_is_asked(shop: Shop, rows: str) -> None:
+    assert shop.follow(rows=rows).returncode == 2
+    assert shop.calls == []
+
+
+def test_a_file_of_another_length_ends_it_before_anything_is_asked(shop: Shop) -> None:
+    done = shop.follow(models=4)
+    assert done.returncode == 2
+    assert "lists 3 models" in done.stderr
+    assert shop.calls == []
+
+
+def test_what_failed_at_the_service_fails_its_own_import_and_not_the_step(shop: Shop) -> None:
+    shop.does(batch=[(3, [1, 2, 3])])
+    assert shop.follow().returncode == 0
+
+
+def test_trouble_is_tried_again(shop: Shop) -> None:
+    shop.does(batch=[(1, [1]), (0, [2, 3])])
+    assert shop.follow().returncode == 0
+    assert len(shop.numbered()) == 3
+
+
+def test_what_has_no_result_in_the_end_does_not_hold_up_the_others(shop: Shop) -> None:
+    shop.does(batch=[(1, [1, 3]), (1, []), (1, [])])
+    assert shop.follow().returncode == 0
+    assert shop.numbered() == {1: "Pot 1", 3: "Pot 3"}
+    done = shop.run("import", "--models=2")
+    assert done.returncode == 1
+    assert "no result" in shop.note(2)["text"]
+
+
+@pytest.mark.parametrize(("code", "results"), [(1, []), (4, []), (2, [1]), (5, [1]), (130, [1])])
+def test_the_step_fails_where_nothing_can_be_had(shop: Shop, code: int, results: list[int]) -> None:
+    shop.does(batch=[(code, results)] * 3)
+    done = shop.follow()
+    assert done.returncode == code
+    assert "What is wrong." in done.stderr
+
+
+def test_a_model_becomes_a_blend_file_a_picture_and_a_line(shop: Shop) -> None:
+    shop.has({"number": 7, **shop.result(7, name="Pot / ü \u202e 7")})
+    assert shop.run("import", "--models=7", "--height=0.3", "--asset=yes").returncode == 0
+    assert shop.files() == ["0007-Pot-7.blend", "0007-Pot-7.png", "0007.json"]
+    (words,) = shop.calls
+    assert words[:5] == ["--background", "--command", "rodin", "import", f"{shop.folder}/pot7/base_basic_pbr.glb"]
+    assert words[words.index("--height") + 1] == "0.3"
+    assert "--asset" in words
+    note = shop.note(7)
+    assert (note["ok"], note["name"], note["task_uuid"]) == (True, "Pot / ü \u202e 7", _uuid(7))
+
+
+def test_what_is_not_asked_for_is_left_to_the_settings(shop: Shop) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    assert shop.run("import", "--models=1-1", "--thumbnail=no").returncode == 0
+    assert {"--height", "--asset", "--thumbnail"}.isdisjoint(*shop.calls)
+    assert shop.files() == ["0001-Pot-1.blend", "0001.json"]
+
+
+def test_the_best_of_several_models_is_taken(shop: Shop) -> None:
+    names = ["a.fbx", "b_shaded.glb", "c_PBR.glb", "d_pbr.png"]
+    shop.has({"number": 1, **shop.result(1, files=[{"name": name, "size": 4} for name in names])})
+    shop.run("import", "--models=1")
+    assert shop.calls[0][4].endswith("/c_PBR.glb")
+
+
+def test_one_that_fails_leaves_the_others_of_its_task_alone(shop: Shop) -> None:
+    shop.has(*({"number": n, **shop.result(n)} for n in (1, 2, 3)))
+    shop.does(pot2={"exit": 2})
+    assert shop.run("import", "--models=1-3").returncode == 2
+    assert [shop.note(n)["ok"] for n in (1, 2, 3)] == [True, False, True]
+    assert shop.note(2)["text"] == "What is wrong."
+    shop.does()
+    assert shop.run("import", "--models=2").returncode == 0
+    assert shop.note(2)["ok"]
+    assert [words[4][-23:-19] for words in shop.calls] == ["pot1", "pot2", "pot3", "pot2"]
+
+
+@pytest.mark.parametrize("turn", [{"exit": 2, "wrote": True}, {"exit": 0, "wrote": False}], ids=["told", "untold"])
+def test_a_file_that_is_not_whole_has_no_name(shop: Shop, turn: dict[str, Any]) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    shop.does(pot1=turn)
+    assert shop.run("import", "--models=1").returncode
+    assert shop.files() == ["0001.json"]
+
+
+def test_what_failed_at_the_service_says_so(shop: Shop) -> None:
+    shop.has({"number": 1, **shop.result(1, status="FAILED", folder="", files=[])})
+    assert shop.run("import", "--models=1").returncode == 3
+    assert "The service could not make it" in shop.note(1)["text"]
+    assert shop.calls == []
+
+
+def test_a_blender_that_is_not_there_is_told(shop: Shop) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    shop.blender.unlink()
+    assert shop.run("import", "--models=1").returncode == 2
+    assert "cannot be started" in shop.note(1)["text"]
+
+
+@pytest.mark.parametrize("numbers", ["", "0x1", "3-1", "1,,2", "1-3:0", "-1", "12345"])
+def test_wrong_numbers_are_refused(shop: Shop, numbers: str) -> None:
+    assert shop.run("import", f"--models={numbers}").returncode == 2
+    assert not (shop.folder / "models").exists()
+
+
+@pytest.mark.parametrize("height", ["-0.1", "nan", "inf", "tall"])
+def test_a_wrong_height_is_refused(shop: Shop, height: str) -> None:
+    assert shop.run("import", "--models=1", f"--height={height}").returncode == 2
+    assert not (shop.folder / "models").exists()
+
+
+def test_numbers_are_read_as_the_farm_writes_them(shop: Shop) -> None:
+    shop.has(*({"number": n, **shop.result(n)} for n in range(1, 8)))
+    assert shop.run("import", "--models=1,3-7:2", "--thumbnail=no").returncode == 0
+    assert [name for name in shop.files() if name.endswith("json")] == [f"000{n}.json" for n in (1, 3, 5, 7)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a farm of Windows ends processes by force")
+def test_blender_ends_with_the_task(shop: Shop) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    shop.does(pot1={"exit": 0, "sleep": 25})
+    process = subprocess.Popen(shop.command("import", "--models=1"), stdout=subprocess.PIPE, text=True)
+    while not shop.calls:
+        time.sleep(0.02)
+    process.terminate()
+    # Its output ends when all that write to it have ended, Blender too.
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + 15
+    assert shop.files() == []

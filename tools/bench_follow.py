@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How one process follows very many tasks: memory, requests against the budget, and whether each task gets its turn.
+
+    python -m tools.bench_follow [--tasks 10000] [--seconds 60] [--per-minute 18000]
+
+Runs the real command `wait` on a list of so many tasks that never end, against a simulator in another process. The
+minute's requests are more than in use, and the intervals short, so that each task's turn comes within the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from rodin_blender.command_line import main as command_line
+from rodin_blender.command_line.host import plain
+from rodin_blender.service import keys
+from rodin_blender.tracking import schedule, store
+from tools.simulator import API_KEY, Simulator
+
+
+def serve(tasks: int, folder: Path) -> None:
+    """For another process: the service, and the list and the file of keys of its tasks."""
+    with Simulator() as simulator, closing(store.Store(folder / "tasks.sqlite")) as listed:
+        written = []
+        for number in range(tasks):
+            answer = simulator.add("stuck", prompt=f"Model {number}", files={})
+            listed.add(schedule.begun(keys.generation_answer(answer), time.time()))
+            written.append(answer["jobs"]["subscription_key"])
+        with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
+            # Of use only where the minute's requests are thousands.
+            db.execute("CREATE INDEX request_at ON request (at)")
+        (folder / "keys.txt").write_text("\n".join(written))
+        print(simulator.url, flush=True)
+        threading.Event().wait()
+
+
+def follow(folder: Path, url: str, seconds: float, per_minute: int) -> tuple[list[float], float, float, float]:
+    """Run `wait`. Returns when requests were allowed, when it began and ended, and the most memory used, in MB."""
+    schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = per_minute
+    allowed: list[float] = []
+    claim_due = store.Store.claim_due
+
+    def noted(self: store.Store, now: float, *rest: Any) -> list[store.Claim]:
+        claims = claim_due(self, now, *rest)
+        allowed.extend([now] * len(claims))
+        return claims
+
+    store.Store.claim_due = noted  # type: ignore[method-assign]
+    os.environ |= {
+        "RODIN_FOLDER": str(folder),
+        "RODIN_API_URL": url,
+        "RODIN_API_KEY": API_KEY,
+        "RODIN_SHORTEST_INTERVAL": "1",
+        "RODIN_LONGEST_INTERVAL": "1",
+    }
+    began = time.time()
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+        code = command_line.run(["wait", f"@{folder / 'keys.txt'}", "--timeout", str(seconds)], plain)
+    assert code == 4, code
+    return allowed, began, time.time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def most_in_a_minute(times: list[float]) -> int:
+    most, first = 0, 0
+    for last, at in enumerate(times):
+        while times[first] <= at - 60.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def report(asked: list[dict[str, Any]], tasks: int, allowed: list[float], ended: float, per_minute: int) -> None:
+    times = sorted(request["at"] for request in asked)
+    print(f"requests: {len(times)} in {times[-1] - times[0]:.1f} s; in any minute at most {most_in_a_minute(allowed)} "
+          f"of {per_minute} were allowed, and {most_in_a_minute(times)} arrived (each some moments later)")  # fmt: skip
+    turns: dict[str, list[float]] = {}
+    for request in asked:
+        turns.setdefault(request["subscription_key"], []).append(request["at"])
+    first_waits = [min(turn) - times[0] for turn in turns.values()]
+    waits = [later - earlier for turn in turns.values() for earlier, later in pairwise(turn)]
+    open_waits = [ended - max(turn) for turn in turns.values()]
+    print(f"tasks asked about: {len(turns)} of {tasks}; the last of them first after {max(first_waits):.1f} s")
+    if waits:
+        mean = statistics.fmean(waits)
+        print(f"waits between two checks of a task: {len(waits)}, mean {mean:.2f} s, longest {max(waits):.2f} s, "
+              f"longest over mean {max(waits) / mean:.2f}; with those not over in the end "
+              f"{max(*waits, *open_waits) / mean:.2f}")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--per-minute", type=int, default=18_000, help="the budget of requests")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve(given.tasks, given.serve)
+        return
+    # In memory where that can be had: a disk's pace is not the question here, and would lengthen each turn.
+    memory_disk = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory_disk if memory_disk.is_dir() else None) as folder:
+        words = [sys.executable, "-m", "tools.bench_follow", "--serve", folder, "--tasks", str(given.tasks)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as service:
+            assert service.stdout
+            url = service.stdout.readline().strip()
+            used = time.process_time()
+            allowed, began, ended, memory = follow(Path(folder), url, given.seconds, given.per_minute)
+            used = time.process_time() - used
+            print(f"peak memory: {memory:.0f} MB; CPU: {used:.1f} s in {ended - began:.1f} s")
+            with urllib.request.urlopen(url.replace("/api/v2", "/simulator/requests")) as answer:
+                asked = json.load(answer)["requests"]
+            service.kill()
+    report(asked, given.tasks, allowed, ended, given.per_minute)
+
+
+if __name__ == "__main__":
+    main()
