@@ -23,13 +23,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT = 0, 1, 2, 3, 4
 """Exit codes of the command line, and of this script."""
 ATTEMPTS = 3
-KINDS = (".glb", ".gltf", ".fbx", ".obj", ".stl", ".usd", ".usda", ".usdc", ".usdz")
 
 
 class Ended(Exception):
@@ -82,7 +81,7 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
         if model is None:
             raise Ended(TROUBLE, "It has no result. Run the task that follows and downloads again, then this one.")
         stem = f"{number:04}-{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')[:60]}".rstrip("-")
-        note |= _import(_best(model, given.folder), folder, stem, given)
+        note |= _import(model["task_id"], folder, stem, given)
         code, text = DONE, ""
     except Ended as ended:
         code, text = ended.code, str(ended)
@@ -94,13 +93,14 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
     return code
 
 
-def _import(model: Path, folder: Path, stem: str, given: argparse.Namespace) -> dict[str, str]:
+def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) -> dict[str, str]:
     """A file has its name when it is whole; what was made before stays until then."""
     made = {"blend": folder / f"{stem}.blend"}
     if given.thumbnail == "yes":
         made["thumbnail"] = folder / f"{stem}.png"
     parts = {kind: path.with_name(f".{path.stem}.part{path.suffix}") for kind, path in made.items()}
-    command = [given.blender, "--background", "--command", "rodin", "import", str(model), "--save", parts["blend"]]
+    command = [given.blender, "--background", "--command", "rodin", "import", task_id, "--save", parts["blend"]]
+    command += ["--from", given.folder / "results.jsonl"]
     if given.height:
         command += ["--height", str(given.height)]
     if given.asset == "yes":
@@ -119,24 +119,7 @@ def _import(model: Path, folder: Path, stem: str, given: argparse.Namespace) -> 
         for part in parts.values():
             with suppress(FileNotFoundError):
                 part.unlink()
-    return {"model": str(model), **{kind: str(path) for kind, path in made.items()}}
-
-
-def _best(model: dict[str, Any], folder: Path) -> Path:
-    """The file to import, in the order of the extension. Raises Ended."""
-    if model["status"] == "FAILED":
-        raise Ended(FAILED, "The service could not make it.")
-    # Below this folder, wherever that is on this worker; another one may be a Windows.
-    there = folder / PureWindowsPath(model["folder"]).name
-    files = [there / str(file["name"]) for file in model["files"]]
-    paths = [path for path in files if path.suffix.lower() in KINDS and path.is_file()]
-    if not paths:
-        raise Ended(TROUBLE, f"There is no model among its files in {there}.")
-
-    def rank(path: Path) -> int:
-        return next(rank for rank, end in enumerate(("_pbr", "_shaded", "")) if path.stem.lower().endswith(end))
-
-    return min(paths, key=rank)
+    return {kind: str(path) for kind, path in made.items()}
 
 
 def _uuids(path: Path) -> list[str]:

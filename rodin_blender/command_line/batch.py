@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from ..service import keys
 from ..service.errors import BadInput
-from ..service.keys import Generation
+from ..service.files import SavedFile
+from ..service.keys import Generation, Secret
 from ..tracking import schedule
 from ..tracking.messages import DownloadEnded, TaskChanged
 from ..tracking.tasks import Download, Status, Task, Watch
@@ -146,6 +147,23 @@ class Results:
             os.fsync(file.fileno())
         self.written[task.task_uuid] = task.status
         self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+
+
+def results(path: Path) -> list[Task]:
+    """The tasks of a file of results; their folders lie beside it, wherever it is seen from here. Raises BadInput."""
+    found: dict[str, Task] = {}
+    for line in arguments.read(path).splitlines():
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            result = json.loads(line)
+            task_id, name, task_uuid, folder = (str(result[key]) for key in ("task_id", "name", "task_uuid", "folder"))
+            files = tuple(SavedFile(str(file["name"]), int(file["size"])) for file in result["files"])
+            beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
+            found[task_id] = Task(
+                task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files
+            )
+    if not found:
+        raise BadInput(f"{path} holds no results.")
+    return list(found.values())
 
 
 def read(path: Path) -> list[Generation]:

@@ -319,16 +319,8 @@ def _import(host: Host, output: Output, given: Namespace) -> Exit:
     found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
     words = [word for word in given.tasks if word not in paths]
     if words:
-        with _open(host, output) as store:
-            wanted = listed(store, words)
-        missing = [task for task in wanted if not _model_or_none(task)]
-        _raise_if_any(_fetch(host, output, missing, host.downloads))
-        with _open(host, output) as store:
-            for stored in listed(store, [task.task_id for task in wanted]):
-                model = _model_or_none(stored)
-                if model is None:
-                    raise Ended(Exit.TROUBLE, f"'{stored.name}': there is no model among its files in {stored.folder}.")
-                found.append((stored, model))
+        tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
+        found += ((task, _model(task)) for task in tasks)
     how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
     host.import_models(found, how)
     for of, path in found:
@@ -336,6 +328,38 @@ def _import(host: Host, output: Output, given: Namespace) -> Exit:
         members = {"name": name, "model": str(path), "blend": str(how.blend), "task_id": of.task_id if of else ""}
         output.tell("import", f"{name}  in {how.blend}", **members)
     return Exit.DONE
+
+
+def _of_list(host: Host, output: Output, words: list[str]) -> list[Task]:
+    """Tasks to import, downloaded if need be. Raises BadInput, Ended."""
+    with _open(host, output) as store:
+        wanted = listed(store, words)
+    missing = [task for task in wanted if not _model_or_none(task)]
+    _raise_if_any(_fetch(host, output, missing, host.downloads))
+    with _open(host, output) as store:
+        return listed(store, [task.task_id for task in wanted])
+
+
+def _of_batch(path: Path, words: list[str]) -> list[Task]:
+    """The same of a batch's results; nothing is downloaded. Raises BadInput, Ended."""
+    tasks = Named(batch.results(path))
+    found = []
+    for word in words:
+        task = tasks.get(word)
+        if task is None:
+            raise BadInput(f"There is no task '{word}' in {path}.")
+        if task.status is Status.FAILED:
+            raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
+        found.append(task)
+    return found
+
+
+def _model(task: Task) -> Path:
+    """The best model of a task. Raises Ended."""
+    model = _model_or_none(task)
+    if model is None:
+        raise Ended(Exit.TROUBLE, f"'{task.name}': there is no model among its files in {task.folder}.")
+    return model
 
 
 def _model_or_none(task: Task) -> Path | None:

@@ -113,7 +113,7 @@ if words[0] == "batch":
     with open(option("--to") / "results.jsonl", "a") as file:
         file.writelines(json.dumps(result) + "\\n" for result in turn["results"])
 else:
-    turn = plan["import"].get(pathlib.Path(words[1]).parent.name, {{"exit": 0}})
+    turn = plan["import"].get(words[1], {{"exit": 0}})
     time.sleep(turn.get("sleep", 0))
     if turn.get("wrote", not turn["exit"]):
         for name in ("--save", "--thumbnail"):
@@ -145,17 +145,10 @@ class Shop:
         self.plan.write_text(json.dumps({"batch": turns, "import": imports}))
 
     def result(self, number: int, **more: Any) -> dict[str, Any]:
-        # As it was on the worker that downloaded, which may have other paths.
-        made = {"name": f"Pot {number}", "task_uuid": _uuid(number), "folder": f"/elsewhere/pot{number}"}
-        return {**made, "status": "DONE", "files": [{"name": "base_basic_pbr.glb", "size": 4}], **more}
+        return {"task_id": f"pot{number}", "name": f"Pot {number}", "task_uuid": _uuid(number), **more}
 
     def has(self, *models: dict[str, Any]) -> None:
         """What `follow` leaves."""
-        for model in models:
-            for file in model["files"]:
-                path = self.folder / Path(model["folder"]).name / file["name"]
-                path.parent.mkdir(exist_ok=True)
-                path.write_text("glTF")
         (self.folder / "models.jsonl").write_text("".join(json.dumps(model) + "\n" for model in models))
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -258,7 +251,8 @@ def test_a_model_becomes_a_blend_file_a_picture_and_a_line(shop: Shop) -> None:
     assert shop.run("import", "--models=7", "--height=0.3", "--asset=yes").returncode == 0
     assert shop.files() == ["0007-Pot-7.blend", "0007-Pot-7.png", "0007.json"]
     (words,) = shop.calls
-    assert words[:5] == ["--background", "--command", "rodin", "import", f"{shop.folder}/pot7/base_basic_pbr.glb"]
+    assert words[:5] == ["--background", "--command", "rodin", "import", "pot7"]
+    assert words[words.index("--from") + 1] == f"{shop.folder}/results.jsonl"
     assert words[words.index("--height") + 1] == "0.3"
     assert "--asset" in words
     note = shop.note(7)
@@ -272,13 +266,6 @@ def test_what_is_not_asked_for_is_left_to_the_settings(shop: Shop) -> None:
     assert shop.files() == ["0001-Pot-1.blend", "0001.json"]
 
 
-def test_the_best_of_several_models_is_taken(shop: Shop) -> None:
-    names = ["a.fbx", "b_shaded.glb", "c_PBR.glb", "d_pbr.png"]
-    shop.has({"number": 1, **shop.result(1, files=[{"name": name, "size": 4} for name in names])})
-    shop.run("import", "--models=1")
-    assert shop.calls[0][4].endswith("/c_PBR.glb")
-
-
 def test_one_that_fails_leaves_the_others_of_its_task_alone(shop: Shop) -> None:
     shop.has(*({"number": n, **shop.result(n)} for n in (1, 2, 3)))
     shop.does(pot2={"exit": 2})
@@ -288,7 +275,7 @@ def test_one_that_fails_leaves_the_others_of_its_task_alone(shop: Shop) -> None:
     shop.does()
     assert shop.run("import", "--models=2").returncode == 0
     assert shop.note(2)["ok"]
-    assert [words[4][-23:-19] for words in shop.calls] == ["pot1", "pot2", "pot3", "pot2"]
+    assert [words[4] for words in shop.calls] == ["pot1", "pot2", "pot3", "pot2"]
 
 
 @pytest.mark.parametrize("turn", [{"exit": 2, "wrote": True}, {"exit": 0, "wrote": False}], ids=["told", "untold"])
@@ -297,13 +284,6 @@ def test_a_file_that_is_not_whole_has_no_name(shop: Shop, turn: dict[str, Any]) 
     shop.does(pot1=turn)
     assert shop.run("import", "--models=1").returncode
     assert shop.files() == ["0001.json"]
-
-
-def test_what_failed_at_the_service_says_so(shop: Shop) -> None:
-    shop.has({"number": 1, **shop.result(1, status="FAILED", folder="", files=[])})
-    assert shop.run("import", "--models=1").returncode == 3
-    assert "The service could not make it" in shop.note(1)["text"]
-    assert shop.calls == []
 
 
 def test_a_blender_that_is_not_there_is_told(shop: Shop) -> None:
