@@ -205,8 +205,6 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         paragraph(layout, f"It is imported when {waits_for}." if waits_for else "Importing", width, icon="TIME")
         layout.operator("rodin.cancel_download", icon="X")
     else:
-        if task.folder:
-            _draw_saved(layout, task)
         if task.status.has_files and task.download is not Download.SAVED:
             row = layout.row()
             row.scale_y = 1.5
@@ -216,6 +214,8 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         if task.download is Download.WANTED:
             text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
             paragraph(layout, text, width, icon="INFO")
+        if task.folder:
+            _draw_saved(layout, task)
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
@@ -249,8 +249,11 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
         row.operator("rodin.import_model", text="Import", icon="OUTLINER_OB_MESH")
         if len(found) > 1:
             row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
-    files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
-    layout.label(text=f"{files}, {size_text(task.size)}")
+    if task.files:
+        files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
+        layout.label(text=f"{files}, {size_text(task.size)}")
+    else:
+        layout.label(text="No file is whole yet")
     row = layout.row(align=True)
     row.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
     row.operator("rodin.delete_files", icon="TRASH")
