@@ -1,9 +1,11 @@
 # What this project can do by one command. What it brings lies in one cache folder (~/.cache/rodin-blender, or below
 # XDG_CACHE_HOME), apart from two Debian packages that it names before it installs them (mmdebstrap, python3-venv).
 PYTHON ?= python3
+# Runs a module with all that tests and tools use.
+TOOL := $(PYTHON) -c 'import os, sys; from tools import blenders; p = str(blenders.tools_python()); os.execv(p, [p, "-m", *sys.argv[1:]])'
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 
-.PHONY: help demo demo-window farm-demo test lint build repository pictures simulator clean clean-cache
+.PHONY: help demo demo-window farm-demo test lint build repository pictures bench simulator clean clean-cache
 
 help:
 	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
@@ -14,6 +16,7 @@ help:
 	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
+	@echo 'make bench        how one process follows 10,000 tasks: memory, requests, fairness'
 	@echo 'make simulator    the simulated service, to try things against by hand'
 	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
 
@@ -42,8 +45,11 @@ pictures:
 	@$(PYTHON) tools/lanes.py --only window-4.3 demo --pictures dist/pictures
 	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
 
+bench:
+	@$(TOOL) tools.bench_follow
+
 simulator:
-	@$(PYTHON) -c 'import os; from tools import blenders; p = str(blenders.tools_python()); os.execv(p, [p, "-m", "tools.simulator", "--port", "8090"])'
+	@$(TOOL) tools.simulator --port 8090
 
 clean:
 	rm -rf dist

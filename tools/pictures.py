@@ -20,15 +20,13 @@ DIALOG = (760, 120, 560, 330)
 CUTS = {
     **dict.fromkeys(
         (
-            "offline", "no-api-key", "empty", "waiting", "generating", "done", "partly-failed", "failed",
+            "offline", "no-api-key", "waiting", "generating", "done", "partly-failed", "failed",
             "unknown-word", "no-jobs", "not-found", "service-trouble", "broken-off", "paused", "overdue", "throttled",
             "bad-api-key", "downloading", "import-settings", "waits-for-object-mode", "saved",
         ),
         SIDEBAR,
     ),
-    "enter-api-key": DIALOG,
     "enter-task-uuid": DIALOG,
-    "narrow": (0, 0, 700, 900),
     "delete-files": (515, 385, 570, 130),
     "imported": (0, 0, 1600, 900),
     "assets": (0, 0, 1600, 900),
@@ -47,7 +45,7 @@ def main(source: Path, target: Path) -> None:
     for name, (left, top, width, height) in CUTS.items():
         screen = source / f"{SAME_SCREEN.get(name, name)}.png"
         picture = Image.open(screen).convert("RGB").crop((left, top, left + width, top + height))
-        picture.quantize(128).save(target / f"{name}.png", optimize=True)
+        picture.quantize(256).save(target / f"{name}.png", optimize=True)
     Image.open(DEMO).save(target / "demo.jpg", quality=90)
 
 

@@ -1,7 +1,8 @@
 """Puts each downloaded Rodin model into the asset library of the show.
 
 A startup script: copy it to scripts/startup/ of your studio's BLENDER_SYSTEM_SCRIPTS or of a user's scripts folder, and
-set SHOW_LIBRARY to a folder. It does the heavy work in a Blender of its own, so that the artist's window goes on.
+set SHOW_LIBRARY to a folder. It does the heavy work in a Blender of its own, so that the artist's window goes on; what
+that says stands in publish.log there.
 """
 
 import importlib
@@ -18,7 +19,8 @@ def publish(task):
     command = [bpy.app.binary_path, "--background", "--command", "rodin", "import", task.task_id, "--asset"]
     command += ["--save", str(library / f"{Path(task.folder).name}.blend")]
     command += ["--thumbnail", str(library / f"{Path(task.folder).name}.png")]
-    subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with (library / "publish.log").open("a") as log:
+        subprocess.Popen(command, stdout=log, stderr=log)
 
 
 def connect():
@@ -34,7 +36,8 @@ def connect():
 
 
 def register():
-    bpy.app.timers.register(connect, first_interval=1.0, persistent=True)
+    if Path(os.environ.get("SHOW_LIBRARY", "?")).is_dir():
+        bpy.app.timers.register(connect, first_interval=1.0, persistent=True)
 
 
 def unregister():

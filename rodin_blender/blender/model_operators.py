@@ -127,7 +127,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
             self,
             event,
             title=f"Delete {size_text(task.size)} of '{task.name}'?",
-            message=f"{len(task.files)} files. They can be downloaded again only while the service keeps them: 7 days.",
+            message="Models in your scenes stay. The service keeps files for 7 days: later there is no new download.",
             confirm_text="Delete",
             icon="WARNING",
         )

@@ -183,7 +183,7 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
     column.scale_y = 0.8
     if task.status.final:
         took = task.finished_at - task.tracked_at
-        column.label(text=f"Finished after {duration_text(took)}" if took >= 1.0 else "Was finished when tracked")
+        column.label(text=f"Finished after {duration_text(took)}" if took >= 1.0 else "Already finished when tracked")
         return
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
     if queues:

@@ -90,9 +90,8 @@ def parser(program: str) -> argparse.ArgumentParser:
 
     imported = command("import", "import models into a new .blend file, needs Blender", "import Vase --save vase.blend")
     imported.add_argument("tasks", nargs="+", metavar="TASK", help=f"{_TASK}, or the path of a model file")
-    imported.add_argument(
-        "--from", dest="results", type=Path, metavar="FILE", help="the tasks are those of a batch's results.jsonl"
-    )
+    what = "look the tasks up in a batch's results.jsonl, not in the list"
+    imported.add_argument("--from", dest="results", type=Path, metavar="FILE", help=what)
     imported.add_argument("--save", type=Path, required=True, metavar="FILE.blend")
     imported.add_argument("--height", type=_number, metavar="M", help="scale to this height; 0 leaves it as it is")
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")

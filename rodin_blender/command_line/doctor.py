@@ -10,7 +10,7 @@ from argparse import Namespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..configuration import FIELDS, FILE_VARIABLE
+from ..configuration import FIELDS, FILE_VARIABLE, FOLDER_VARIABLE
 from ..service import keys
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from .following import opened
@@ -69,7 +69,7 @@ def _environment() -> dict[str, str]:
     variables = [name for upper in (*_PROXIES, *_NETWORK) for name in (upper, upper.lower())]
     found = {name: os.environ[name] for name in variables if os.environ.get(name)}
     shown = {name: _without_password(value) if name.upper() in _PROXIES else value for name, value in found.items()}
-    return {**shown, FILE_VARIABLE: os.environ.get(FILE_VARIABLE) or "not set"}
+    return {**shown, **{name: os.environ.get(name) or "not set" for name in (FILE_VARIABLE, FOLDER_VARIABLE)}}
 
 
 def _without_password(proxy: str) -> str:

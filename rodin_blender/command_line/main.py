@@ -23,7 +23,7 @@ from ..tracking.wording import clock_text, refusal
 from . import arguments, batch, doctor
 from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened
 from .host import Host, Import
-from .output import Exit, Output
+from .output import Exit, Output, describe, task_line
 
 LONGEST_TURN = 60.0
 """Seconds that `status` waits for its turn."""
@@ -216,7 +216,8 @@ def _download(host: Host, output: Output, given: Namespace) -> Exit:
     with _open(host, output) as store:
         found = listed(store, ids)
     for task in found:
-        output.task(_in(parent, task) if given.to else task)
+        there = _in(parent, task) if given.to else task
+        output.tell("task", f"{task_line(there)}  in {there.folder}", **describe(there))
         if task.status is Status.PARTLY_FAILED:
             troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
         elif not task.status.final:

@@ -424,7 +424,7 @@ class Tracker:
                 self._client_trouble = str(outcome)
             elif isinstance(outcome, NotAuthorized) and connection[:2] == self._connection[:2]:
                 self._refused = Obstacle(
-                    "bad_key", f"{outcome} Nothing is asked until it changes: enter another key, or press Check Now."
+                    "bad_key", f"{outcome} Nothing is asked until it changes, or you press Check Now."
                 )
         else:
             retry_after = outcome.retry_after if isinstance(outcome, Throttled) else None

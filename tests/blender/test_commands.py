@@ -17,9 +17,7 @@ from typing import Any
 import bpy
 import pytest
 from conftest import API_KEY, PACKAGE, Rodin, Service, wait_for_no_thread
-from test_extension import READY
-
-program = pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")
+from test_extension import PROGRAM, READY
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def environment(rodin: Rodin, service: Service, tmp_path: Path) -> dict[str, str
 
 
 def start(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    command = [bpy.app.binary_path, "--background", "--command", "rodin", *words]
+    command = [*PROGRAM, "--background", "--command", "rodin", *words]
     return subprocess.Popen(
         command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -46,7 +44,6 @@ def run(environment: dict[str, str], *words: str, given: str = "") -> tuple[int,
     return process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
 
 
-@program
 def test_follow_download_and_import_without_a_window(
     service: Service, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -67,7 +64,6 @@ def test_follow_download_and_import_without_a_window(
         assert secret not in said + more and secret.encode() not in blend.read_bytes()
 
 
-@program
 def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
     code, (told,), _said = run(environment, "doctor")
     assert code == 0 and told["versions"]["Blender"] == bpy.app.version_string
@@ -79,7 +75,6 @@ def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tm
     assert run(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2
 
 
-@program
 def test_ctrl_c_leaves_all_to_go_on_with(service: Service, environment: dict[str, str]) -> None:
     answer = service.add("waiting", prompt="A chair")
     process = start(environment, "wait", answer["jobs"]["subscription_key"])
@@ -187,7 +182,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@program
+@pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel has no extension manager on its command line")
 def test_a_studios_repository_installs_it(hosted: str, tmp_path: Path) -> None:
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "profile")}
 

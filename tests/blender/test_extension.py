@@ -425,15 +425,19 @@ def test_what_the_list_showed_survives_a_kill(rodin: Rodin, service: Service, tm
     assert shown or delay < 0.5
 
 
+PROGRAM = (
+    [bpy.app.binary_path]
+    if bpy.app.binary_path
+    else [sys.executable, str(Path(__file__).parent.parent.parent / "tools" / "bpy_as_blender.py")]
+)
+"""Another Blender of the same kind."""
 ENABLE = f"import bpy\nbpy.ops.preferences.addon_enable(module={PACKAGE!r})\n"
 """What the other Blender's script begins with: as a module, Blender starts without the user's preferences."""
 
 
 def command(script: Path) -> list[str]:
-    if bpy.app.binary_path:
-        return [bpy.app.binary_path, "-b", "--python-exit-code", "1", "--python", str(script)]
-    tool = Path(__file__).parent.parent.parent / "tools" / "bpy_as_blender.py"
-    return [sys.executable, str(tool), "-b", "--python", str(script)]
+    strict = ["--python-exit-code", "1"] if bpy.app.binary_path else []
+    return [*PROGRAM, "-b", *strict, "--python", str(script)]
 
 
 class _Done:

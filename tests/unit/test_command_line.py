@@ -588,6 +588,7 @@ def test_doctor_tells_sources_and_no_secrets(shell: Shell) -> None:
         "NO_PROXY": "localhost,127.0.0.1",
         "REQUESTS_CA_BUNDLE": "/studio@home/ca.pem",
         "RODIN_CONFIG": str(file),
+        "RODIN_FOLDER": str(shell.folder),
     }
     assert event["list"] == {"path": str(shell.folder / "tasks.sqlite"), "tasks": 1, "trouble": ""}
     assert event["service"] == {"address": shell.simulator.url, "ok": True, "text": "answers and accepts the API key"}

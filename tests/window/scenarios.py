@@ -301,6 +301,8 @@ def download_and_import(ui, given):
     yield 0.5
     ui.facts["imported"] = [item.name for item in bpy.context.selected_objects]
     ui.facts["operator"] = bpy.context.window_manager.operators[-1].bl_idname
+    ui.area.spaces.active.shading.type = "MATERIAL"
+    yield 4.0
     ui.move(700, 400)
     yield from ui.picture("imported")
     yield from ui.press("Z", ctrl=True)
