@@ -27,7 +27,7 @@ CUTS = {
         SIDEBAR,
     ),
     "enter-task-uuid": DIALOG,
-    "delete-files": (515, 385, 570, 130),
+    "delete-files": (480, 385, 640, 130),
     "imported": (0, 0, 1600, 900),
     "assets": (0, 0, 1600, 900),
     "preferences": (357, 229, 688, 542),

@@ -64,6 +64,31 @@ def test_follow_download_and_import_without_a_window(
         assert secret not in said + more and secret.encode() not in blend.read_bytes()
 
 
+def test_every_other_command(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
+    """Their details are tested in plain Python; here, that each does its work in Blender."""
+    answer = service.add(READY, prompt="A vase")
+    key, given = answer["jobs"]["subscription_key"], json.dumps(answer)
+
+    def names(*words: str, given: str = "") -> list[str]:
+        code, told, said = run(environment, *words, given=given)
+        assert code == 0, said
+        assert key not in said
+        return [f"{task['name']} {task['watch']} {task['status']}" for task in told]
+
+    assert names("status", "-", given=given) == ["A vase FOLLOWING DONE"]
+    assert names("track", "-", given=given) == names("list") == ["A vase FOLLOWING UNKNOWN"]
+    assert names("pause", "A vase") == ["A vase PAUSED UNKNOWN"]
+    assert names("resume", "A vase") == ["A vase FOLLOWING UNKNOWN"]
+    assert names("download", "A vase", "--to", str(tmp_path / "one")) == ["A vase FOLLOWING DONE"]
+    assert len(list((tmp_path / "one").rglob("*.glb"))) == 2
+    assert names("forget", "A vase") == ["A vase FOLLOWING DONE"] and names("list") == []
+    (tmp_path / "show.jsonl").write_text(given + "\n")
+    assert names("batch", str(tmp_path / "show.jsonl"), "--to", str(tmp_path / "all")) == ["A vase FOLLOWING DONE"]
+    assert json.loads((tmp_path / "all" / "results.jsonl").read_text())["name"] == "A vase"
+    code, (account,), _said = run(environment, "balance")
+    assert (code, account["balance"]) == (0, 12.5)
+
+
 def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
     code, (told,), _said = run(environment, "doctor")
     assert code == 0 and told["versions"]["Blender"] == bpy.app.version_string
@@ -114,6 +139,41 @@ def test_a_studios_file_fixes_settings(rodin: Rodin, service: Service, studio: P
         task_id = rodin.track(service.add(READY))
         rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
         bpy.ops.rodin.hand_off(task_id=task_id)
+
+
+def test_every_setting_can_be_fixed(
+    rodin: Rodin, studio: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wanted: dict[str, Any] = {
+        "api_key": "a-studios-key",
+        "service_address": "https://rodin.studio.example/api",
+        "shortest_interval": 7.0,
+        "longest_interval": 70.0,
+        "deadline": 7.5,
+        "hand_off_operator": "studio.take",
+        "download_folder": str(tmp_path / "downloads"),
+        "download_when_done": True,
+        "import_when_done": True,
+        "import_after_download": False,
+        "import_location": "ORIGIN",
+        "import_height": 1.75,
+        "import_as_asset": True,
+        "storage_hint": 12.0,
+    }
+    assert wanted.keys() == rodin.module("configuration").FIELDS.keys()
+    studio.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in wanted.items()))
+    for name in ("RODIN_API_KEY", "RODIN_API_URL"):
+        monkeypatch.delenv(name)
+    rodin.until_idle()
+    preferences = rodin.module("blender.preferences")
+    assert {name: preferences.value(name) for name in wanted} == wanted
+    assert rodin.module("blender.timer").download_folder() == tmp_path / "downloads"
+    for name, value in wanted.items():
+        variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
+        other = {bool: not value, float: 8.0, str: "CURSOR" if name == "import_location" else "another"}[type(value)]
+        monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
+        assert (preferences.value(name), preferences.resolve(name).source) == (other, f"${variable}")
+        monkeypatch.delenv(variable)
 
 
 def test_the_environment_goes_before_the_file(
