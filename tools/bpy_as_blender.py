@@ -3,7 +3,7 @@
 -b, --background, --factory-startup, --offline-mode, --online-mode
 --python FILE           run it
 --command extension …   Blender's own extension tool: build and validate; and install-file … ZIP
---command NAME …        the command of an extension that is enabled in the profile
+--command NAME …        the command of an extension that is installed in the profile
 -- …                    left for the script
 """
 
@@ -15,7 +15,10 @@ from pathlib import Path
 
 
 def run_command(command: list[str], online: bool) -> int:
-    """Run an extension's command. The wheel begins without the profile, and does not tell what it registered."""
+    """Run an extension's command. The wheel does not tell what was registered, and begins with nothing enabled.
+
+    (To have it read the profile's preferences crashes that of 4.2.)
+    """
     import bpy
 
     commands = {}
@@ -25,7 +28,8 @@ def run_command(command: list[str], online: bool) -> int:
         return name
 
     bpy.utils.register_cli_command, bpy.utils.unregister_cli_command = register, commands.pop
-    bpy.ops.wm.read_userpref()
+    for folder in Path(bpy.utils.user_resource("EXTENSIONS", path="user_default")).glob("*/__init__.py"):
+        bpy.ops.preferences.addon_enable(module=f"bl_ext.user_default.{folder.parent.name}")
     if online:
         bpy.context.preferences.system.use_online_access = True
     if command[0] not in commands:
