@@ -110,6 +110,11 @@ def list_folder() -> Path | None:
     return Path(named).expanduser().absolute() if named else None
 
 
+def named_file() -> str:
+    """The studio's file that the environment names, "" where it names none."""
+    return os.environ.get(FILE_VARIABLE, "").strip()
+
+
 def read_file(path: Path) -> dict[str, Setting]:
     """The values of a studio's file. Raises BadInput with what is wrong and where."""
     try:

@@ -6,7 +6,6 @@ A command has no window that it could hold up, so here the main thread may wait 
 
 from __future__ import annotations
 
-import os
 import platform
 import signal
 from pathlib import Path
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING
 import bpy
 
 from .. import handlers
-from ..configuration import FILE_VARIABLE, read_file
+from ..configuration import named_file, read_file
 from ..service.errors import BadInput
+from ..service.files import PREVIEW
 from ..tracking.tasks import Task
 from . import importing, preferences, studio, timer
 from .session import session
@@ -32,7 +32,7 @@ SPACE = 0.2
 def _host() -> Host:
     from ..command_line.host import Host
 
-    named = os.environ.get(FILE_VARIABLE, "").strip()
+    named = named_file()
     session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
     return Host(
         "blender --command rodin",
@@ -52,13 +52,14 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
     as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset
     made, x = [], 0.0
     for task, path in found:
+        preview = path.with_name(PREVIEW)
         collection = importing.import_model(
             str(path),
             name=task.name if task else path.stem,
             task_uuid=task.task_uuid if task else "",
             height=height,
             as_asset=as_asset,
-            preview=str(path.with_name("preview.webp")) if path.with_name("preview.webp").is_file() else "",
+            preview=str(preview) if preview.is_file() else "",
         )
         low, high = importing.extent(collection.objects, axis=0)
         if made:

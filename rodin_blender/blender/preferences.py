@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sets, and what of it and of the environment the tracker is told."""
 
-import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -267,7 +266,7 @@ def offline() -> str:
 
 def follow_file() -> None:
     """Have the studio's file read, in a thread, when RODIN_CONFIG names another one."""
-    named = os.environ.get(configuration.FILE_VARIABLE, "").strip()
+    named = configuration.named_file()
     if named != session.file_name:
         session.file_name, session.file, session.file_trouble = named, {}, ""
         if named:

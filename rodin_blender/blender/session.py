@@ -222,7 +222,8 @@ class Session:
         if trouble:
             del self.imports[task_id]
             self.tell_of_files(task_id, trouble, trouble=True)
-        wish.ready = True
+        else:
+            wish.ready = True
 
 
 def _without_times(task: Task) -> Task:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..configuration import FIELDS, FILE_VARIABLE, Setting, Value, fixed, list_folder, read_file, tracker_settings
+from ..configuration import FIELDS, Setting, Value, fixed, list_folder, named_file, read_file, tracker_settings
 from ..service.errors import BadInput
 from ..tracking.messages import Settings
 from ..tracking.tasks import Task
@@ -63,7 +63,7 @@ class Host:
 
 def plain() -> Host:
     """Plain Python. Raises BadInput for a studio's file that cannot be used."""
-    named = os.environ.get(FILE_VARIABLE, "").strip()
+    named = named_file()
     file = read_file(Path(named)) if named else {}
 
     def resolve(name: str) -> Setting:
