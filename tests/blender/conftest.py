@@ -10,6 +10,8 @@ import base64
 import importlib
 import json
 import os
+import signal
+import socketserver
 import sys
 import threading
 import time
@@ -29,6 +31,9 @@ except ModuleNotFoundError:
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import main_thread
+
+# Servers of the tests count on it, and Blender 4.3 does not do it. Another program that is started begins anew.
+signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 PACKAGE = "bl_ext.user_default.rodin_blender"
 API_KEY = "simulated-api-key"
@@ -166,6 +171,16 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     monkeypatch.setenv("RODIN_API_KEY", API_KEY)
     monkeypatch.delenv("HYPER3D_API_KEY", raising=False)
     return running
+
+
+@pytest.fixture
+def closing() -> Iterator[str]:
+    """The address of a service that closes each connection at once: what is sent next meets a broken pipe."""
+    with socketserver.TCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/api/v2"
+        server.shutdown()
 
 
 @pytest.fixture

@@ -100,6 +100,11 @@ def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tm
     assert run(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2
 
 
+def test_connections_that_are_closed_do_not_end_a_command(environment: dict[str, str], closing: str) -> None:
+    code, _told, said = run({**environment, "RODIN_API_URL": closing}, "balance")
+    assert code == 1 and "broke off" in said, said
+
+
 def test_ctrl_c_leaves_all_to_go_on_with(service: Service, environment: dict[str, str]) -> None:
     answer = service.add("waiting", prompt="A chair")
     process = start(environment, "wait", answer["jobs"]["subscription_key"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -79,6 +80,20 @@ def test_trouble_in_asking_stands_in_the_message_and_the_status_stays(
     task_id = rodin.track(service.add("waiting", faults=(fault,)))
     rodin.until(lambda: words in rodin.item(task_id).message, words)
     assert rodin.item(task_id).status == "UNKNOWN"
+
+
+def test_connections_that_are_closed_do_not_end_blender(
+    rodin: Rodin, closing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RODIN_API_URL", closing)
+    # As Blender 4.3 has it by itself: only our own care keeps a broken pipe from ending it.
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        task_id = rodin.track({"jobs": {"subscription_key": "closed-at-once"}, "uuid": UUID, "prompt": "A chair"})
+        rodin.until(lambda: rodin.session.tasks[task_id].failures >= 2, "it was asked about twice")
+        assert "broke off" in rodin.item(task_id).message
+    finally:
+        signal.signal(signal.SIGPIPE, before)
 
 
 def test_a_refused_api_key_stops_all_asking_until_it_changes(
