@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When to ask. Pure functions over times in seconds; chance comes in as a number, so that a test can pin it.
 
-The vendor asks clients to ask seldom and names its own pace: 5 s at first, growing to 30 s, for 20 minutes.
+The vendor asks clients to ask seldom and names its own pace: 5 s at first, growing to 30 s, for 20 minutes. So it is
+here, too, until enough of this user's tasks have ended. From then on a check is put where, by how long those took, the
+delay to be expected until Done is noticed reaches `EXPECTED_DELAY`: seldom while few tasks end, often while many do. A
+task that outlasts them all is asked about at the growing pace. `make bench` shows what that brings.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..service.answers import Job
@@ -15,7 +19,12 @@ from .wording import clock_text, duration_text
 
 FIRST_CHECK = 0.5
 """After tracking or resuming: soon, since the user waits to learn whether the key is right."""
-GROWTH = 1.3
+GROWTH = 1.25
+EXPECTED_DELAY = 0.25
+"""Seconds, at the next check; a task meets several checks around the time when it may end."""
+ENOUGH_PAST = 5
+MOST_PAST = 100
+"""How many ended tasks are learnt from: at least, and the last ones at most."""
 JITTER = 0.1
 """Checks are spread by up to this share of the interval, so that tasks begun together do not stay together."""
 LONGEST_BACKOFF = 300.0
@@ -57,18 +66,23 @@ def is_due(task: Task, now: float) -> bool:
     return task.followed and (now >= task.next_check_at or now < (task.checked_at or task.tracked_at) - CLOCK_SLACK)
 
 
-def after_answer(task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float) -> Task:
-    """The task after the service told its jobs. `chance` is from 0 to 1. An empty `jobs` leaves the status alone."""
+def after_answer(
+    task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float, past: Sequence[float] = ()
+) -> Task:
+    """The task after the service told its jobs. An empty `jobs` leaves the status alone.
+
+    `chance` is from 0 to 1, `past` how long this user's ended tasks took, see `Task.took`.
+    """
+    before = task
     task = replace(_checked(task, now), failures=0)
     if not jobs:
         task = replace(task, message="The service lists no jobs yet.")
-        return _at_next_interval(task, now, pace, chance, changed=False)
-    changed = jobs != task.jobs
+        return _at_next_interval(task, now, pace, chance, past, changed=False)
     status = status_of(jobs)
     task = replace(task, status=status, jobs=jobs, message="")
     if status.final:
-        return replace(task, finished_at=now, next_check_at=0.0)
-    return _at_next_interval(task, now, pace, chance, changed)
+        return replace(task, finished_at=now, next_check_at=0.0, took=_took(before, now) if status.has_files else 0.0)
+    return _at_next_interval(task, now, pace, chance, past, changed=jobs != before.jobs)
 
 
 def after_failure(task: Task, message: str, now: float, pace: Pace, chance: float, retry_after: float | None) -> Task:
@@ -126,11 +140,33 @@ def _checked(task: Task, now: float) -> Task:
     return replace(task, checked_at=now, watched=task.watched + min(max(step, 0.0), LONGEST_STEP))
 
 
-def _at_next_interval(task: Task, now: float, pace: Pace, chance: float, changed: bool) -> Task:
-    grown = pace.shortest if changed or not task.interval else task.interval * GROWTH
-    interval = min(max(grown, pace.shortest), max(pace.longest, pace.shortest))
+def _took(task: Task, now: float) -> float:
+    """How long a task took that has now ended: it was still going on at the check before, and that was not long ago."""
+    seen_going_on = bool(task.jobs) and not task.failures
+    if seen_going_on and task.tracked_at <= task.checked_at <= now <= task.checked_at + LONGEST_STEP:
+        return (task.checked_at + now) / 2 - task.tracked_at
+    return 0.0
+
+
+def _at_next_interval(
+    task: Task, now: float, pace: Pace, chance: float, past: Sequence[float], changed: bool
+) -> Task:
+    longest = max(pace.longest, pace.shortest)
+    so_far = now - task.tracked_at
+    longer = [took for took in past if took > so_far] if len(past) >= ENOUGH_PAST else []
+    if longer:
+        interval = pace.shortest
+        while interval < longest and _expected_delay(longer, so_far + interval) < EXPECTED_DELAY:
+            interval = min(interval + 1.0, longest)
+    else:
+        grown = pace.shortest if changed or not task.interval else task.interval * GROWTH
+        interval = min(max(grown, pace.shortest), longest)
     wait = interval * (1.0 + JITTER * (2.0 * chance - 1.0))
     return _with_deadline(replace(task, interval=interval, next_check_at=now + wait), pace)
+
+
+def _expected_delay(durations: Sequence[float], check: float) -> float:
+    return sum(max(check - took, 0.0) for took in durations) / len(durations)
 
 
 def _with_deadline(task: Task, pace: Pace) -> Task:

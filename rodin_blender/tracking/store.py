@@ -64,13 +64,14 @@ _MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE task ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
     ALTER TABLE task ADD COLUMN download TEXT NOT NULL DEFAULT ''
     """,
+    "ALTER TABLE task ADD COLUMN took REAL NOT NULL DEFAULT 0",
 )
 """Statements that lead from each schema version (SQLite's `user_version`) to the next. Only ever appended to."""
 
 _COLUMNS = (
     "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
     "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
-    "files", "download",
+    "files", "download", "took",
 )  # fmt: skip
 
 
@@ -80,11 +81,11 @@ _IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE
 _INDEX = f"CREATE INDEX IF NOT EXISTS followed ON task (next_check_at) WHERE {_FOLLOWED}"
 """For the first of them. It belongs to no schema version: those that do not know of it keep it up all the same."""
 
-_MISSING = {"files": "'[]'"}
+_MISSING = {"files": "'[]'", "took": "0.0"}
 """What stands in for a column that an older file does not have, where that is not an empty text."""
 
 _TEXTS = ("task_id", "name", "subscription_key", "task_uuid", "message", "folder")
-_NUMBERS = ("tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched")
+_NUMBERS = ("tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "took")
 
 
 class StoreError(RodinError):
@@ -334,6 +335,8 @@ def _opened_or_none(path: Path, patience: float) -> sqlite3.Connection | None:
     """None for a damaged file."""
     try:
         return _opened(path, patience)
+    except UnicodeDecodeError:
+        return None  # Damage in a name that SQLite's error quotes.
     except sqlite3.DatabaseError as error:
         if not _is_damage(error):
             raise
@@ -429,7 +432,7 @@ def _set_aside(path: Path) -> Path:
 def _salvaged(path: Path) -> list[Task]:
     """The tasks of a damaged file that can still be read, oldest first."""
     tasks: dict[int, Task] = {}
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as db:
+    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
         db.text_factory = lambda content: content.decode("utf-8", "replace")
         # For a file that is shorter than it says: without this SQLite refuses all of it.
         db.execute("PRAGMA writable_schema = ON")
@@ -439,7 +442,7 @@ def _salvaged(path: Path) -> list[Task]:
         for start, beyond, order in ((-1, ">", "ASC"), (2**62, "<", "DESC")):
             rowid = start
             query = f"SELECT rowid, {columns} FROM task WHERE rowid {beyond} ? ORDER BY rowid {order} LIMIT 1"
-            with suppress(sqlite3.Error):
+            with suppress(sqlite3.Error, UnicodeDecodeError):
                 while found := db.execute(query, (rowid,)).fetchone():
                     rowid, *row = found
                     with suppress(sqlite3.DataError):
@@ -455,6 +458,9 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
+_DAMAGED = "it is damaged; restart Blender, and it is set aside"
+
+
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
     try:
@@ -467,13 +473,15 @@ def _explained(path: Path) -> Iterator[None]:
             sqlite3.SQLITE_BUSY: "another program holds it locked; close other Blenders if this stays",
             sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
             sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
-            sqlite3.SQLITE_CORRUPT: "it is damaged; restart Blender, and it is set aside",
-            sqlite3.SQLITE_NOTADB: "it is damaged; restart Blender, and it is set aside",
-            0: "it is damaged; restart Blender, and it is set aside",
+            sqlite3.SQLITE_CORRUPT: _DAMAGED,
+            sqlite3.SQLITE_NOTADB: _DAMAGED,
+            0: _DAMAGED,
         }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
             reason = "its file was just moved or deleted; try again in a moment"
         raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
+    except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {_DAMAGED}.") from None
     except OSError as error:
         raise StoreError(f"The list of tasks ({path}) cannot be used: {os_reason(error)}.") from None
 

@@ -84,6 +84,8 @@ class Task:
     files: tuple[SavedFile, ...] = ()
     """The whole files that were saved there, in the service's order; the user may have moved them since."""
     download: Download = Download.NONE
+    took: float = 0.0
+    """Seconds from tracking to Done, where that was seen closely enough to learn from; else 0.0."""
 
     @property
     def followed(self) -> bool:

@@ -55,6 +55,59 @@ def test_the_interval_grows_to_the_longest_and_begins_anew_when_jobs_change() ->
     assert answered(task, GENERATING).interval == PACE.shortest
 
 
+PAST = [60.0, 65.0, 68.0, 70.0, 71.0, 73.0, 80.0]
+
+
+def checks(past: list[float], until: float, pace: Pace = PACE) -> list[float]:
+    """Seconds from tracking to each check of a task that goes on for so long."""
+    task, at = tracked(), []
+    while not at or at[-1] < until:
+        now = task.next_check_at
+        at.append(now - NOW)
+        task = schedule.after_answer(task, GENERATING, now, pace, NO_CHANCE, past)
+    return at
+
+
+def test_it_asks_when_tasks_have_ended_and_seldom_before() -> None:
+    at = checks(PAST, 80.0)
+    assert len(at) < len(checks([], 80.0))
+    early, late = [t for t in at if t < 55.0], [t for t in at if 60.0 <= t <= 80.0]
+    assert len(early) <= 3
+    assert len(late) >= 3
+    assert min(b - a for a, b in pairwise(at)) >= PACE.shortest
+    assert max(b - a for a, b in pairwise(at)) <= PACE.longest
+
+
+def test_a_task_that_outlasts_all_is_asked_about_at_the_growing_pace() -> None:
+    at = [t for t in checks(PAST, 400.0) if t > 80.0]
+    gaps = [b - a for a, b in pairwise(at)]
+    assert all(b == pytest.approx(min(a * schedule.GROWTH, PACE.longest)) for a, b in pairwise(gaps))
+    assert gaps[-1] == PACE.longest
+
+
+def test_a_few_ended_tasks_teach_nothing() -> None:
+    assert checks(PAST[: schedule.ENOUGH_PAST - 1], 100.0) == checks([], 100.0)
+
+
+def test_a_task_took_from_tracking_to_between_the_last_two_checks() -> None:
+    task = answered(tracked(), GENERATING, NOW + 40.0)
+    ended = answered(task, DONE, NOW + 50.0)
+    assert ended.took == 45.0
+    assert answered(replace(task, failures=1), DONE, NOW + 50.0).took == 0.0, "nobody knows when it ended"
+    assert answered(task, DONE, NOW + 500.0).took == 0.0, "Blender was closed meanwhile"
+    assert answered(task, DONE, NOW + 30.0).took == 0.0, "the clock was set back"
+    assert answered(tracked(), DONE, NOW + 1.0).took == 0.0, "it had ended before it was tracked"
+    assert answered(task, (Job("a", "Failed"),), NOW + 50.0).took == 0.0
+
+
+@given(PACES, CHANCES, st.lists(st.floats(0.1, 1e5), max_size=150), st.floats(0, 1e5))
+def test_whatever_was_learnt_the_interval_stays_within_the_users_bounds(
+    pace: Pace, chance: float, past: list[float], so_far: float
+) -> None:
+    task = schedule.after_answer(tracked(), WAITING, NOW + so_far, pace, chance, past)
+    assert pace.shortest <= task.interval <= max(pace.longest, pace.shortest)
+
+
 def test_no_jobs_yet_leaves_status_and_jobs_alone_and_says_so() -> None:
     task = answered(answered(tracked(), GENERATING), ())
     assert (task.status, task.jobs) == (Status.GENERATING, GENERATING)

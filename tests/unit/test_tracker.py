@@ -87,6 +87,23 @@ def test_a_task_is_followed_to_its_end_told_in_order_and_never_asked_about_again
         assert opened.tasks() == [ended]
 
 
+def test_it_learns_from_ended_tasks_when_to_ask(begin: Begin, simulator: Simulator) -> None:
+    def add() -> dict[str, Any]:
+        return simulator.add([[(0.0, "Generating"), (2.5 * simulator.speed, "Done")]], files={})
+
+    watched = begin()
+    tasks = [watched.follow(add()) for _ in range(schedule.ENOUGH_PAST)]
+    for task in tasks:
+        wait_until(lambda task=task: [m for m in watched.of(TaskChanged) if m.task.task_id == task.task_id and m.task.took])
+    first = next(m.task for m in watched.of(TaskChanged) if m.task.interval)
+    assert first.interval == PACE.shortest
+    assert all(2.0 < m.task.took < 3.5 for m in watched.of(TaskChanged) if m.task.took)
+    learnt = watched.follow(add())
+    assert watched.becomes(learnt, lambda task: task.interval > 0.0).interval == PACE.longest
+    watched.gets(learnt, Status.DONE)
+    assert len(asked_for(simulator, learnt)) < len(asked_for(simulator, tasks[0]))
+
+
 def test_following_a_known_key_again_gives_the_task_that_is_there(begin: Begin, simulator: Simulator) -> None:
     watched = begin()
     answer = simulator.add(AT_ONCE)

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How soon Done is noticed, and at how many requests, in simulated time: our pace beside others.
+
+    python -m tools.bench pace
+
+Ours is not a copy of the rules but `rodin_blender.tracking.schedule` itself, driven by a made-up clock.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from matplotlib import pyplot
+
+from rodin_blender.service.answers import Job
+from rodin_blender.service.keys import Secret
+from rodin_blender.tracking import schedule
+from rodin_blender.tracking.schedule import Pace
+from rodin_blender.tracking.tasks import Task
+
+TASKS = 2000
+"""How many a figure in the tables is the mean of."""
+TASKS_ON_CURVE = 400
+"""The same for a point of a curve."""
+WEIGHTS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+"""How many requests a second of delay is worth, for the points of the best possible pace."""
+AIMS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0)
+"""Values of `schedule.EXPECTED_DELAY`, for the points of ours."""
+SPREAD = 0.15
+"""Standard deviation of a tier's duration, of its logarithm."""
+SEED = 20
+
+Chance = random.Random
+Durations = Callable[[Chance], float]
+Checks = Callable[[Chance, Sequence[float]], Iterator[float]]
+"""The times at which a task is asked about, from when it was tracked on, given how long earlier ones took."""
+
+
+def tier(median: float) -> Durations:
+    return lambda chance: median * math.exp(chance.gauss(0.0, SPREAD))
+
+
+SKETCH, REGULAR, GEN_2 = tier(20.0), tier(70.0), tier(90.0)
+
+
+def mixed(chance: Chance) -> float:
+    return chance.choice((SKETCH, REGULAR, GEN_2))(chance)
+
+
+def with_tail(chance: Chance) -> float:
+    return chance.uniform(300.0, 600.0) if chance.random() < 0.1 else mixed(chance)
+
+
+def queued(chance: Chance) -> float:
+    return chance.expovariate(1 / 40.0) + REGULAR(chance)
+
+
+DISTRIBUTIONS: dict[str, Durations] = {
+    "Sketch, 20 s": SKETCH,
+    "Regular, 70 s": REGULAR,
+    "Gen-2, 90 s": GEN_2,
+    "a third of each": mixed,
+    "the same, one in ten 5 to 10 min": with_tail,
+    "Regular behind a queue of 40 s": queued,
+}
+MISLED = {
+    "learnt Sketch, now Gen-2": (SKETCH, GEN_2),
+    "learnt Gen-2, now Sketch": (GEN_2, SKETCH),
+    "learnt a third of each, now with 5 to 10 min": (mixed, with_tail),
+}
+
+
+def fixed(interval: float) -> Checks:
+    def checks(_chance: Chance, _past: Sequence[float]) -> Iterator[float]:
+        at = 0.0
+        while True:
+            at += interval
+            yield at
+
+    return checks
+
+
+def growing(growth: float) -> Checks:
+    """The vendor's pace: from 5 to 30 s. By how much it grows at a time is not published."""
+
+    def checks(_chance: Chance, _past: Sequence[float]) -> Iterator[float]:
+        at = interval = 5.0
+        while True:
+            yield at
+            interval = min(interval * growth, 30.0)
+            at += interval
+
+    return checks
+
+
+def ours(shortest: float = Pace.shortest, learning: bool = True) -> Checks:
+    pace = Pace(shortest=shortest, deadline=math.inf)
+    going_on = (Job("", "Generating"),)
+
+    def checks(chance: Chance, past: Sequence[float]) -> Iterator[float]:
+        task = Task("", "", Secret(""), next_check_at=schedule.FIRST_CHECK)
+        while True:
+            now = task.next_check_at
+            yield now
+            known = past if learning else ()
+            task = replace(schedule.after_answer(task, going_on, now, pace, chance.random(), known), jobs=going_on)
+
+    return checks
+
+
+Curve = list[tuple[float, float]]
+"""Requests for a task and mean delay, for several values of something."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    requests: float
+    """A task, the one that finds it Done with them."""
+    delay: float
+    """Mean seconds from Done until it was noticed."""
+    delay_95: float
+
+    def __str__(self) -> str:
+        return f"{self.requests:.1f} · {self.delay:.1f} s"
+
+
+def measure(
+    checks: Checks, durations: Durations, learnt_from: Durations | None = None, tasks: int = TASKS
+) -> Figures:
+    """Follow tasks one after the other, each learning from those before; or all from those of `learnt_from`."""
+    chance = random.Random(SEED)
+    past: list[float] = []
+    requests, delays = [], []
+    for number in range(tasks + schedule.MOST_PAST):
+        learning = number < schedule.MOST_PAST
+        duration = (learnt_from if learnt_from and learning else durations)(chance)
+        before, count = 0.0, 0
+        for at in checks(chance, past):
+            count += 1
+            if at >= duration:
+                break
+            before = at
+        if not learning:
+            requests.append(count)
+            delays.append(at - duration)
+        if before and (learning or not learnt_from):
+            past = [*past, (before + at) / 2][-schedule.MOST_PAST :]
+    return Figures(float(np.mean(requests)), float(np.mean(delays)), float(np.quantile(delays, 0.95)))
+
+
+def requests_at(curve_: Curve, delay: float) -> float:
+    """Read off a curve; infinite where it does not come down to that delay."""
+    requests, delays = zip(*sorted(curve_, key=lambda point: point[1]), strict=True)
+    return float(np.interp(delay, delays, requests, left=math.inf))
+
+
+def best_possible(durations: Durations, shortest: float) -> Curve:
+    """The best fixed times for a distribution that is fully known, by dynamic programming.
+
+    No pace can lie below this line that knows only how long a task has been going on.
+    """
+    step, longest, end = 0.5, Pace.longest, 700.0
+    chance = random.Random(SEED)
+    took = np.sort([durations(chance) for _ in range(20_000)])
+    times = np.arange(0.0, end + longest + step, step)
+    ended = np.searchsorted(took, times, side="right")
+    share, total = ended / took.size, np.concatenate([[0.0], np.cumsum(took)])[ended] / took.size
+    waits = np.arange(round(shortest / step), round(longest / step) + 1)
+    last = round(end / step)
+    points = []
+    for weight in WEIGHTS:
+        cost, best = np.zeros(times.size), np.zeros(times.size, int)
+        for now in range(last - 1, -1, -1):
+            then = now + waits
+            late = (share[then] - share[now]) * times[then] - (total[then] - total[now])
+            costs = (1.0 - share[now]) + weight * late + cost[then]
+            best[now] = waits[costs.argmin()]
+            cost[now] = costs.min()
+        at = [round(schedule.FIRST_CHECK / step)]
+        while at[-1] < last:
+            at.append(at[-1] + best[at[-1]])
+        checks = times[at]
+        found = np.searchsorted(checks, took)
+        points.append((float((found + 1).mean()), float((checks[found] - took).mean())))
+    return points
+
+
+def curve(durations: Durations, shortest: float) -> Curve:
+    """Ours, with other values of EXPECTED_DELAY."""
+    points = []
+    for delay in AIMS:
+        with mock.patch.object(schedule, "EXPECTED_DELAY", delay):
+            figures = measure(ours(shortest), durations, tasks=TASKS_ON_CURVE)
+        points.append((figures.requests, figures.delay))
+    return points
+
+
+MARKERS = {
+    "fixed 5 s": "s",
+    "fixed 10 s": "D",
+    "vendor, 5 to 30 s, by 1.3": "^",
+    "ours, nothing learnt": "x",
+    "ours": "o",
+}
+OTHERS: dict[str, Checks] = {
+    "fixed 5 s": fixed(5.0),
+    "fixed 10 s": fixed(10.0),
+    "vendor, 5 to 30 s, by 1.3": growing(1.3),
+    "vendor, by 1.5": growing(1.5),
+    "vendor, by 2": growing(2.0),
+}
+OURS: dict[str, Checks] = {
+    "ours, nothing learnt": ours(learning=False),
+    "ours": ours(),
+}
+
+
+TEXT = """## How soon we know, at what cost
+
+Requests for a task · mean delay until Done is noticed, over {tasks} simulated tasks for each figure. A tier's durations
+spread by {spread:.0%} (log-normal). *Ours* is the extension's own schedule, with its first check after half a second,
+which tells whether the key is right.
+
+{found}
+
+The aim is at most half the requests of fixed 5 s at its delay. With 5 s between two checks, our default, no pace can
+have less delay than fixed 5 s; the first two columns say how near ours comes. With a Shortest Interval of 3 s one can,
+and the third says at how many requests. The fourth is what the best possible pace needs, which knows the distribution
+but not the tier of a task: no answer of the service tells it.
+
+{verdict}
+
+![Requests for a task against the delay, for each pace](benchmarks/pace.png)
+
+**How ours works.** Of the last {schedule.MOST_PAST} tasks that it saw end it knows how long they took. It puts the next
+check where, by these, the delay to be expected reaches {schedule.EXPECTED_DELAY} s, never sooner than the Shortest
+Interval and never later than the Longest Interval: it asks seldom while few tasks end, and often while many do. With
+fewer than {schedule.ENOUGH_PAST} ended tasks, or when a task outlasts them all, it asks as the vendor does: after 5 s,
+each time {schedule.GROWTH} times as long, up to 30 s.
+
+### When the past misleads
+
+{misled}
+
+{dominance}
+"""
+
+
+def section(pictures: Path) -> str:
+    found = {
+        pace: {name: measure(checks, durations) for name, durations in DISTRIBUTIONS.items()}
+        for pace, checks in (OTHERS | OURS).items()
+    }
+    misled = {
+        pace: {name: measure(checks, now, before) for name, (before, now) in MISLED.items()}
+        for pace, checks in (OTHERS | {"ours": OURS["ours"]}).items()
+    }
+    curves = {
+        name: {
+            "best": best_possible(durations, Pace.shortest),
+            "best from 3 s": best_possible(durations, 3.0),
+            "ours": curve(durations, Pace.shortest),
+            "ours from 3 s": curve(durations, 3.0),
+        }
+        for name, durations in DISTRIBUTIONS.items()
+    }
+    _plot(pictures / "pace.png", found, curves)
+    return TEXT.format(
+        tasks=TASKS,
+        spread=SPREAD,
+        found=_table(found),
+        verdict=_verdict(found, curves),
+        schedule=schedule,
+        misled=_table(misled),
+        dominance=_dominance(found, misled),
+    )
+
+
+def _table(found: dict[str, dict[str, Figures]]) -> str:
+    names = list(next(iter(found.values())))
+    rows = [f"| {pace} | {' | '.join(str(figures[name]) for name in names)} |" for pace, figures in found.items()]
+    return "\n".join([f"| pace | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}", *rows])
+
+
+def _verdict(found: dict[str, dict[str, Figures]], curves: dict[str, dict[str, Curve]]) -> str:
+    rows = [
+        "| durations | ours, requests over those of fixed 5 s | ours, delay over that of fixed 5 s "
+        "| from 3 s, at the same delay: requests | the best possible | aim |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, of_this in curves.items():
+        base, figures = found["fixed 5 s"][name], found["ours"][name]
+        same_delay = requests_at(of_this["ours from 3 s"], base.delay) / base.requests
+        best = requests_at(of_this["best from 3 s"], base.delay) / base.requests
+        rows.append(
+            f"| {name} | {figures.requests / base.requests:.2f} | {figures.delay / base.delay:.2f} "
+            f"| {_ratio(same_delay)} | {_ratio(best)} | {'met' if same_delay <= 0.5 else 'missed'} |"
+        )
+    return "\n".join(rows)
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else "not reached"
+
+
+def better_on_both_counts(theirs: Figures, ours_: Figures) -> bool:
+    return theirs.requests < ours_.requests and theirs.delay < ours_.delay
+
+
+def _dominance(found: dict[str, dict[str, Figures]], misled: dict[str, dict[str, Figures]]) -> str:
+    worse = [
+        f"- {name}: {vendor} has {theirs[name]}, {pace} {table[pace][name]}"
+        for table in (found, misled)
+        for pace in table
+        if pace.startswith("ours")
+        for vendor, theirs in table.items()
+        if vendor.startswith("vendor")
+        for name in theirs
+        if better_on_both_counts(theirs[name], table[pace][name])
+    ]
+    if not worse:
+        return "In none of these cases is the vendor's pace better on both counts, requests and delay."
+    return "\n".join(["The vendor's pace is better on both counts here:", "", *worse])
+
+
+def _plot(path: Path, found: dict[str, dict[str, Figures]], curves: dict[str, dict[str, Curve]]) -> None:
+    figure, axes = pyplot.subplots(2, 3, figsize=(13, 7.5), sharey=True)
+    for axis, (name, of_this) in zip(axes.flat, curves.items(), strict=True):
+        axis.plot(*zip(*of_this["best"], strict=True), color="0.6", linestyle="--", label="best possible, 5 s apart")
+        axis.plot(*zip(*of_this["ours"], strict=True), color="tab:blue", label="ours, other aims")
+        axis.plot(*zip(*of_this["ours from 3 s"], strict=True), color="tab:cyan", label="ours from 3 s")
+        for pace, marker in MARKERS.items():
+            color = "tab:blue" if pace.startswith("ours") else "tab:orange"
+            point = found[pace][name]
+            axis.plot(
+                point.requests, point.delay, marker, color=color, label=pace, markersize=8, markeredgewidth=2,
+                linestyle="none",
+            )  # fmt: skip
+        axis.set_title(name, fontsize=10)
+        axis.set_ylim(0.0, 16.0)
+        axis.set_xlim(left=0.0)
+        axis.grid(alpha=0.3)
+        axis.set_xlabel("requests for a task")
+    for axis in axes[:, 0]:
+        axis.set_ylabel("delay until Done is noticed, s")
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+    pyplot.close(figure)
