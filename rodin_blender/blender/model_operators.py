@@ -9,7 +9,7 @@ from ..service.files import Progress, models
 from ..tracking.tasks import Task
 from ..tracking.wording import size_text
 from . import importing, preferences, previews, timer
-from .operators import OfTask, check_downloadable, refuse, text_property
+from .operators import OfTask, check_downloadable, text_property
 from .session import Import, session
 
 
@@ -74,12 +74,8 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
     )
     as_asset: bpy.props.BoolProperty(name="Mark as Asset", options={"SKIP_SAVE"})
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """From a button: the file is seen to first, off the main thread, and other modes are waited for."""
-        try:
-            task = self.task()
-        except BadInput as error:
-            return refuse(self, str(error))
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        """The file is seen to first, off the main thread, and other modes are waited for."""
         names = ("model", "location", "height", "as_asset")
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
         timer.wish_import(task.task_id, context.window, **how)
@@ -116,13 +112,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
     bl_idname = "rodin.delete_files"
     bl_label = "Delete Files"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        try:
-            task = self.task()
-        except BadInput as error:
-            return refuse(self, str(error))
-        # The active task may be another one when the answer comes.
-        self.task_id = task.task_id
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         return context.window_manager.invoke_confirm(
             self,
             event,

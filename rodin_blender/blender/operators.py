@@ -97,6 +97,19 @@ class OfTask:
             )
         return task
 
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            task = self.task()
+        except BadInput as error:
+            return refuse(self, str(error))
+        # The active task may be another one when a question is answered.
+        self.task_id = task.task_id
+        return self.begin(context, event, task)
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        """From a button: here is asked what has to be asked before `act`."""
+        return self.execute(context)
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
             self.act(context, self.task())
@@ -154,15 +167,9 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
     bl_idname = "rodin.forget"
     bl_label = "Forget"
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        try:
-            task = self.task()
-        except BadInput as error:
-            return refuse(self, str(error))
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.status.final and (task.download is Download.SAVED or not task.status.has_files):
             return self.execute(context)
-        # The active task may be another one when the answer comes.
-        self.task_id = task.task_id
         return context.window_manager.invoke_confirm(
             self,
             event,
@@ -203,14 +210,9 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
 
     task_uuid: text_property("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        try:
-            task = self.task()
-        except BadInput as error:
-            return refuse(self, str(error))
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.task_uuid or task.status is Status.FAILED:
             return self.execute(context)
-        self.task_id = task.task_id
         return context.window_manager.invoke_props_dialog(self, width=420, title="Task UUID", confirm_text="Download")
 
     def draw(self, context: bpy.types.Context) -> None:
