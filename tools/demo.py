@@ -13,26 +13,20 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from tools.blenders import CACHE, NotAvailable, blender, tools_python
+from tools.blenders import CACHE, NotAvailable, blender
+from tools.stage import Trouble, built, environment, last_lines, perform, process, say, simulated_service
 
 SAVED = ROOT / "dist" / "demo"
 PICTURE = "models.png"
-LONGEST_START = 60.0
-LONGEST_BUILD = 120.0
 LONGEST_RUN = 180.0
 MARK = "demo| "
 """Begins the lines of Blender's output that are for the terminal; the rest is kept for when something fails."""
@@ -50,10 +44,6 @@ WINDOW_TASKS = [
 ]
 
 
-class Trouble(Exception):
-    """The demo did not go as it should; the text says where."""
-
-
 def in_terminal(folder: Path) -> None:
     """Follow TASKS to their ends in a Blender without a window, and check what came of them."""
     say("Three tasks of a simulated Rodin service, followed by the extension in a real Blender without a window.")
@@ -61,11 +51,11 @@ def in_terminal(folder: Path) -> None:
     size = "260 MB" if own else "1.3 GB in all, a few minutes the first time"
     say(f"What is missing for it is installed into {CACHE} ({size}).")
     executable = _own_blender() if own else _prepared_blender()
-    archive = _built(executable, folder)
-    with _simulator(folder, speed=1.0) as service:
+    archive = built(executable, folder)
+    with simulated_service(folder, speed=1.0) as service:
         command = _blender_command(executable, folder, archive, service, TASKS, "--background", "--factory-startup")
-        output, variables = folder / "blender.txt", _environment(folder, service)
-        with output.open("w") as kept, _process(command, env=variables, stdout=subprocess.PIPE) as running:
+        output, variables = folder / "blender.txt", environment(folder, service)
+        with output.open("w") as kept, process(command, env=variables, stdout=subprocess.PIPE) as running:
             # Reading waits for as long as Blender runs.
             limit = threading.Timer(LONGEST_RUN, running.kill)
             limit.start()
@@ -79,7 +69,7 @@ def in_terminal(folder: Path) -> None:
                 limit.cancel()
     result = folder / "result.json"
     if not result.exists():
-        raise Trouble(f"Blender ended before its time; it said:\n{_last_lines(output)}")
+        raise Trouble(f"Blender ended before its time; it said:\n{last_lines(output)}")
     tasks = json.loads(result.read_text())
     _save(tasks, folder / PICTURE)
     _check(tasks, output)
@@ -92,17 +82,17 @@ def in_window(folder: Path) -> None:
     executable = _own_blender()
     say(f"Five tasks of a simulated Rodin service in {executable}, in a throw-away profile.")
     say(f"What is missing for the simulator is installed into {CACHE / 'tools'} (260 MB).")
-    archive = _built(executable, folder)
+    archive = built(executable, folder)
     # Slower than the terminal's: there is something to look at and to click meanwhile.
-    with _simulator(folder, speed=0.3) as service:
+    with simulated_service(folder, speed=0.3) as service:
         options = ("--factory-startup", "--python-exit-code", "1")
         command = _blender_command(executable, folder, archive, service, WINDOW_TASKS, *options)
         output = folder / "blender.txt"
         say("Blender opens with the Rodin tab of the 3D viewport's sidebar (N). Close it to end the demo.")
-        with output.open("w") as kept, _process(command, env=_environment(folder, service), stdout=kept) as running:
+        with output.open("w") as kept, process(command, env=environment(folder, service), stdout=kept) as running:
             exit_code = running.wait()
     if exit_code:
-        raise Trouble(f"Blender ended with {exit_code}; it said:\n{_last_lines(output)}")
+        raise Trouble(f"Blender ended with {exit_code}; it said:\n{last_lines(output)}")
 
 
 def _own_blender() -> Path:
@@ -125,60 +115,6 @@ def _prepared_blender() -> Path:
             raise NotAvailable(f"{error}\nAnd {missing}") from None
 
 
-def _built(executable: Path, folder: Path) -> Path:
-    """The extension's zip, new, by way of this Blender."""
-    output = folder / "build.txt"
-    command = [sys.executable, "-m", "tools.build", str(executable), str(folder)]
-    with output.open("w") as kept, _process(command, stdout=kept) as running:
-        try:
-            exit_code = running.wait(LONGEST_BUILD)
-        except subprocess.TimeoutExpired:
-            exit_code = "no answer in time"
-    archives = list(folder.glob("*.zip"))
-    if exit_code or len(archives) != 1:
-        raise Trouble(f"the extension could not be built ({exit_code}):\n{_last_lines(output)}")
-    say(f"Built {archives[0].name} from this checkout.")
-    return archives[0]
-
-
-@contextmanager
-def _simulator(folder: Path, *, speed: float) -> Iterator[dict[str, str]]:
-    """A simulator as a process of its own. Gives the environment variables that point the extension at it."""
-    python = tools_python()
-    said, trouble = folder / "simulator.txt", folder / "simulator-trouble.txt"
-    command = [str(python), "-m", "tools.simulator", "--speed", str(speed)]
-    with said.open("w") as out, trouble.open("w") as err, _process(command, stdout=out, stderr=err) as running:
-        end = time.monotonic() + LONGEST_START
-        while not said.read_text().endswith("\n"):
-            if running.poll() is not None or time.monotonic() > end:
-                raise Trouble(f"the simulator does not start; it said:\n{_last_lines(trouble)}")
-            time.sleep(0.05)
-        yield dict(part.split("=", 1) for part in said.read_text().split())
-
-
-@contextmanager
-def _process(
-    command: list[str],
-    *,
-    stdout: int | IO[str],
-    stderr: int | IO[str] = subprocess.STDOUT,
-    env: dict[str, str] | None = None,
-) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended on the way out, whatever happens."""
-    running = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, cwd=ROOT, env=env, text=True, errors="replace"
-    )
-    try:
-        yield running
-    finally:
-        running.terminate()
-        try:
-            running.wait(5.0)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
-
-
 def _blender_command(
     executable: Path, folder: Path, archive: Path, service: dict[str, str], tasks: list[dict[str, Any]], *options: str
 ) -> list[str]:
@@ -196,13 +132,6 @@ def _blender_command(
         )
     )
     return [str(executable), *options, "--python", str(ROOT / "tools/demo_in_blender.py"), "--", str(given)]
-
-
-def _environment(folder: Path, service: dict[str, str]) -> dict[str, str]:
-    # A BLENDER_USER_… of the user's would win over the throw-away profile.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
-    profile = {"BLENDER_USER_RESOURCES": str(folder / "profile")}
-    return {**kept, **service, **profile, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 def _save(tasks: list[dict[str, str]], picture: Path) -> None:
@@ -239,39 +168,16 @@ def _check(tasks: list[dict[str, str]], output: Path) -> None:
     if not (SAVED / PICTURE).exists():
         troubles.append("no picture was rendered")
     if troubles:
-        raise Trouble("\n".join([*troubles, "Blender said:", _last_lines(output)]))
+        raise Trouble("\n".join([*troubles, "Blender said:", last_lines(output)]))
     say("\nAll as expected: one task done, one failed in part, one failed. The models of the first two, rendered:")
     say(str(SAVED / PICTURE))
-
-
-def _last_lines(output: Path) -> str:
-    return "\n".join(output.read_text(errors="replace").splitlines()[-30:])
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="The extension in a real Blender, against a simulated service.")
     parser.add_argument("--window", action="store_true", help="open a Blender of yours instead, until you close it")
     arguments = parser.parse_args()
-    # So that the processes begun here are ended then, too.
-    for wish in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(wish, lambda number, _frame: sys.exit(128 + number))
-    try:
-        # The folder's name has no spaces wherever the checkout is, and a Debian root sees it.
-        with tempfile.TemporaryDirectory(prefix="rodin-demo-", ignore_cleanup_errors=True) as folder:
-            (in_window if arguments.window else in_terminal)(Path(folder))
-    except NotAvailable as error:
-        print(f"The demo cannot run here: {error}.", file=sys.stderr)
-        return 2
-    except Trouble as error:
-        print(f"The demo failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return perform("demo", in_window if arguments.window else in_terminal)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import json
 import math
 import os
 import shutil
-import signal
 import struct
 import subprocess
 import sys
@@ -37,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
 from tools.blenders import CACHE, Blender, NotAvailable, blender, tools_python
-from tools.demo import Trouble, _built, _environment, _last_lines, _process, _simulator, say
+from tools.stage import Trouble, built, environment, last_lines, perform, process, say, simulated_service
 
 TEMPLATE = ROOT / "farm" / "template.yaml"
 SAVED = ROOT / "dist" / "farm-demo"
@@ -81,7 +80,7 @@ class Farm:
         options = ("--step", "Import", "--no-run-dependencies", "--task-param", f"Model={number}")
         code, output = self._run("run", str(TEMPLATE), *self._given, *options)
         note = self._folder / "show" / "models" / f"{number:04}.json"
-        told = json.loads(note.read_text()) if note.exists() else {"text": _last_lines(output)}
+        told = json.loads(note.read_text()) if note.exists() else {"text": last_lines(output)}
         self.tell(
             f"model {number:2}  {NAMES[number - 1]:<13}  {'imported' if code == 0 else 'FAILED: ' + told['text']}"
         )
@@ -101,12 +100,12 @@ class Farm:
     def _succeed(self, *words: str) -> None:
         code, output = self._run(*words)
         if code:
-            raise Trouble(f"`openjd {words[0]}` ended with {code}; it said:\n{_last_lines(output)}")
+            raise Trouble(f"`openjd {words[0]}` ended with {code}; it said:\n{last_lines(output)}")
 
     def _run(self, *words: str) -> tuple[int | str, Path]:
         handle, name = tempfile.mkstemp(prefix=f"openjd-{words[0]}-", suffix=".txt", dir=self._folder)
         command = [str(self._openjd), *words]
-        with os.fdopen(handle, "w") as output, _process(command, stdout=output, env=self._variables) as running:
+        with os.fdopen(handle, "w") as output, process(command, stdout=output, env=self._variables) as running:
             try:
                 return running.wait(LONGEST_TASK), Path(name)
             except subprocess.TimeoutExpired:
@@ -118,10 +117,10 @@ class Farm:
 
 def run(folder: Path, found: Blender) -> None:
     say(f"Twelve models of a simulated Rodin service, imported by {WORKERS} workers of a farm, in {found.executable}.")
-    archive = _built(found.executable, folder)
-    with _simulator(_made(folder / "service"), speed=2.0) as service:
+    archive = built(found.executable, folder)
+    with simulated_service(_made(folder / "service"), speed=2.0) as service:
         simulator = service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator"
-        variables = {**_environment(folder, service), "TMPDIR": str(_made(folder / "sessions"))}
+        variables = {**environment(folder, service), "TMPDIR": str(_made(folder / "sessions"))}
         _install(found, archive, variables)
         job = _made(folder / "job")
         keys = [service["RODIN_API_KEY"], *_write_batch(job / "show.jsonl", simulator)]
@@ -210,11 +209,11 @@ def _watched(keys: list[str], folder: Path) -> Iterator[list[str]]:
 
     def look() -> None:
         while not ended.wait(0.1):
-            for process in Path("/proc").glob("[0-9]*"):
+            for entry in Path("/proc").glob("[0-9]*"):
                 with suppress(OSError):
-                    ours = str(folder).encode() in (process / "environ").read_bytes()
-                    if ours and _holds((process / "cmdline").read_bytes(), keys):
-                        told.append(process.name)
+                    ours = str(folder).encode() in (entry / "environ").read_bytes()
+                    if ours and _holds((entry / "cmdline").read_bytes(), keys):
+                        told.append(entry.name)
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -320,7 +319,7 @@ def _save(job: Path) -> None:
     shutil.rmtree(SAVED, ignore_errors=True)
     shutil.copytree(job / "show" / "models", SAVED)
     sheet = SAVED / "sheet.png"
-    with _process([str(tools_python()), str(Path(__file__)), "--sheet", str(SAVED)], stdout=subprocess.DEVNULL) as made:
+    with process([str(tools_python()), str(Path(__file__)), "--sheet", str(SAVED)], stdout=subprocess.DEVNULL) as made:
         made.wait(60.0)
     if not sheet.exists():
         raise Trouble("the pictures could not be put on one sheet")
@@ -381,23 +380,8 @@ def main() -> int:
     if arguments.sheet:
         _make_sheet(arguments.sheet)
         return 0
-    # So that the processes begun here are ended then, too.
-    for wish in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(wish, lambda number, _frame: sys.exit(128 + number))
-    try:
-        say(f"What is missing for it is installed into {CACHE}.")
-        # Below /tmp, since a Debian root sees no other folder.
-        with tempfile.TemporaryDirectory(prefix="rodin-farm-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-            run(Path(folder), _blender(arguments.blender))
-    except NotAvailable as error:
-        print(f"The farm's demo cannot run here: {error}.", file=sys.stderr)
-        return 2
-    except Trouble as error:
-        print(f"The farm's demo failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    say(f"What is missing for it is installed into {CACHE}.")
+    return perform("farm's demo", lambda folder: run(folder, _blender(arguments.blender)))
 
 
 if __name__ == "__main__":
