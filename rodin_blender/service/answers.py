@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 from .errors import BadAnswer, NotAuthorized, Refused, Throttled
-from .keys import shown
+from .keys import Secret, quoted, shown
 
 LONGEST_RETRY_AFTER = 24 * 3600.0
 
@@ -40,10 +41,13 @@ class ResultFile:
         return f"ResultFile(name={self.name!r}, url=****)"
 
 
-def read(http_status: int, body: bytes, retry_after: str | None = None, now: float = 0.0) -> dict[str, Any]:
+def read(
+    http_status: int, body: bytes, retry_after: str | None = None, now: float = 0.0, secrets: Iterable[Secret] = ()
+) -> dict[str, Any]:
     """The JSON object of an answer that means yes.
 
-    `retry_after` is the header's text, `now` seconds since the epoch, for its date form.
+    `retry_after` is the header's text, `now` seconds since the epoch, for its date form. `secrets` are the keys that
+    were sent: an error does not repeat them where the answer does.
     Raises NotAuthorized, Throttled, Refused, BadAnswer.
     """
     if http_status in (401, 403):
@@ -54,11 +58,11 @@ def read(http_status: int, body: bytes, retry_after: str | None = None, now: flo
     if answer is not None and http_status < 500:
         error = answer.get("error")
         if error and error != "OK":
-            code = shown(error if isinstance(error, str) else json.dumps(error), 60).removeprefix("API_")
+            code = quoted(error if isinstance(error, str) else json.dumps(error), 60, secrets).removeprefix("API_")
             if code == "UNAUTHORIZED":
                 raise NotAuthorized(http_status)
             detail = answer.get("message")
-            raise Refused(code, shown(detail, 200) if isinstance(detail, str) else "")
+            raise Refused(code, quoted(detail, 200, secrets) if isinstance(detail, str) else "")
     if 300 <= http_status < 400:
         raise BadAnswer(
             http_status, f"The service address redirects elsewhere (HTTP {http_status}); the key is not sent there."

@@ -78,7 +78,8 @@ class Client:
 
     def status(self, subscription_key: Secret) -> tuple[answers.Job, ...]:
         """The jobs of a task; empty while the service lists none."""
-        return answers.jobs(self._call("POST", "/status", {"subscription_key": subscription_key.reveal()}))
+        body = {"subscription_key": subscription_key.reveal()}
+        return answers.jobs(self._call("POST", "/status", body, subscription_key))
 
     def download_list(self, task_uuid: str) -> tuple[answers.ResultFile, ...]:
         """The files of a task. Their links are short-lived: ask at each use."""
@@ -151,7 +152,7 @@ class Client:
                 break
         raise BadAnswer(response.status_code, f"The file server sends us from one address to the next for {name}.")
 
-    def _call(self, method: str, path: str, body: dict[str, str] | None = None) -> dict[str, Any]:
+    def _call(self, method: str, path: str, body: dict[str, str] | None = None, *secrets: Secret) -> dict[str, Any]:
         with self._sending(method, self.connection.address + path, self._api, body) as response:
             content = bytearray()
             size = _announced_length(response) or 0
@@ -167,7 +168,11 @@ class Client:
                     f"The service is in trouble: HTTP {response.status_code} with more than 8 MB, which was not read.",
                 )
             return answers.read(
-                response.status_code, bytes(content), response.headers.get("Retry-After"), time.time()
+                response.status_code,
+                bytes(content),
+                response.headers.get("Retry-After"),
+                time.time(),
+                (self.connection.api_key, *secrets),
             )
 
     def _sending(

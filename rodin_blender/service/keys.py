@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -17,6 +18,9 @@ from .errors import BadInput
 
 LONGEST_KEY = 8192
 LONGEST_PASTE = 256 * 1024
+SHORTEST_SECRET = 8
+"""What is shorter is no key, but may well be a part of some word."""
+_LINK = re.compile(r"[\w+.-]{0,20}://\S*")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -182,7 +186,7 @@ def generation_answer(answer: object) -> Generation:
         error = answer.get("error")
         if isinstance(error, str) and error and error != "OK":
             raise BadInput(
-                f"This is an error answer of the generation call ({shown(error, 60)}): nothing was started, "
+                f"This is an error answer of the generation call ({quoted(error, 60)}): nothing was started, "
                 "so there is nothing to follow."
             )
         raise BadInput(
@@ -202,6 +206,15 @@ def shown(text: str, most: int) -> str:
     """Foreign text fit for one line of an interface: printable, at most `most` characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: most * 4]).split())
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def quoted(text: str, most: int, secrets: Iterable[Secret] = ()) -> str:
+    """Foreign text as `shown`, for an error's sentence: without `secrets`, nor addresses, which may hold some."""
+    text = text[: most * 4 + LONGEST_KEY]
+    for secret in secrets:
+        if len(secret.reveal()) >= SHORTEST_SECRET:
+            text = text.replace(secret.reveal(), "****")
+    return shown(_LINK.sub("****", text), most)
 
 
 def _size(characters: int) -> str:

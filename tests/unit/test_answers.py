@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from rodin_blender.service import answers
 from rodin_blender.service.answers import Job, ResultFile
+from rodin_blender.service.client import Client, Connection
 from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, ServiceError, Throttled
+from rodin_blender.service.keys import Secret
+from tests.unit.sockets import answering, serving
 
 NOW = 1_800_000_000.0
 
@@ -100,6 +103,20 @@ def test_a_well_formed_no_is_a_refusal_whatever_the_http_code(http_status, error
     assert detail is None or caught.value.detail == detail
     assert code in str(caught.value)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("where", ["error", "message"])
+@pytest.mark.parametrize("said", ["{key}", "unknown: {key}.", "you sent Bearer {api_key}", "see {link} for more", "({link})"])
+def test_a_no_that_quotes_a_key_or_a_link_is_told_without_it(where, said):
+    key, api_key, link = "k" * 150 + ".s3cret", "s3cret-api-key", "HTTPS://user:s3cret@host/x?signature=s3cret"
+    answer = {"error": "INVALID", where: said.format(key=key, api_key=api_key, link=link)}
+    with serving(answering(b"400 Bad Request\r\nConnection: close", body(answer))) as address:
+        client = Client(Connection(address, Secret(api_key), 5.0, 5.0))
+        with pytest.raises(Refused) as caught:
+            client.status(Secret(key))
+    assert "s3cret" not in f"{caught.value} {caught.value!r} {caught.value.code} {caught.value.detail}"
+    assert "kkk" not in str(caught.value)
+    assert "****" in str(caught.value)
 
 
 @pytest.mark.parametrize(
