@@ -62,7 +62,7 @@ class Generation:
 
 def subscription_key(text: str) -> Secret:
     """The subscription key in `text`. Raises BadInput with the reason when it cannot be one."""
-    text = text.strip().strip("\"'").strip()
+    text = _unwrapped(text)
     if not text:
         raise BadInput(
             "No subscription key was given. Copy it from the generation call's answer (jobs.subscription_key)."
@@ -87,7 +87,7 @@ def subscription_key(text: str) -> Secret:
 
 def task_uuid(text: str) -> str:
     """The task uuid in `text`, in lower case; "" for blank text. Raises BadInput when it cannot be one."""
-    text = text.strip().strip("\"'").strip()
+    text = _unwrapped(text)
     if not text:
         return ""
     if _UUID.fullmatch(text):
@@ -215,6 +215,13 @@ def quoted(text: str, most: int, secrets: Iterable[Secret] = ()) -> str:
         if len(secret.reveal()) >= SHORTEST_SECRET:
             text = text.replace(secret.reveal(), "****")
     return shown(_LINK.sub("****", text), most)
+
+
+def _unwrapped(text: str) -> str:
+    """`text` without the spaces and quotation marks around it, however they are mixed."""
+    while (inner := text.strip().strip("\"'")) != text:
+        text = inner
+    return text
 
 
 def _size(characters: int) -> str:

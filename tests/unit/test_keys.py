@@ -83,7 +83,7 @@ def test_a_secret_is_compared_by_its_text_with_other_secrets_only():
 
 
 @pytest.mark.parametrize(
-    "text", [KEY, f"  {KEY}\r\n", f'"{KEY}"', f"'{KEY}'", f' " {KEY} " ', "x", "k" * keys.LONGEST_KEY]
+    "text", [KEY, f"  {KEY}\r\n", f'"{KEY}"', f"'{KEY}'", f' " {KEY} " ', f"\" '{KEY}' \"", "x", "k" * keys.LONGEST_KEY]
 )
 def test_a_subscription_key_is_accepted_in_whatever_it_was_copied_with(text):
     assert keys.subscription_key(text).reveal() == text.strip(" \r\n\"'")
@@ -94,6 +94,7 @@ def test_a_subscription_key_is_accepted_in_whatever_it_was_copied_with(text):
     [
         ("", "No subscription key was given"),
         (' "" ', "No subscription key was given"),
+        ('" "\n" ', "No subscription key was given"),
         (UUID, "looks like a uuid"),
         (UUID.upper(), "looks like a uuid"),
         ("k" * (keys.LONGEST_KEY + 1), "8193 characters is too long"),
@@ -111,7 +112,7 @@ def test_what_cannot_be_a_subscription_key_is_refused_with_a_hint(text, hint):
 
 
 @pytest.mark.parametrize(
-    ("text", "uuid"), [("", ""), (" \n", ""), (UUID, UUID), (f' "{UUID.upper()}"\n', UUID), (f"'{UUID}'", UUID)]
+    ("text", "uuid"), [("", ""), (" \n", ""), (UUID, UUID), (f' "{UUID.upper()}"\n', UUID), (f"'{UUID}'", UUID), (f"\" '{UUID}'", UUID)]
 )
 def test_a_task_uuid_may_be_blank_and_is_kept_in_lower_case(text, uuid):
     assert keys.task_uuid(text) == uuid
