@@ -5,7 +5,7 @@ PYTHON ?= python3
 TOOL := $(PYTHON) -c 'import os, sys; from tools import blenders; p = str(blenders.tools_python()); os.execv(p, [p, "-m", *sys.argv[1:]])'
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 
-.PHONY: help demo demo-window farm-demo test lint build repository pictures bench simulator clean clean-cache
+.PHONY: help demo demo-window farm-demo test lint build repository pictures bench fuzz soak simulator clean clean-cache
 
 help:
 	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
@@ -17,6 +17,8 @@ help:
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
 	@echo 'make bench        how one process follows 10,000 tasks: memory, requests, fairness'
+	@echo 'make fuzz         look for answers and pasted texts that the extension cannot cope with, for a minute'
+	@echo 'make soak         10,000 tasks on a faulty service for three minutes: nothing grows, nothing is lost'
 	@echo 'make simulator    the simulated service, to try things against by hand'
 	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
 
@@ -47,6 +49,12 @@ pictures:
 
 bench:
 	@$(TOOL) tools.bench_follow
+
+fuzz:
+	@$(PYTHON) tools/fuzz.py
+
+soak:
+	@$(TOOL) tools.soak
 
 simulator:
 	@$(TOOL) tools.simulator --port 8090

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import json
+import platform
+import subprocess
+import sys
 from email.utils import formatdate
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -15,8 +19,10 @@ from rodin_blender.service.answers import Job, ResultFile
 from rodin_blender.service.client import Client, Connection
 from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, ServiceError, Throttled
 from rodin_blender.service.keys import Secret
-from tests.unit.sockets import answering, serving
+from tests.unit.sockets import serving
+from tools import fuzz
 
+ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
 
 json_values = st.recursive(
@@ -72,6 +78,49 @@ def test_any_answer_parses_or_raises_a_service_error(http_status, content, retry
                 assert all(job.status.strip() and job.status.isprintable() for job in found)
 
 
+pasted_like = st.fixed_dictionaries(
+    {},
+    optional={
+        "error": json_values | st.just("see https://host/?signature=x"),
+        "uuid": json_values | st.sampled_from([fuzz.UUID, fuzz.KEY]),
+        "prompt": json_values,
+        "subscription_key": json_values | st.sampled_from([fuzz.UUID, fuzz.KEY, f"{fuzz.KEY} {fuzz.KEY}"]),
+        "jobs": json_values
+        | st.fixed_dictionaries({"subscription_key": json_values | st.sampled_from([fuzz.UUID, f"'{fuzz.KEY}'"])}),
+    },
+)
+
+
+@given(
+    st.builds(
+        fuzz.packed,
+        st.sampled_from(fuzz.HTTP),
+        st.binary(max_size=40).map(lambda header: header.replace(b"\n", b"")) | st.sampled_from([b"3", b"1e9", b"nan"]),
+        bodies | pasted_like.map(body) | st.sampled_from([fuzz.KEY, fuzz.UUID]).map(str.encode),
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_any_bytes_give_a_value_of_the_stated_type_or_an_error_that_tells_no_secret(data):
+    fuzz.check(data)
+
+
+@pytest.mark.parametrize("seed", fuzz.SEEDS)
+def test_what_the_fuzzer_begins_with_is_fine(seed):
+    http_status, retry_after, answer = seed
+    fuzz.check(fuzz.packed(http_status, retry_after, body(answer)))
+
+
+@pytest.mark.timeout(180)
+def test_the_fuzzer_finds_nothing_in_ten_seconds():
+    words = [sys.executable, str(ROOT / "tools/fuzz.py"), "--seconds", "10"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=170, check=False)
+    has_wheel = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info[:2] == (3, 11)
+    if done.returncode == fuzz.NOT_AVAILABLE and not has_wheel:
+        pytest.skip(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing was found" in done.stdout
+
+
 def test_an_error_of_any_depth_is_a_refusal_or_a_bad_answer():
     for depth in range(5, 1100, 5):
         with pytest.raises(ServiceError):
@@ -110,7 +159,13 @@ def test_a_well_formed_no_is_a_refusal_whatever_the_http_code(http_status, error
 def test_a_no_that_quotes_a_key_or_a_link_is_told_without_it(where, said):
     key, api_key, link = "k" * 150 + ".s3cret", "s3cret-api-key", "HTTPS://user:s3cret@host/x?signature=s3cret"
     answer = {"error": "INVALID", where: said.format(key=key, api_key=api_key, link=link)}
-    with serving(answering(b"400 Bad Request\r\nConnection: close", body(answer))) as address:
+
+    def refuse(connection):
+        while not connection.recv(65536).endswith(b"}"):
+            pass
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" + body(answer))
+
+    with serving(refuse) as address:
         client = Client(Connection(address, Secret(api_key), 5.0, 5.0))
         with pytest.raises(Refused) as caught:
             client.status(Secret(key))
