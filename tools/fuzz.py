@@ -217,8 +217,8 @@ def _fuzz(seconds: int, folder: Path) -> None:
     (corpus / "key").write_bytes(packed(200, b"", KEY.encode()))
     dictionary.write_text("".join(f'"{word}"\n' for word in WORDS))
     # Each find is one for good: a hang after 10 s, and 1 GB of memory, are finds, too.
-    options = ["-timeout=10", "-rss_limit_mb=1024", "-max_len=8192", "-len_control=0", "-print_final_stats=1", f"-dict={dictionary}"]
-    options += [f"-max_total_time={seconds}", f"-artifact_prefix={FINDS}/", str(corpus)]
+    options = ["-timeout=10", "-rss_limit_mb=1024", f"-max_total_time={seconds}", "-print_final_stats=1"]
+    options += ["-max_len=8192", "-len_control=0", f"-dict={dictionary}", f"-artifact_prefix={FINDS}/", str(corpus)]
 
     def kept_if_a_find(data: bytes) -> None:
         try:
