@@ -325,6 +325,8 @@ def _opened(path: Path, patience: float) -> sqlite3.Connection:
         db.execute(_INDEX)
         for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task"):
             _task(row)
+        # Fails where a table or column is not there, which no check of SQLite's tells.
+        db.execute("SELECT claim, claimed_until, at, until, since FROM task, request, hold LIMIT 0")
     except BaseException:
         db.close()
         raise
