@@ -65,4 +65,4 @@ def refusal(error: Refused) -> str:
             "The service knows no such task (NO_SUCH_TASK). The subscription key is wrong, was swapped with the task "
             "uuid, or is older than 7 days. Forget the task, or press Check Now to ask once more."
         )
-    return f"{error}. Nothing more is asked; press Check Now to ask once more."
+    return f"{str(error).rstrip('.')}. Nothing more is asked; press Check Now to ask once more."
