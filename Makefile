@@ -5,7 +5,7 @@ PYTHON ?= python3
 TOOL := $(PYTHON) -c 'import os, sys; from tools import blenders; p = str(blenders.tools_python()); os.execv(p, [p, "-m", *sys.argv[1:]])'
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 
-.PHONY: help demo demo-window farm-demo test lint build repository pictures bench fuzz soak simulator clean clean-cache
+.PHONY: help demo demo-window farm-demo test lint build repository pictures bench fuzz soak simulator clean clean-cache faults
 
 help:
 	@echo 'make demo         follow three tasks in a real Blender without a window, on a simulated service'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench        how one process follows 10,000 tasks: memory, requests, fairness'
 	@echo 'make fuzz         look for answers and pasted texts that the extension cannot cope with, for a minute'
 	@echo 'make soak         10,000 tasks on a faulty service for three minutes: nothing grows, nothing is lost'
+	@echo 'make faults       what happens when something breaks, tried out by breaking it; writes docs/reliability.md'
 	@echo 'make simulator    the simulated service, to try things against by hand'
 	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
 
@@ -55,6 +56,8 @@ fuzz:
 
 soak:
 	@$(TOOL) tools.soak
+faults:
+	@$(TOOL) tools.faults
 
 simulator:
 	@$(TOOL) tools.simulator --port 8090

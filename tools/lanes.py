@@ -8,6 +8,7 @@
     window-5.2
     demo         `make demo`, which checks its own end
     farm         `make farm-demo`, which does so, too
+    faults       the short form of `make faults`: things break, and nothing may be lost
 
     Where BLENDER names an executable, the lanes own and window-own stand for those of 4.3 and 5.2.
 
@@ -39,7 +40,7 @@ sys.path.insert(0, str(ROOT))
 from tools import blenders
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
-LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo", "farm")
+LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo", "farm", "faults")
 MAY_BE_MISSING = ("5.2", "window-5.2")
 _DEMOS = {"demo": "tools/demo.py", "farm": "tools/farm_demo.py"}
 _NO_BLENDER = 2
@@ -111,6 +112,10 @@ def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None
     try:
         if lane.name == "unit":
             _pytest(lane, [*pytest, "tests/unit"], environment)
+            return
+        if lane.name == "faults":
+            command = [str(python), "-m", "tools.faults", "--short"]
+            _pytest(lane, command, environment)
             return
         if lane.name in _DEMOS:
             _demo(lane, _DEMOS[lane.name])

@@ -127,7 +127,8 @@ class Simulator:
         )
         self._server.daemon_threads = True  # type: ignore[attr-defined]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="simulator", daemon=True)
-        self.root = f"{'https' if tls else 'http'}://127.0.0.1:{self._server.server_port}"
+        self.port = self._server.server_port
+        self.root = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
         self.url = f"{self.root}/api/v2"
         self._urls = Map(
             [
@@ -180,6 +181,10 @@ class Simulator:
     def fail(self, path: str, *faults: str) -> None:
         """Answer the next calls of `path` (status, download, check_balance, files) with these faults, one each."""
         self._faults.setdefault(path, deque()).extend(faults)
+
+    def mend(self, path: str) -> None:
+        """Answer the calls of `path` as a service does that is well."""
+        self._faults.pop(path, None)
 
     def asked(self, path: str) -> list[Asked]:
         return [request for request in self.requests if request.path == path]
@@ -377,6 +382,11 @@ def _drip(simulator: Simulator, _request: Request) -> Response:
     return Response(drops(), 200, mimetype="application/json")
 
 
+def _endless(simulator: Simulator) -> Iterator[bytes]:
+    while not simulator.released.is_set():
+        yield b" " * 65536
+
+
 def _redirect(simulator: Simulator, _request: Request) -> Response:
     return Response("", 302, headers={"Location": f"{simulator.root}/api/v2/check_balance"})
 
@@ -406,7 +416,11 @@ FAULTS: dict[str, Fault] = {
     "jobs-missing": _always(json.dumps({"error": "OK"}), 200),
     "no-such-task": lambda _s, _r: _error("NO_SUCH_TASK", "No such task."),
     "api-error": lambda _s, _r: _error("API_INVALID_REQUEST", "The request is wrong."),
+    "unknown-code": lambda _s, _r: _error("WEATHER_TOO_HOT", "Try again in autumn."),
+    "unauthorized-200": lambda _s, _r: _error("UNAUTHORIZED", "Active API key is required."),
+    "endless": lambda simulator, _r: Response(_endless(simulator), 200),
     "redirect": _redirect,
+    "redirect-elsewhere": lambda simulator, request: _moved(_on_localhost)(simulator, request, b""),
     "reset": _cut(reset=True),
     "closed": _cut(),
     "garbage": _cut(b"\x16\x03\x01 no HTTP at all\r\n\r\n"),

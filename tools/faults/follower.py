@@ -1,0 +1,156 @@
+"""A process of its own that follows tasks by the real tracker, told what to do by lines of JSON, telling what it shows.
+
+    python -m tools.faults.follower OPTIONS
+
+A line that it tells begins with "@": an event as JSON. Whatever else it prints is for nobody, and watched all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from rodin_blender.service import keys
+from rodin_blender.service.keys import Secret
+from rodin_blender.tracking import schedule, store, workers
+from rodin_blender.tracking.messages import (
+    DownloadEnded,
+    Followed,
+    Message,
+    NotFollowed,
+    Notice,
+    Obstacle,
+    ObstacleChanged,
+    Settings,
+    TaskChanged,
+    TaskRemoved,
+)
+from rodin_blender.tracking.tasks import Task
+from rodin_blender.tracking.tracker import Tracker
+
+
+def tell(kind: str, **what: Any) -> None:
+    print("@" + json.dumps({"kind": kind, **what}), flush=True)
+
+
+def commands() -> SimpleQueue[dict[str, Any]]:
+    """What is written to our standard input, as it comes; a stop at its end."""
+    wishes: SimpleQueue[dict[str, Any]] = SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin:
+            wishes.put(json.loads(line))
+        wishes.put({"do": "stop"})
+
+    threading.Thread(target=read, name="commands", daemon=True).start()
+    return wishes
+
+
+def our_threads(patience: float = 5.0) -> list[str]:
+    """The names of the extension's threads that do not end in this time."""
+    end = time.monotonic() + patience
+    while True:
+        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
+        if not names or time.monotonic() > end:
+            return names
+        time.sleep(0.02)
+
+
+class Follower:
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.settings = settings
+        self.tracker = Tracker(path, settings)
+        self.tasks: dict[str, Task] = {}
+        self.obstacle: Obstacle | None = None
+        self.numbers: dict[str, int] = {}
+
+    def take_in(self, message: Message) -> None:
+        match message:
+            case TaskChanged(task):
+                self.tasks[task.task_id] = task
+                self.show(task)
+            case TaskRemoved(task_id):
+                self.tasks.pop(task_id, None)
+                tell("removed", task_id=task_id)
+            case Followed(task):
+                tell("followed", number=self.numbers[task.subscription_key.reveal()], task_id=task.task_id)
+            case NotFollowed(text) | Notice(text):
+                tell("notice", text=text)
+            case ObstacleChanged(obstacle):
+                self.obstacle = obstacle
+                for task in self.tasks.values():
+                    self.show(task)
+            case DownloadEnded(task_id, folder, text):
+                tell("download", task_id=task_id, whole=bool(folder), text=text)
+            case _:
+                tell("told", text=repr(message))
+
+    def show(self, task: Task) -> None:
+        message = self.obstacle.text if self.obstacle and task.followed else task.message
+        tell(
+            "shown",
+            task_id=task.task_id,
+            status=str(task.status),
+            jobs_done=task.jobs_done,
+            message=message,
+            watch=str(task.watch),
+            failures=task.failures,
+            saved=bool(task.download == "SAVED"),
+            text=repr(task),
+        )
+
+    def do(self, wish: dict[str, Any]) -> None:
+        match wish["do"]:
+            case "follow":
+                self.numbers[wish["answer"]["jobs"]["subscription_key"]] = wish["number"]
+                self.tracker.follow(keys.generation_answer(wish["answer"]))
+            case "check_now":
+                self.tracker.refresh()
+                for task_id in wish["task_ids"]:
+                    self.tracker.change(task_id, partial(schedule.asked_now, now=time.time()))
+            case "download":
+                self.tracker.download(wish["task_id"], Path(wish["folder"]))
+            case other:
+                raise SystemExit(f"nobody knows how to {other}")
+
+
+def main() -> None:
+    # As Blender 4.3 has it by itself.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    options = json.loads(sys.argv[1])
+    workers.LONGEST_CALL = options.get("longest_call", workers.LONGEST_CALL)
+    store.CLAIM_LASTS = options.get("claim_lasts", store.CLAIM_LASTS)
+    store.LOCK_TIMEOUT = options.get("lock_timeout", store.LOCK_TIMEOUT)
+    pace = schedule.Pace(*options["pace"])
+    settings = Settings(options["address"], Secret(options["api_key"]), options["timeout"], pace)
+    wishes = commands()
+    follower = Follower(Path(options["list"]), settings)
+    tell("ready")
+    while True:
+        try:
+            wish = wishes.get_nowait()
+        except Empty:
+            wish = None
+        if wish and wish["do"] == "stop":
+            break
+        if wish:
+            follower.do(wish)
+        with suppress(Empty):
+            follower.take_in(follower.tracker.messages.get(timeout=0.02))
+    follower.tracker.stop()
+    ended = follower.tracker.join(10.0)
+    while not follower.tracker.messages.empty():
+        follower.take_in(follower.tracker.messages.get())
+    tell("stopped", threads=our_threads(), timer=False, ended=ended)
+
+
+if __name__ == "__main__":
+    main()

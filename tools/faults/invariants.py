@@ -1,0 +1,147 @@
+"""What must hold after every fault, whatever it was. One judgement for all rows."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from rodin_blender.tracking.store import Store
+from tools.faults.processes import Event
+from tools.faults.world import World
+from tools.simulator import API_KEY
+
+FINAL = ("DONE", "PARTLY_FAILED", "FAILED")
+CLASS_NAME = re.compile(r"\b[A-Z][A-Za-z]+(Error|Exception|Warning|Interrupt|Timeout)\b")
+
+NAMES = {
+    "kept": "every task whose tracking was acknowledged is in the list, with its key, and as it was last shown",
+    "final": "no finished task is asked about again",
+    "forward": "no state goes backwards: a final one stays, the number of jobs done never shrinks",
+    "nothing left": "after stop, disable or quit no thread or timer is left; exit code 0, in bounded time",
+    "plain words": "no exception reaches the user: no traceback, no class name, in messages or output",
+    "secret": "no key in messages, output, or any file but the list and its copies",
+}
+
+
+def broken(world: World) -> list[str]:
+    """What does not hold, a line each. For a world that has ended."""
+    found = [
+        *(f"kept: {text}" for text in _not_kept(world)),
+        *(f"final: {text}" for text in _asked_again(world)),
+        *(f"forward: {text}" for text in _backwards(world)),
+        *(f"nothing left: {text}" for text in _left(world)),
+        *(f"plain words: {text}" for text in _raw(world)),
+        *(f"secret: {text}" for text in _keys(world)),
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _shown(world: World) -> Iterator[Event]:
+    """All that was shown of tasks by all processes, in the order of time."""
+    events = [event for process in world.processes for event in process.events if event.kind == "shown"]
+    yield from sorted(events, key=lambda event: event.at)
+
+
+def _not_kept(world: World) -> Iterator[str]:
+    if not world.list.exists():
+        if any(task.task_id for task in world.tasks):
+            yield "the list is gone"
+        return
+    # Opened as a Blender would, yet a copy of it: the row's own is evidence.
+    with tempfile.TemporaryDirectory() as copies:
+        copy = Path(shutil.copy(world.list, copies))
+        journal = Path(f"{world.list}-journal")
+        if journal.exists():
+            shutil.copy(journal, copies)
+        with closing(Store(copy)) as store:
+            if store.set_aside:
+                yield "the list is damaged in the end"
+            stored = {task.task_id: task for task in store.tasks()}
+        with closing(sqlite3.connect(copy)) as db:
+            if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+                yield "the list is not sound in the end"
+    last = {event.task_id: event for event in _shown(world)}
+    for task in world.tasks:
+        if not task.task_id or (task.lost and world.told_lost):
+            continue
+        kept = stored.get(task.task_id)
+        if kept is None:
+            yield f"'{task.name}' is not in the list"
+        elif kept.subscription_key.reveal() != task.key or kept.task_uuid != task.answer["uuid"]:
+            yield f"'{task.name}' has another key or uuid"
+        elif task.task_id in last and last[task.task_id].status in FINAL and kept.status != last[task.task_id].status:
+            yield f"'{task.name}' was shown as {last[task.task_id].status} and is kept as {kept.status}"
+
+
+def _asked_again(world: World) -> Iterator[str]:
+    final: dict[str, float] = {}
+    for event in _shown(world):
+        if event.status in FINAL:
+            final.setdefault(event.task_id, event.at)
+    by_key = {task.key: task for task in world.tasks}
+    for request in world.simulator.asked("status"):
+        task = by_key.get(request.subscription_key)
+        if task and request.at > final.get(task.task_id, float("inf")):
+            yield f"'{task.name}' was asked about after it was final"
+
+
+def _backwards(world: World) -> Iterator[str]:
+    last: dict[str, Event] = {}
+    for event in _shown(world):
+        before = last.get(event.task_id)
+        if before and before.status in FINAL and event.status != before.status:
+            yield f"from {before.status} to {event.status}"
+        if before and before.status != "UNKNOWN" and event.status == "UNKNOWN":
+            yield f"from {before.status} to UNKNOWN"
+        if before and event.jobs_done < before.jobs_done:
+            yield f"from {before.jobs_done} jobs done to {event.jobs_done}"
+        last[event.task_id] = event
+
+
+def _left(world: World) -> Iterator[str]:
+    for process in world.processes:
+        if process.killed:
+            continue
+        if process.exit_code != 0:
+            yield f"{process.name} ended with {process.exit_code}"
+        for event in process.all("stopped"):
+            if event.threads or event.timer or not event.ended:
+                yield f"{process.name} left threads {event.threads}, timer {event.timer}, ended {event.ended}"
+        if not process.all("stopped") and not process.all("quitting"):
+            yield f"{process.name} did not come to its end"
+
+
+def _raw(world: World) -> Iterator[str]:
+    for process in world.processes:
+        for line in (*process.output, *process.errors):
+            if "Traceback" in line or CLASS_NAME.search(line):
+                yield f"{process.name} printed: {line.strip()}"
+        for event in process.events:
+            # What is told as Python's own description (`repr`) is for the search for keys only.
+            for text in [event.what.get("message", ""), event.what.get("text", "") if event.kind != "shown" else ""]:
+                if event.kind != "told" and ("Traceback" in text or CLASS_NAME.search(text)):
+                    yield f"{process.name} told: {text}"
+
+
+def _keys(world: World) -> Iterator[str]:
+    keys = [API_KEY, *(task.key for task in world.tasks), *world.secrets]
+    for process in world.processes:
+        said = [*process.output, *process.errors, *(str(event.what) for event in process.events)]
+        if any(key in text for key in keys for text in said):
+            yield f"{process.name} told a key"
+    for path in sorted(world.folder.rglob("*")):
+        if not path.is_file() or _is_list(world, path):
+            continue
+        content = path.read_bytes()
+        if any(key.encode() in content for key in keys):
+            yield f"a key is in {path.relative_to(world.folder)}"
+
+
+def _is_list(world: World, path: Path) -> bool:
+    """The list, its journal, a damaged one that was set aside, or a copy that the row made."""
+    return path.name.startswith("tasks.") and ".sqlite" in path.name
