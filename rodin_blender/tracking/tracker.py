@@ -86,7 +86,7 @@ class Tracker:
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
         self._unsettled: list[_Settlement] = []
         self._to_restore: list[str] = []
-        """Ids of tasks that were in a list whose file was deleted, and are not yet in the new one."""
+        """Ids of tasks that were in a list whose file was deleted or damaged, and are not yet in the new one."""
         self._store_trouble = ""
         self._client_trouble = ""
         self._refused: Obstacle | None = None
@@ -249,9 +249,9 @@ class Tracker:
         return self._opened
 
     def _reopen_if_moved(self) -> None:
-        """Go on with the file that is now at the path. After a deletion that is a new one: it gets what we know."""
+        """Go on with the file that is now at the path. After a deletion or damage it gets what we know."""
         if self._opened and self._opened.moved:
-            if not self._path.exists():
+            if self._opened.was_set_aside or not self._path.exists():
                 self._to_restore = [task.task_id for task in sorted(self._tasks.values(), key=lambda t: t.tracked_at)]
             self._opened.close()
             self._opened = None

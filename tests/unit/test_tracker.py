@@ -595,6 +595,26 @@ def test_a_claim_without_an_answer_is_given_back_in_the_end(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete an open file")
+def test_what_it_knows_is_not_lost_where_another_blender_finds_the_list_damaged(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    watched = begin()
+    done = watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
+    running = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    damaged = b"\0" * path.stat().st_size
+    with path.open("r+b") as file:
+        file.write(damaged)
+    # What another Blender does that starts now: nothing of it can be read.
+    with closing(Store(path)) as opened:
+        assert opened.set_aside and opened.set_aside.read_bytes() == damaged and opened.tasks() == []
+    count = len(asked_for(simulator, running))
+    wait_until(lambda: len(asked_for(simulator, running)) > count + 1)
+    assert watched.of(TaskRemoved) == []
+    with closing(Store(path)) as opened:
+        stored = {task.task_id: task for task in opened.tasks()}
+    assert stored[done.task_id] == done and running.task_id in stored
+
+
 def test_after_its_file_was_deleted_the_list_is_written_anew(begin: Begin, simulator: Simulator, path: Path) -> None:
     watched = begin()
     first = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
