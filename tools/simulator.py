@@ -382,11 +382,6 @@ def _drip(simulator: Simulator, _request: Request) -> Response:
     return Response(drops(), 200, mimetype="application/json")
 
 
-def _endless(simulator: Simulator) -> Iterator[bytes]:
-    while not simulator.released.is_set():
-        yield b" " * 65536
-
-
 def _redirect(simulator: Simulator, _request: Request) -> Response:
     return Response("", 302, headers={"Location": f"{simulator.root}/api/v2/check_balance"})
 
@@ -416,11 +411,7 @@ FAULTS: dict[str, Fault] = {
     "jobs-missing": _always(json.dumps({"error": "OK"}), 200),
     "no-such-task": lambda _s, _r: _error("NO_SUCH_TASK", "No such task."),
     "api-error": lambda _s, _r: _error("API_INVALID_REQUEST", "The request is wrong."),
-    "unknown-code": lambda _s, _r: _error("WEATHER_TOO_HOT", "Try again in autumn."),
-    "unauthorized-200": lambda _s, _r: _error("UNAUTHORIZED", "Active API key is required."),
-    "endless": lambda simulator, _r: Response(_endless(simulator), 200),
     "redirect": _redirect,
-    "redirect-elsewhere": lambda simulator, request: _moved(_on_localhost)(simulator, request, b""),
     "reset": _cut(reset=True),
     "closed": _cut(),
     "garbage": _cut(b"\x16\x03\x01 no HTTP at all\r\n\r\n"),

@@ -9,12 +9,13 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.faults import __doc__ as about
-from tools.faults import answers, connections, invariants, page
+from tools.faults import answers, clocks, connections, disks, invariants, page
 from tools.faults.gateway import Gateway
 from tools.faults.processes import NotSeen
 from tools.faults.world import NotRun, Row, World
@@ -23,6 +24,9 @@ from tools.simulator import Simulator
 GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
     ("Bad answers of the service", answers.ROWS),
     ("Cuts of the connection", connections.ROWS),
+    ("Clocks and suspending", clocks.ROWS),
+    ("The disk and the list on it", disks.LIST),
+    ("Downloads", disks.FILE_ROWS),
 )
 AT_ONCE = 4
 """Rows that run beside each other: they wait most of the time."""
@@ -114,6 +118,10 @@ def _run(row: Row, folder: Path, chance: random.Random, short: bool) -> Outcome:
             outcome.not_run = str(error)
         except NotSeen as error:
             world.broken.append(f"recovered: {error}")
+        except Exception as error:  # noqa: BLE001
+            # A fault that could not be injected is no success either.
+            traceback.print_exc()
+            world.broken.append(f"the campaign itself: {error!r}")
         finally:
             world.end()
         if not outcome.not_run:

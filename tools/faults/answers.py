@@ -1,7 +1,11 @@
-"""Bad answers of the service, one row each: the simulator gives it to every status check until it is taken away."""
+"""Bad answers of the service, one row each: given to every status check until the fault is taken away."""
 
 from __future__ import annotations
 
+import json
+import socket
+
+from tools.faults.connections import HEAD, cut, said
 from tools.faults.world import Row, World, usual_course
 
 CHECK = "check_now"
@@ -24,16 +28,12 @@ ANSWERS: tuple[tuple[str, str, str, str], ...] = (
     ("deep", "200 with 200,000 opening brackets", "not a JSON object", ""),
     ("no-such-task", "200 with the error NO_SUCH_TASK", "NO_SUCH_TASK", CHECK),
     ("api-error", "200 with the error API_INVALID_REQUEST", "INVALID_REQUEST", CHECK),
-    ("unknown-code", "200 with an error code nobody knows", "WEATHER_TOO_HOT", CHECK),
-    ("unauthorized-200", "200 with the error UNAUTHORIZED", "does not accept the API key", CHECK),
     ("no-jobs", "200 with an empty list of jobs", "lists no jobs yet", ""),
     ("jobs-missing", "200 without a list of jobs", "lists no jobs yet", ""),
     ("jobs-not-list", "200 whose jobs are no list", "is not a list", ""),
     ("job-without-status", "200 with a job without a status", "has no status", ""),
     ("huge", "200 with 20 MB", "more than 8 MB", ""),
     ("huge-chunked", "200 with 20 MB in chunks, without a length", "more than 8 MB", ""),
-    ("endless", "200 with a body in chunks that has no end", "more than 8 MB", ""),
-    ("redirect-elsewhere", "302 to another host", "redirects elsewhere", ""),
     ("garbage", "bytes that are no HTTP at all", "broke off", ""),
     ("truncated", "200 whose body is shorter than its length", "broke off", ""),
     ("reset", "the connection reset in place of an answer", "broke off", ""),
@@ -49,8 +49,31 @@ def answer(world: World, fault: str, says: str, remedy: str) -> None:
         says,
         remedy=remedy,
     )
-    if any(request.host == "localhost" for request in simulator.requests):
-        world.broken.append("a redirect was followed to another host")
+
+
+def refused(world: World, code: str, says: str) -> None:
+    """Answers that the simulator does not know: by the gateway before it."""
+    body = json.dumps({"error": code, "message": "Try again in autumn."}).encode()
+    cut(world, said(HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)), says, CHECK)
+
+
+def endless(world: World) -> None:
+    def handle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        while True:
+            connection.sendall(b"10000\r\n" + b" " * 65536 + b"\r\n")
+
+    cut(world, handle, "more than 8 MB")
+
+
+def redirected(world: World) -> None:
+    """To a name that is another host for a client, though the simulator answers there, too, and would see a key."""
+    target = f"http://localhost:{world.simulator.port}/api/v2/check_balance"
+    head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
+    cut(world, said(head.encode()), "redirects elsewhere")
+    if world.simulator.asked("check_balance"):
+        world.broken.append("secret: a redirect was followed to another host")
 
 
 def _row(fault: str, name: str, says: str, remedy: str) -> Row:
@@ -70,7 +93,20 @@ def unknown_word(world: World) -> None:
     usual_course(world, strike, lambda: None, "")
 
 
+GATEWAY = "a gateway before the simulator answers so"
 ROWS = (
     *(_row(*row) for row in ANSWERS),
+    Row(
+        "200 with an error code nobody knows",
+        GATEWAY,
+        lambda world: refused(world, "WEATHER_TOO_HOT", "WEATHER_TOO_HOT"),
+    ),
+    Row(
+        "200 with the error UNAUTHORIZED",
+        GATEWAY,
+        lambda world: refused(world, "UNAUTHORIZED", "does not accept the API key"),
+    ),
+    Row("200 with a body in chunks that has no end", GATEWAY, endless),
+    Row("302 to another host", GATEWAY, redirected),
     Row("a job in a state nobody knows", "the simulator's task has a job `Polishing`", unknown_word),
 )

@@ -22,7 +22,7 @@ LATE = "did not answer in time"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-def _said(content: bytes) -> Handle:
+def said(content: bytes) -> Handle:
     """The request is read, this is sent, and the connection ends."""
 
     def handle(connection: socket.socket) -> None:
@@ -65,31 +65,31 @@ CUTS: tuple[tuple[str, str, Handle, str], ...] = (
     ("closed after half of the request", "60 of its bytes are read, then the socket is closed", _after(60), BROKE_OFF),
     ("closed after the whole request", "it is read, then the socket is closed", _after(65536), BROKE_OFF),
     ("reset after the request", "it is read, then the socket is closed with a reset", _reset, BROKE_OFF),
-    ("closed in the status line", "`HTTP/1.1 2` is sent, closed", _said(b"HTTP/1.1 2"), BROKE_OFF),
-    ("closed after the status line", "one line is sent, closed", _said(b"HTTP/1.1 200 OK\r\n"), "empty answer"),
-    ("closed in the headers", "a header and a half are sent, closed", _said(HEAD + b"Content-Le"), "empty answer"),
+    ("closed in the status line", "`HTTP/1.1 2` is sent, closed", said(b"HTTP/1.1 2"), BROKE_OFF),
+    ("closed after the status line", "one line is sent, closed", said(b"HTTP/1.1 200 OK\r\n"), "empty answer"),
+    ("closed in the headers", "a header and a half are sent, closed", said(HEAD + b"Content-Le"), "empty answer"),
     (
         "closed before the body",
         "the headers are sent, closed",
-        _said(HEAD + b"Content-Length: 90\r\n\r\n"),
+        said(HEAD + b"Content-Length: 90\r\n\r\n"),
         BROKE_OFF,
     ),
     (
         "closed in the body",
         "21 of the 90 announced bytes are sent, closed",
-        _said(HEAD + b'Content-Length: 90\r\n\r\n{"jobs": [{"uuid": "1'),
+        said(HEAD + b'Content-Length: 90\r\n\r\n{"jobs": [{"uuid": "1'),
         BROKE_OFF,
     ),
     (
         "closed in a body of chunks",
         "one chunk is sent, and not the closing one",
-        _said(HEAD + b'Transfer-Encoding: chunked\r\n\r\n9\r\n{"jobs": \r\n'),
+        said(HEAD + b'Transfer-Encoding: chunked\r\n\r\n9\r\n{"jobs": \r\n'),
         BROKE_OFF,
     ),
     (
         "closed in a body without a length",
         "half of the JSON is sent, closed",
-        _said(HEAD + b'\r\n{"jobs": [{"uuid": "1'),
+        said(HEAD + b'\r\n{"jobs": [{"uuid": "1'),
         "not a JSON object",
     ),
     ("silent before the answer", "the request is read, and nothing said", hanging(), LATE),
@@ -104,10 +104,10 @@ CUTS: tuple[tuple[str, str, Handle, str], ...] = (
 )
 
 
-def cut(world: World, fault: Handle, says: str) -> None:
+def cut(world: World, fault: Handle, says: str, remedy: str = "") -> None:
     # A drip is ended by the limit of the whole call, which is a minute outside of the campaign.
     world.options["longest_call"] = 3.0
-    usual_course(world, lambda: world.gateway.strike(fault), world.gateway.relieve, says)
+    usual_course(world, lambda: world.gateway.strike(fault), world.gateway.relieve, says, remedy=remedy)
 
 
 def refused(world: World) -> None:
@@ -229,7 +229,7 @@ def _rows() -> list[Row]:
     shakes: tuple[tuple[str, str, Handle, str], ...] = (
         ("TLS: closed in the handshake", "the ClientHello is read, closed", _after(65536), failed),
         ("TLS: silent in the handshake", "the ClientHello is read, then nothing", hanging(), LATE),
-        ("TLS: answered in plain HTTP", "it answers the ClientHello in HTTP", _said(HEAD + b"\r\n{}"), failed),
+        ("TLS: answered in plain HTTP", "it answers the ClientHello in HTTP", said(HEAD + b"\r\n{}"), failed),
     )
     rows += [Row(name, tls + how, _handshake(handle, says)) for name, how, handle, says in shakes]
     rows.append(Row("a host name that does not exist", "the name leaves the process's own /etc/hosts", no_such_name))
@@ -240,7 +240,7 @@ def _rows() -> list[Row]:
         (
             "a proxy that answers 502 with HTML",
             "it answers CONNECT so",
-            lambda before: before.strike(_said(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>")),
+            lambda before: before.strike(said(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>")),
             checks,
         ),
         (

@@ -86,6 +86,7 @@ class Follower:
                 tell("notice", text=text)
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
+                tell("obstacle", text=obstacle.text if obstacle else "")
                 for task in self.tasks.values():
                     self.show(task)
             case DownloadEnded(task_id, folder, text):

@@ -18,7 +18,7 @@ from tools.faults.processes import Event, NotSeen, Process
 from tools.simulator import API_KEY, Simulator
 
 TIMEOUT = 1.0
-PACE = (0.3, 0.6, 60.0)
+PACE = (0.3, 0.6, 1200.0)
 
 
 class NotRun(Exception):
