@@ -16,10 +16,10 @@ help:
 	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
-	@echo 'make bench        how one process follows 10,000 tasks: memory, requests, fairness'
 	@echo 'make fuzz         look for answers and pasted texts that the extension cannot cope with, for a minute'
 	@echo 'make soak         10,000 tasks on a faulty service for three minutes: nothing grows, nothing is lost'
 	@echo 'make faults       what happens when something breaks, tried out by breaking it; writes docs/reliability.md'
+	@echo 'make bench        our promises measured, into docs/benchmarks.md; SECTIONS="window draw" for some'
 	@echo 'make simulator    the simulated service, to try things against by hand'
 	@echo 'make clean-cache  remove all that was brought: $(CACHE)'
 
@@ -49,7 +49,7 @@ pictures:
 	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
 
 bench:
-	@$(TOOL) tools.bench_follow
+	@$(TOOL) tools.bench $(SECTIONS)
 
 fuzz:
 	@$(PYTHON) tools/fuzz.py

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How one process follows very many tasks: memory, requests against the budget, and whether each task gets its turn.
 
-    python -m tools.bench_follow [--tasks 10000] [--seconds 60] [--per-minute 18000]
+    python -m tools.bench.follow [--tasks 10000] [--seconds 60] [--per-minute 18000] [--json]
 
 Runs the real command `wait` on a list of so many tasks that never end, against a simulator in another process. The
 minute's requests are more than in use, and the intervals short, so that each task's turn comes within the time.
@@ -31,6 +31,8 @@ from rodin_blender.command_line import main as command_line
 from rodin_blender.command_line.host import plain
 from rodin_blender.service import keys
 from rodin_blender.tracking import schedule, store
+from tools import blenders
+from tools.bench.page import Promise, table
 from tools.simulator import API_KEY, Simulator
 
 
@@ -85,22 +87,70 @@ def most_in_a_minute(times: list[float]) -> int:
     return most
 
 
-def report(asked: list[dict[str, Any]], tasks: int, allowed: list[float], ended: float, per_minute: int) -> None:
+def found(asked: list[dict[str, Any]], allowed: list[float], ended: float) -> dict[str, float]:
+    """What the service's requests tell."""
     times = sorted(request["at"] for request in asked)
-    print(f"requests: {len(times)} in {times[-1] - times[0]:.1f} s; in any minute at most {most_in_a_minute(allowed)} "
-          f"of {per_minute} were allowed, and {most_in_a_minute(times)} arrived (each some moments later)")  # fmt: skip
     turns: dict[str, list[float]] = {}
     for request in asked:
         turns.setdefault(request["subscription_key"], []).append(request["at"])
-    first_waits = [min(turn) - times[0] for turn in turns.values()]
     waits = [later - earlier for turn in turns.values() for earlier, later in pairwise(turn)]
     open_waits = [ended - max(turn) for turn in turns.values()]
-    print(f"tasks asked about: {len(turns)} of {tasks}; the last of them first after {max(first_waits):.1f} s")
-    if waits:
-        mean = statistics.fmean(waits)
-        print(f"waits between two checks of a task: {len(waits)}, mean {mean:.2f} s, longest {max(waits):.2f} s, "
-              f"longest over mean {max(waits) / mean:.2f}; with those not over in the end "
-              f"{max(*waits, *open_waits) / mean:.2f}")  # fmt: skip
+    return {
+        "requests": len(times),
+        "over": times[-1] - times[0],
+        "allowed_in_a_minute": most_in_a_minute(allowed),
+        "arrived_in_a_minute": most_in_a_minute(times),
+        "asked_about": len(turns),
+        "fewest_turns": min(map(len, turns.values())),
+        "most_turns": max(map(len, turns.values())),
+        "last_first": max(min(turn) - times[0] for turn in turns.values()),
+        "waits": len(waits),
+        "mean_wait": statistics.fmean(waits) if waits else 0.0,
+        "longest_wait": max(waits, default=0.0),
+        "longest_open_wait": max(*waits, *open_waits),
+    }
+
+
+def section(_pictures: Path) -> str:
+    # In a process of its own, whose peak memory is that of following alone.
+    words = [sys.executable, "-m", "tools.bench.follow", "--json"]
+    said = subprocess.run(words, cwd=blenders.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    facts = json.loads(said)
+    mean, longest = facts["mean_wait"], facts["longest_open_wait"]
+    promises = [
+        Promise("Never more requests in a minute than allowed", f"at most {facts['budget']:,}",
+                f"{facts['allowed_in_a_minute']:,}", facts["allowed_in_a_minute"] <= facts["budget"]),
+        Promise(f"Each of {facts['tasks']:,} tasks gets its turn", "all are asked about, none two times more than another",
+                f"{facts['asked_about']:,} asked about, each {facts['fewest_turns']} to {facts['most_turns']} times",
+                facts["asked_about"] == facts["tasks"] and facts["most_turns"] <= facts["fewest_turns"] + 1),
+    ]  # fmt: skip
+    return f"""{table(promises)}
+
+The real command `wait` follows {facts["tasks"]:,} tasks that never end, in one process of plain Python, with its list in memory. A budget of
+{facts["budget"]:,} requests a minute is {facts["budget"] // 60} times the usual one, and the intervals are one second, so that each
+task's turn comes within the time.
+
+| | |
+| --- | ---: |
+| peak memory | {facts["memory"]:.0f} MB |
+| processor time | {facts["cpu"]:.1f} s in {facts["seconds"]:.1f} s |
+| requests | {facts["requests"]:,} in {facts["over"]:.1f} s |
+| in any minute at most | {facts["allowed_in_a_minute"]:,} allowed, {facts["arrived_in_a_minute"]:,} arrived, each some moments later |
+| the last task first asked about | after {facts["last_first"]:.1f} s |
+| waits between two checks of a task | mean {mean:.2f} s, longest {facts["longest_wait"]:.2f} s, with those not over in the end {longest:.2f} s |
+
+The budget was used up after {facts["over"]:.0f} s; until the minute was over nothing was asked, which the waits that are
+not over contain."""
+
+
+def tell(facts: dict[str, float]) -> None:
+    print("peak memory: {memory:.0f} MB; CPU: {cpu:.1f} s in {seconds:.1f} s".format(**facts))
+    print("requests: {requests} in {over:.1f} s; in any minute at most {allowed_in_a_minute} of {budget} were allowed, and "
+          "{arrived_in_a_minute} arrived (each some moments later)".format(**facts))  # fmt: skip
+    print("tasks asked about: {asked_about} of {tasks}; the last of them first after {last_first:.1f} s".format(**facts))
+    if facts["waits"]:
+        print("waits between two checks of a task: {waits}, mean {mean_wait:.2f} s, longest {longest_wait:.2f} s; with those "
+              "not over in the end {longest_open_wait:.2f} s".format(**facts))  # fmt: skip
 
 
 def main() -> None:
@@ -108,6 +158,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--per-minute", type=int, default=18_000, help="the budget of requests")
+    parser.add_argument("--json", action="store_true")
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
@@ -116,18 +167,22 @@ def main() -> None:
     # In memory where that can be had: a disk's pace is not the question here, and would lengthen each turn.
     memory_disk = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory_disk if memory_disk.is_dir() else None) as folder:
-        words = [sys.executable, "-m", "tools.bench_follow", "--serve", folder, "--tasks", str(given.tasks)]
+        words = [sys.executable, "-m", "tools.bench.follow", "--serve", folder, "--tasks", str(given.tasks)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as service:
             assert service.stdout
             url = service.stdout.readline().strip()
             used = time.process_time()
             allowed, began, ended, memory = follow(Path(folder), url, given.seconds, given.per_minute)
             used = time.process_time() - used
-            print(f"peak memory: {memory:.0f} MB; CPU: {used:.1f} s in {ended - began:.1f} s")
             with urllib.request.urlopen(url.replace("/api/v2", "/simulator/requests")) as answer:
                 asked = json.load(answer)["requests"]
             service.kill()
-    report(asked, given.tasks, allowed, ended, given.per_minute)
+    facts = found(asked, allowed, ended)
+    facts |= {"memory": memory, "cpu": used, "seconds": ended - began, "tasks": given.tasks, "budget": given.per_minute}
+    if given.json:
+        print(json.dumps(facts))
+    else:
+        tell(facts)
 
 
 if __name__ == "__main__":

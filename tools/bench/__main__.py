@@ -1,0 +1,35 @@
+"""Our promises as figures, beside what people would otherwise use. Writes docs/benchmarks.md and its pictures.
+
+    python -m tools.bench [window] [draw] [pace] [follow]
+
+Each section is a module with `section(pictures) -> Markdown`. It may begin with a table of promises (page.table), which
+is shown on top of the page, too. Sections that are not named stay on the page as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import time
+
+from tools.bench import page
+
+
+def main() -> None:
+    there = [name for name in page.TITLES if importlib.util.find_spec(f"tools.bench.{name}")]
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("sections", nargs="*", choices=[*there, []], metavar="SECTION", help=", ".join(there))
+    page.PICTURES.mkdir(exist_ok=True)
+    for name in parser.parse_args().sections or there:
+        print(f"== {name}", flush=True)
+        began = time.monotonic()
+        text = importlib.import_module(f"tools.bench.{name}").section(page.PICTURES)
+        page.update(name, text, time.monotonic() - began)
+    print(f"Written: {page.PAGE}")
+
+
+if __name__ == "__main__":
+    main()
