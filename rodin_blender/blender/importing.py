@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 
 import bpy
-import numpy
 from mathutils import Matrix, Vector
 
 from ..catalogue import CATALOGUE_ID
@@ -236,6 +235,9 @@ def _place(
 
 def extent(objects: Iterable[bpy.types.Object], axis: int = 2) -> tuple[float, float]:
     """The lowest and the highest place on an axis of the world that a vertex has."""
+    # Late: to import it takes longer than all of the extension does.
+    import numpy
+
     graph = bpy.context.evaluated_depsgraph_get()
     low, high = float("inf"), float("-inf")
     for item in objects:

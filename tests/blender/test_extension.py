@@ -385,6 +385,17 @@ def test_enabling_imports_no_requests_opens_no_file_and_starts_no_thread(tmp_pat
     assert "ENABLED QUIETLY" in blender(script).stdout
 
 
+def test_enabling_does_without_numpy(rodin: Rodin, tmp_path: Path) -> None:
+    rodin.disable()
+    script = tmp_path / "enable.py"
+    script.write_text(
+        "import sys\nsys.modules['numpy'] = None  # to import it raises\n" + ENABLE + "\n"
+        "assert hasattr(bpy.types.WindowManager, 'rodin')\n"
+        "print('ENABLED WITHOUT IT')\n"
+    )
+    assert "ENABLED WITHOUT IT" in blender(script).stdout
+
+
 @pytest.mark.parametrize("unregister", [True, False])
 def test_exit_does_not_wait_for_a_hung_server(rodin: Rodin, service: Service, tmp_path: Path, unregister: bool) -> None:
     keys = [service.add("waiting", faults=("hang!",))["jobs"]["subscription_key"] for _ in range(10)]
