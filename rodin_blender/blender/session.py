@@ -7,6 +7,7 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -87,7 +88,7 @@ class Session:
         """The ids of tasks that were tracked in this Blender since its file was opened."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
-        self.happened: list[tuple[list[Callable[..., None]], Task]] = []
+        self.happened: deque[tuple[list[Callable[..., None]], Task]] = deque()
         """What handlers are to be called for, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""

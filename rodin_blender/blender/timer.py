@@ -28,8 +28,8 @@ INTERVAL = 0.2
 """Seconds between two calls."""
 BUSY_INTERVAL = 0.01
 """Seconds until the next call when the budget did not suffice."""
-BUDGET = 0.002
-"""Seconds that a call may take in and show things for."""
+BUDGET = 0.0015
+"""Seconds that a call may take in and show things for; with the last of them and the rest it stays below 0.002."""
 FIRST_INTERVAL = 0.5
 """Seconds from enabling the extension to reading the stored list: Blender's start comes first."""
 
@@ -88,7 +88,9 @@ def _run() -> float | None:
         del session.unshown[task_id]
         properties.show(task_id)
         previews.show(task_id)
-    if session.unshown or not messages.empty():
+    while session.happened and not session.unshown and time.perf_counter() < end:
+        call_handlers(*session.happened.popleft())
+    if session.unshown or session.happened or not messages.empty():
         return BUSY_INTERVAL
     _act()
     _redraw()
@@ -103,8 +105,6 @@ def _act() -> None:
     if session.select:
         properties.select(session.select)
         session.select = ""
-    while session.happened:
-        call_handlers(*session.happened.pop(0))
     _act_on_files()
     stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
     for task_id in stored:

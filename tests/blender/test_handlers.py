@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -62,6 +63,19 @@ def test_the_task_is_read_only_and_shows_no_key(rodin: Rodin, service: Service, 
     with pytest.raises(AttributeError):
         seen[0].name = "another"
     assert answer["jobs"]["subscription_key"] not in repr(seen[0])
+
+
+def test_they_are_called_within_the_budget_of_the_timer(rodin: Rodin, service: Service, handlers: ModuleType) -> None:
+    task = rodin.session.tasks[rodin.track(service.add("waiting"))]
+    rodin.until(lambda: not rodin.session.happened, "all that happened is told")
+    called: list[object] = []
+    handlers.task_updated.append(called.append)
+    handlers.task_updated.append(lambda _task: time.sleep(0.001))
+    rodin.session.happened.extend([(handlers.task_updated, task)] * 100)
+    while len(called) < 100:
+        before = len(called)
+        assert rodin.module("blender.timer").run() is not None
+        assert len(called) - before < 10, "one call does what fits into its budget, and the next goes on"
 
 
 def test_one_that_raises_is_told_by_name_and_stays(
