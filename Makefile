@@ -56,6 +56,7 @@ fuzz:
 
 soak:
 	@$(TOOL) tools.soak
+
 faults:
 	@$(TOOL) tools.faults
 
