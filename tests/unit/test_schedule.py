@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
 from rodin_blender.tracking import schedule
-from rodin_blender.tracking.schedule import JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
+from rodin_blender.tracking.schedule import CLOCK_SLACK, JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
 from rodin_blender.tracking.tasks import Status, Task, Watch
 from rodin_blender.tracking.wording import clock_text
 
@@ -256,3 +256,65 @@ def test_a_clock_set_forward_uses_up_one_step_of_the_deadline_at_most() -> None:
     task = answered(tracked())
     later = answered(task, now=NOW + 30 * 24 * HOUR)
     assert later.followed and later.watched - task.watched == LONGEST_STEP
+
+
+JOBS = st.lists(st.sampled_from(["Waiting", "Generating", "Done", "Failed", "Polishing"]), max_size=3).map(
+    lambda words: tuple(Job(str(number), word) for number, word in enumerate(words))
+)
+ENOUGH = 1e-3
+"""Of a second: what floats lose at this time of the world."""
+events = st.one_of(
+    JOBS,
+    st.builds(lambda retry: ("no answer", retry), st.none() | st.floats(0, 86400)),
+    st.sampled_from(["refused", "pause", "resume", "check now"]),
+    st.builds(lambda seconds: ("clock", seconds), st.floats(0, 40) | st.floats(-10 * HOUR, 10 * HOUR)),
+)
+
+
+@given(PACES, st.lists(st.tuples(events, CHANCES), max_size=60))
+def test_whatever_happens_the_next_check_lies_within_the_bounds_and_what_is_over_stays_so(
+    pace: Pace, happening: list[tuple[tuple[Job, ...] | str | tuple[str, float | None], float]]
+) -> None:
+    task, now, longest_wait, was_pressed = tracked(), NOW, schedule.FIRST_CHECK, False
+    for event, chance in happening:
+        before, asked = task, False
+        match event:
+            case ("clock", float(seconds)):
+                now += seconds
+            case "pause":
+                task = schedule.paused(task)
+            case "resume":
+                task = schedule.resumed(task, now)
+            case "check now":
+                task = schedule.asked_now(task, now)
+            case _ if not task.followed:
+                continue  # Nobody asks, so no answer comes.
+            case "refused":
+                task = schedule.after_refusal(task, "No such task.", now)
+            case ("no answer", retry):
+                asked, task = True, schedule.after_failure(task, "No answer.", now, pace, chance, retry)
+                longest = max(retry, pace.shortest) if retry is not None else LONGEST_BACKOFF * (1 + JITTER)
+                least = longest if retry is not None else min(pace.shortest, LONGEST_BACKOFF) * (1 - JITTER)
+            case _:
+                asked, task = True, schedule.after_answer(task, event, now, pace, chance)
+                longest, least = max(pace.longest, pace.shortest) * (1 + JITTER), pace.shortest * (1 - JITTER)
+        if asked or event == "refused":
+            assert 0 <= task.watched - before.watched <= LONGEST_STEP + ENOUGH
+        else:
+            assert task.watched in (before.watched, 0.0), "only asking uses up the deadline, only the user begins it anew"
+        if asked:
+            assert task.followed == (task.watched < pace.deadline and not task.status.final)
+            longest_wait, was_pressed = longest, False
+            if task.followed:
+                assert least - ENOUGH <= task.next_check_at - now <= longest + ENOUGH
+                assert not is_due(task, now)
+        if event in ("resume", "check now") and not task.status.final:
+            assert is_due(task, now)
+            was_pressed = True
+        if before.status.final:
+            assert task.status is before.status and not task.followed and not is_due(task, now)
+        # Also where the clock was set back. (After a press and before the check, set back, it is not due at once.)
+        if task.followed and not is_due(task, now) and not was_pressed:
+            assert 0 < task.next_check_at - now <= longest_wait + CLOCK_SLACK + ENOUGH
+        if not task.followed:
+            assert not is_due(task, now)
