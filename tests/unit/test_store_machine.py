@@ -237,6 +237,12 @@ class StoreMachine(RuleBasedStateMachine):
             else:
                 assert self._may_be_held(now) or self._surely_left(now) <= 0, "a request waits for nothing"
 
+    @rule(one=blenders, other=blenders, first=st.integers(1, BUDGET - 1), seconds=st.sampled_from([30.0, 45.0, 54.5]))
+    def a_busy_minute(self, one: int, other: int, first: int, seconds: float) -> None:
+        self.take_requests(one, 0.0, first)
+        self.time_passes(seconds)
+        self.take_requests(other, 0.0, BUDGET + 1)
+
     @rule(by=blenders, seconds=st.sampled_from([0.0, 3.0, 30.0, 300.0]), lag=lags)
     def hold(self, by: int, seconds: float, lag: float) -> None:
         now = self.clock - lag
