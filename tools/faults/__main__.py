@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.faults import __doc__ as about
-from tools.faults import answers, clocks, connections, disks, invariants, page
+from tools.faults import answers, blenders, clocks, connections, disks, invariants, kills, page
 from tools.faults.gateway import Gateway
 from tools.faults.processes import NotSeen
 from tools.faults.world import NotRun, Row, World
@@ -27,6 +27,8 @@ GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
     ("Clocks and suspending", clocks.ROWS),
     ("The disk and the list on it", disks.LIST),
     ("Downloads", disks.FILE_ROWS),
+    ("In a Blender", blenders.ROWS),
+    ("Killed", kills.ROWS),
 )
 AT_ONCE = 4
 """Rows that run beside each other: they wait most of the time."""

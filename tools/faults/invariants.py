@@ -31,7 +31,7 @@ NAMES = {
 def broken(world: World) -> list[str]:
     """What does not hold, a line each. For a world that has ended."""
     found = [
-        *(f"kept: {text}" for text in _not_kept(world)),
+        *(f"kept: {text}" for text in not_kept(world)),
         *(f"final: {text}" for text in _asked_again(world)),
         *(f"forward: {text}" for text in _backwards(world)),
         *(f"nothing left: {text}" for text in _left(world)),
@@ -47,7 +47,7 @@ def _shown(world: World) -> Iterator[Event]:
     yield from sorted(events, key=lambda event: event.at)
 
 
-def _not_kept(world: World) -> Iterator[str]:
+def not_kept(world: World) -> Iterator[str]:
     if not world.list.exists():
         if any(task.task_id for task in world.tasks):
             yield "the list is gone"
@@ -76,6 +76,13 @@ def _not_kept(world: World) -> Iterator[str]:
             yield f"'{task.name}' has another key or uuid"
         elif task.task_id in last and last[task.task_id].status in FINAL and kept.status != last[task.task_id].status:
             yield f"'{task.name}' was shown as {last[task.task_id].status} and is kept as {kept.status}"
+    # Of a killed process the acknowledgement may be missing: what was shown counts as well.
+    allowed = {task.task_id for task in world.tasks if task.lost} if world.told_lost else set()
+    for task_id in last.keys() - stored.keys() - allowed - {task.task_id for task in world.tasks}:
+        yield f"a task that was shown ({task_id}) is not in the list"
+    for event in (event for process in world.processes for event in process.all("removed")):
+        if event.task_id not in allowed:
+            yield f"a task ({event.task_id}) was told to be gone"
 
 
 def _asked_again(world: World) -> Iterator[str]:
