@@ -85,7 +85,6 @@ def _wanted(row: Row, arguments: argparse.Namespace) -> bool:
 
 
 def _run_all(rows: list[Row], folder: Path, seed: int, short: bool) -> list[Outcome]:
-    """Most of them beside each other; those that take the whole machine one by one after that."""
     outcomes: dict[int, Outcome] = {}
     lock = threading.Lock()
 
@@ -97,14 +96,12 @@ def _run_all(rows: list[Row], folder: Path, seed: int, short: bool) -> list[Outc
             word = "not run" if outcome.not_run else "BROKEN" if outcome.broken else "ok"
             print(f"{len(outcomes):3}  {word:7} {outcome.seconds:5.1f} s  {row.name}: {outcome.message}", flush=True)
 
-    together = [number for number, row in enumerate(rows) if not row.alone]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running: list[Future[None]] = [pool.submit(run, number) for number in together]
+        # The long ones first, so that none of them runs on when all others are done.
+        in_turn = sorted(range(len(rows)), key=lambda number: not rows[number].long)
+        running: list[Future[None]] = [pool.submit(run, number) for number in in_turn]
         for future in running:
             future.result()
-    for number, row in enumerate(rows):
-        if row.alone:
-            run(number)
     return [outcomes[number] for number in range(len(rows))]
 
 
@@ -128,7 +125,7 @@ def _run(row: Row, folder: Path, chance: random.Random, short: bool) -> Outcome:
             world.end()
         if not outcome.not_run:
             outcome.broken = [*world.broken, *invariants.broken(world)]
-        outcome.state, outcome.message = world.state, world.message
+        outcome.state, outcome.message = world.state, world.message.replace(str(folder), "…")
         outcome.recovered, outcome.lost = world.recovered, world.lost
     shutil.rmtree(folder, ignore_errors=True)
     outcome.seconds = time.monotonic() - began

@@ -78,6 +78,7 @@ ROWS = (
             "kill -9, up to 2.5 s after it could be used; the list is checked from outside after each",
             partial(of_blender, times=25),
             short=number == 1,
+            long=True,
         )
         for number in range(1, 5)
     ),
@@ -85,5 +86,6 @@ ROWS = (
         "a process without Blender killed at 30 random moments",
         "the same, with the command line's tracker",
         partial(without_blender, times=30),
+        long=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Lines of JSON between the campaign and a process that follows tasks. Standard library only: Blender imports it too."""
+"""Lines of JSON between the campaign and a process that follows tasks. Standard library only: for Blender, too."""
 
 from __future__ import annotations
 

@@ -161,8 +161,8 @@ class Row:
     run: Run
     short: bool = True
     """Whether it belongs to the short form, too."""
-    alone: bool = False
-    """Whether it takes so much of the machine that nothing should run beside it."""
+    long: bool = False
+    """Whether it takes minutes, and so begins before the others."""
 
 
 def usual_course(
