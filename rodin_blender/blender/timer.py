@@ -30,13 +30,23 @@ BUSY_INTERVAL = 0.01
 """Seconds until the next call when the budget did not suffice."""
 BUDGET = 0.0015
 """Seconds that a call may take in and show things for; with the last of them and the rest it stays below 0.002."""
+SETTINGS_INTERVAL = 1.0
+"""Seconds after which it looks whether a setting has changed: that takes most of a call that has nothing to do."""
 FIRST_INTERVAL = 0.5
 """Seconds from enabling the extension to reading the stored list: Blender's start comes first."""
 
 
+_settings_read_at = 0.0
+
+
 def tracker() -> Tracker:
-    """The running tracker, begun if there is none, and the timer with it. Returns at once."""
+    """The running tracker with the settings as they are now, begun if there is none, and the timer with it.
+
+    Returns at once.
+    """
+    global _settings_read_at
     start(0.0)
+    _settings_read_at = time.monotonic()
     preferences.follow_file()
     settings = preferences.settings()
     if settings.api_key != session.settings.api_key:
@@ -80,7 +90,8 @@ def _trace(error: Exception) -> str:
 def _run() -> float | None:
     end = time.perf_counter() + BUDGET
     under_way = threads.take_in()
-    messages = tracker().messages
+    known = session.tracker if time.monotonic() < _settings_read_at + SETTINGS_INTERVAL else None
+    messages = (known or tracker()).messages
     while time.perf_counter() < end and not messages.empty():
         session.take_in(messages.get_nowait())
     while session.unshown and time.perf_counter() < end:

@@ -305,6 +305,24 @@ def test_the_timer_keeps_to_its_budget_of_work(rodin: Rodin, service: Service) -
     assert max(calls) < 300, "one call shows what fits into its budget, and the next goes on"
 
 
+def test_the_timer_looks_for_changed_settings_once_a_second_and_an_operator_at_once(
+    rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rodin.track(service.add("waiting"))
+    preferences, timer = rodin.module("blender.preferences"), rodin.module("blender.timer")
+    looks: list[float] = []
+    settings = preferences.settings
+    monkeypatch.setattr(preferences, "settings", lambda: (looks.append(time.monotonic()), settings())[1])
+    end = time.monotonic() + 2.5
+    while time.monotonic() < end:
+        timer.run()
+        time.sleep(0.01)
+    assert 2 <= len(looks) <= 3
+    rodin.preferences.deadline = 7.0
+    bpy.ops.rodin.check_now()
+    assert rodin.session.settings.pace.deadline == 7.0 * 60
+
+
 def test_without_requests_the_user_is_told_what_to_install(
     rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
