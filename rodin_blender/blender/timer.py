@@ -197,11 +197,12 @@ _second = 0
 def _redraw() -> None:
     """Redraw the sidebar when something it shows has changed; its clock ticks once a second, where it can be seen."""
     global _second
-    task = properties.active_task()
     second = int(time.time())
-    ticked = task is not None and task.followed and second != _second
-    _second = second
-    if session.undrawn or ticked:
+    if second != _second:
+        _second = second
+        task = properties.active_task()
+        session.undrawn |= task is not None and task.followed
+    if session.undrawn:
         session.undrawn = False
         redraw.sidebars()
 

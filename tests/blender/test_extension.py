@@ -311,13 +311,16 @@ def test_the_timer_looks_for_changed_settings_once_a_second_and_an_operator_at_o
     rodin.track(service.add("waiting"))
     preferences, timer = rodin.module("blender.preferences"), rodin.module("blender.timer")
     looks: list[float] = []
-    settings = preferences.settings
+    ticks: list[float] = []
+    settings, active_task = preferences.settings, rodin.module("blender.properties").active_task
     monkeypatch.setattr(preferences, "settings", lambda: (looks.append(time.monotonic()), settings())[1])
+    monkeypatch.setattr(timer.properties, "active_task", lambda: (ticks.append(time.monotonic()), active_task())[1])
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
         timer.run()
         time.sleep(0.01)
     assert 2 <= len(looks) <= 3
+    assert 2 <= len(ticks) <= 4, "the clock's task is of interest as it ticks"
     rodin.preferences.deadline = 7.0
     bpy.ops.rodin.check_now()
     assert rodin.session.settings.pace.deadline == 7.0 * 60
