@@ -2,8 +2,8 @@
 
     python -m tools.bench [window] [draw] [pace] [follow]
 
-Each section is a module with `section(pictures) -> Markdown`. It may begin with a table of promises (page.table), which
-is shown on top of the page, too. Sections that are not named stay on the page as they are.
+Each section is a module with `section(pictures) -> Markdown`. It begins with its promises (page.promised), which go to
+the top of the page. Sections that are not named stay on the page as they are.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import os
+import signal
 import time
 
-from tools.bench import page
+from tools.bench import page, real_blender
 
 
 def main() -> None:
@@ -22,13 +24,20 @@ def main() -> None:
         prog="python -m tools.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("sections", nargs="*", choices=[*there, []], metavar="SECTION", help=", ".join(there))
+    for kind in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(kind, _stop)
     page.PICTURES.mkdir(exist_ok=True)
     for name in parser.parse_args().sections or there:
         print(f"== {name}", flush=True)
-        began = time.monotonic()
+        began, load = time.monotonic(), os.getloadavg()[0]
         text = importlib.import_module(f"tools.bench.{name}").section(page.PICTURES)
-        page.update(name, text, time.monotonic() - began)
+        page.update(name, text, time.monotonic() - began, load)
     print(f"Written: {page.PAGE}")
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    real_blender.stop()
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

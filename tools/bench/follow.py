@@ -32,7 +32,7 @@ from rodin_blender.command_line.host import plain
 from rodin_blender.service import keys
 from rodin_blender.tracking import schedule, store
 from tools import blenders
-from tools.bench.page import Promise, table
+from tools.bench.page import Promise, promised, rows
 from tools.simulator import API_KEY, Simulator
 
 
@@ -117,40 +117,43 @@ def section(_pictures: Path) -> str:
     said = subprocess.run(words, cwd=blenders.ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     facts = json.loads(said)
     mean, longest = facts["mean_wait"], facts["longest_open_wait"]
-    promises = [
+    promises = promised(
         Promise("Never more requests in a minute than allowed", f"at most {facts['budget']:,}",
                 f"{facts['allowed_in_a_minute']:,}", facts["allowed_in_a_minute"] <= facts["budget"]),
-        Promise(f"Each of {facts['tasks']:,} tasks gets its turn", "all are asked about, none two times more than another",
+        Promise(f"Each of {facts['tasks']:,} tasks gets its turn", "all asked about, none twice more than another",
                 f"{facts['asked_about']:,} asked about, each {facts['fewest_turns']} to {facts['most_turns']} times",
                 facts["asked_about"] == facts["tasks"] and facts["most_turns"] <= facts["fewest_turns"] + 1),
-    ]  # fmt: skip
-    return f"""{table(promises)}
+    )  # fmt: skip
+    table = rows(("", ""), [
+        ("peak memory", f"{facts['memory']:.0f} MB"),
+        ("processor time", f"{facts['cpu']:.1f} s in {facts['seconds']:.1f} s"),
+        ("requests", f"{facts['requests']:,} in {facts['over']:.1f} s"),
+        ("most in any minute", f"{facts['allowed_in_a_minute']:,} allowed, {facts['arrived_in_a_minute']:,} arrived"),
+        ("the last task is first asked about", f"after {facts['last_first']:.1f} s"),
+        ("waits between two checks of a task", f"mean {mean:.2f} s, longest {facts['longest_wait']:.2f} s"),
+        ("longest, with those not over in the end", f"{longest:.2f} s"),
+    ], texts=1)  # fmt: skip
+    return f"""{promises}
 
-The real command `wait` follows {facts["tasks"]:,} tasks that never end, in one process of plain Python, with its list in memory. A budget of
-{facts["budget"]:,} requests a minute is {facts["budget"] // 60} times the usual one, and the intervals are one second, so that each
-task's turn comes within the time.
+The real command `wait` follows {facts["tasks"]:,} tasks that never end, in one process of plain Python, with
+its list in memory. A budget of {facts["budget"]:,} requests a minute is {facts["budget"] // 60} times the usual
+one, and the intervals are one second, so that each task's turn comes within the time. `python -m
+tools.bench.follow --help` tells how to ask for other numbers.
 
-| | |
-| --- | ---: |
-| peak memory | {facts["memory"]:.0f} MB |
-| processor time | {facts["cpu"]:.1f} s in {facts["seconds"]:.1f} s |
-| requests | {facts["requests"]:,} in {facts["over"]:.1f} s |
-| in any minute at most | {facts["allowed_in_a_minute"]:,} allowed, {facts["arrived_in_a_minute"]:,} arrived, each some moments later |
-| the last task first asked about | after {facts["last_first"]:.1f} s |
-| waits between two checks of a task | mean {mean:.2f} s, longest {facts["longest_wait"]:.2f} s, with those not over in the end {longest:.2f} s |
+{table}
 
-The budget was used up after {facts["over"]:.0f} s; until the minute was over nothing was asked, which the waits that are
-not over contain."""
+The budget was used up after {facts["over"]:.0f} s. Nothing is asked then until the minute is over, which the
+waits that are not over contain."""
 
 
 def tell(facts: dict[str, float]) -> None:
     print("peak memory: {memory:.0f} MB; CPU: {cpu:.1f} s in {seconds:.1f} s".format(**facts))
-    print("requests: {requests} in {over:.1f} s; in any minute at most {allowed_in_a_minute} of {budget} were allowed, and "
-          "{arrived_in_a_minute} arrived (each some moments later)".format(**facts))  # fmt: skip
-    print("tasks asked about: {asked_about} of {tasks}; the last of them first after {last_first:.1f} s".format(**facts))
+    print("requests: {requests} in {over:.1f} s; in any minute at most {allowed_in_a_minute} of {budget} were allowed, "
+          "and {arrived_in_a_minute} arrived (each some moments later)".format(**facts))  # fmt: skip
+    print("tasks asked about: {asked_about} of {tasks}; the last first after {last_first:.1f} s".format(**facts))
     if facts["waits"]:
-        print("waits between two checks of a task: {waits}, mean {mean_wait:.2f} s, longest {longest_wait:.2f} s; with those "
-              "not over in the end {longest_open_wait:.2f} s".format(**facts))  # fmt: skip
+        print("waits between two checks of a task: {waits}, mean {mean_wait:.2f} s, longest {longest_wait:.2f} s; "
+              "with those not over in the end {longest_open_wait:.2f} s".format(**facts))  # fmt: skip
 
 
 def main() -> None:

@@ -18,19 +18,16 @@ QUIET = 0.5
 given = json.loads(Path(os.environ["RODIN_BENCH"]).read_text())
 facts = {"viewport_draws": 0, "sidebar_draws": 0, "changes": 0}
 beats: list[float] = []
+last = {"drawn": 0.0}
 
 
 def area():
     return next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
 
 
-last_drawn = 0.0
-
-
 def drawn(what):
-    global last_drawn
     facts[what] += 1
-    last_drawn = time.perf_counter()
+    last["drawn"] = time.perf_counter()
 
 
 def beat():
@@ -49,7 +46,7 @@ def sidebar():
 
 
 def enable():
-    if time.perf_counter() < last_drawn + QUIET:
+    if time.perf_counter() < last["drawn"] + QUIET:
         return 0.1
     if given["contender"] == "ours":
         bpy.ops.preferences.addon_enable(module=PACKAGE)
@@ -66,9 +63,7 @@ def show_tab():
 
 def begin():
     """From here on it is measured. Ours reads its list 0.5 s after it was enabled, so its beginning is in it."""
-    first = len(beats)
-    before, used, began = dict(facts), time.process_time(), time.perf_counter()
-    threading.Thread(target=measure, args=(first, before, used, began), daemon=True).start()
+    threading.Thread(target=measure, args=(len(beats), dict(facts), time.perf_counter()), daemon=True).start()
     if given["contender"].startswith("script"):
         sys.path.append(str(Path(__file__).parent))
         importlib.import_module(given["contender"]).start(given["subscription_key"])
@@ -81,13 +76,13 @@ def tick():
     return 1.0
 
 
-def measure(first, before, used, began):
+def measure(first, before, began):
     """In a thread, so that it ends although the window may stand still. It sleeps while it is measured."""
     time.sleep(given["seconds"])
-    used, ended = time.process_time() - used, time.perf_counter()
+    ended = time.perf_counter()
     told = {name: count - before[name] for name, count in facts.items()}
     # With the gap that is not over yet.
-    told |= {"cpu": used, "beats": [0.0, *(beat - began for beat in beats[first:]), ended - began]}
+    told["beats"] = [0.0, *(beat - began for beat in beats[first:]), ended - began]
     if given["contender"] == "ours":
         told["tasks"] = len(importlib.import_module(f"{PACKAGE}.blender.session").session.tasks)
     part = Path(given["facts"] + ".part")

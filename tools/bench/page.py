@@ -7,6 +7,7 @@ import platform
 import re
 import subprocess
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +23,12 @@ TITLES = {
 }
 """All sections, in their order."""
 
-_HEADER = "| promise | aim | measured | met? |"
+_HEADER = ("promise", "aim", "measured", "met?")
 _INTRODUCTION = """# Benchmarks
 
-What the README promises, as figures, beside what people would otherwise use. Ratios come first: they carry over to other
-machines better than milliseconds do. All is measured in real Blenders, against a simulated service on the same machine.
+What the README promises, as figures, beside what people would otherwise use. Ratios come first: they carry over to
+other machines better than milliseconds do. All is measured in real Blenders, against a simulated service on the same
+machine.
 
 `make bench` measures it all anew and writes this page; `make bench SECTIONS="window draw"` some of it. It takes about a
 quarter of an hour; leave the machine alone meanwhile. Each section says when and on what it was measured.
@@ -39,47 +41,49 @@ class Promise:
     aim: str
     measured: str
     met: bool
-    why_not: str = ""
-    """Where it is missed, if it is known; the section says more."""
 
 
-def table(promises: list[Promise]) -> str:
-    """For the beginning of a section. On the page it stands on top, with those of the others."""
-    rows = [
-        f"| {promise.what} | {promise.aim} | {promise.measured} | {'met' if promise.met else f'**missed** {promise.why_not}'.strip()} |"
-        for promise in promises
-    ]
-    return "\n".join([_HEADER, "| --- | --- | --- | --- |", *rows])
+def promised(*promises: Promise) -> str:
+    """The table of promises that a section begins with. On the page it stands on top, with those of the others."""
+    lines = [[each.what, each.aim, each.measured, "met" if each.met else "**missed**"] for each in promises]
+    return rows(_HEADER, lines)
 
 
-def update(name: str, text: str, seconds: float) -> None:
+def rows(header: Sequence[str], lines: Iterable[Sequence[object]], *, texts: int | None = None) -> str:
+    """A table whose first `texts` columns are words and whose others are numbers."""
+    words = len(header) if texts is None else texts
+    rule = ["---" if number < words else "---:" for number in range(len(header))]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in (header, rule, *lines))
+
+
+def update(name: str, text: str, seconds: float, load: float) -> None:
     """Put a section's new text into the page; the others stay as they are."""
-    sections = read() | {name: f"{text.strip()}\n\n*{_measured(name, seconds)}*"}
-    promises, texts = [], []
-    for known, title in TITLES.items():
-        if known in sections:
-            rows = re.search(rf"^{re.escape(_HEADER)}\n(?:\|.*\n)+", sections[known], re.MULTILINE)
-            promises += rows[0].splitlines()[2:] if rows else []
-            texts.append(f"<!-- begin {known} -->\n## {title}\n\n{sections[known]}\n<!-- end {known} -->")
-    summary = "\n".join(["## The promises", "", _HEADER, "| --- | --- | --- | --- |", *promises])
-    PAGE.write_text("\n\n".join([_INTRODUCTION.strip(), summary, *texts]) + "\n")
-
-
-def read() -> dict[str, str]:
-    """The sections on the page, without their titles."""
     page = PAGE.read_text() if PAGE.exists() else ""
-    found = re.findall(r"<!-- begin (\w+) -->\n## .*\n\n(.*?)\n<!-- end \1 -->", page, re.DOTALL)
-    return {name: text for name, text in found if name in TITLES}
+    found = re.findall(r"<!-- begin (\w+) -->\n## [^\n]*\n\n(.*?)\n<!-- end \1 -->", page, re.DOTALL)
+    tagged = re.findall(r"^\| .*<!-- (\w+) --> \|$", page, re.MULTILINE)
+    lines = re.findall(r"^\| .*<!-- \w+ --> \|$", page, re.MULTILINE)
+    promises = [(of, line) for of, line in zip(tagged, lines, strict=True) if of != name]
+    head, _, rest = text.strip().partition("\n\n") if text.startswith(rows(_HEADER, [])) else ("", "", text.strip())
+    promises += [(name, f"{line.removesuffix('|')}<!-- {name} --> |") for line in head.splitlines()[2:]]
+    sections = dict(found) | {name: f"{rest}\n\n*{_measured(name, seconds, load)}*"}
+    known = [of for of in TITLES if of in sections]
+    summary = [line for of in known for tag, line in promises if tag == of]
+    parts = [f"<!-- begin {of} -->\n## {TITLES[of]}\n\n{sections[of]}\n<!-- end {of} -->" for of in known]
+    table = rows(_HEADER, []) + "".join(f"\n{line}" for line in summary)
+    PAGE.write_text("\n\n".join([_INTRODUCTION.strip(), f"## The promises\n\n{table}", *parts]) + "\n")
 
 
-def _measured(name: str, seconds: float) -> str:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=blenders.ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return (
-        f"Measured on {time.strftime('%Y-%m-%d')} in {seconds / 60:.1f} min by `make bench SECTIONS={name}` at commit "
-        f"{commit or 'unknown'}: {_machine()}."
-    )
+def _measured(name: str, seconds: float, load: float) -> str:
+    changed = _git("status", "--porcelain", "rodin_blender", "tools")
+    commit = f"commit {_git('rev-parse', '--short', 'HEAD')}{' with changes' if changed else ''}"
+    how = f"in {seconds / 60:.1f} min by `make bench SECTIONS={name}`"
+    busy = f"load average {load:.1f} before it began"
+    return f"Measured on {time.strftime('%Y-%m-%d')} {how} at {commit}: {_machine()}, {busy}."
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=blenders.ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def _machine() -> str:

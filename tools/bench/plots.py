@@ -20,7 +20,8 @@ MARKERS = ("o", "s", "X", "D")
 @contextlib.contextmanager
 def figure(picture: Path, *, columns: int, width: float, height: float, sharey: bool = False) -> Iterator[list[Any]]:
     """Axes side by side, saved as `picture` in the end."""
-    made, axes = pyplot.subplots(1, columns, figsize=(width, height), sharey=sharey, squeeze=False, layout="constrained")
+    size = (width, height)
+    made, axes = pyplot.subplots(1, columns, figsize=size, sharey=sharey, squeeze=False, layout="constrained")
     for axis in axes[0]:
         axis.grid(axis="both", color="#dddddd", linewidth=0.7, zorder=0)
         axis.spines[["top", "right"]].set_visible(False)

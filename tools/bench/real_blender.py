@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,37 @@ MEMORY_DISK = Path("/dev/shm")
 
 class Failed(Exception):
     pass
+
+
+_sessions: set[int] = set()
+_stopped = threading.Event()
+
+
+@contextlib.contextmanager
+def started(command: list[Any], **more: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program in a session of its own, which is ended whole, by its id."""
+    if _stopped.is_set():
+        raise Failed("stopped")
+    process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, start_new_session=True, **more)
+    _sessions.add(process.pid)
+    try:
+        yield process
+    finally:
+        _end(process.pid)
+        process.wait()
+        _sessions.discard(process.pid)
+
+
+def stop() -> None:
+    """End all that was started, in whatever thread; what waits for it fails."""
+    _stopped.set()
+    for session in list(_sessions):
+        _end(session)
+
+
+def _end(session: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -50,10 +82,7 @@ class Installed:
             # Mesa draws in as many threads as there are processors; one is steadier.
             environment = {**self._environment(), "LP_NUM_THREADS": "1", **environment, "RODIN_BENCH": str(asked)}
             command = [str(self.executable)]
-            if window:
-                options = ["--window-geometry", "0", "0", *SCREEN.split("x")[:2]]
-            else:
-                options = ["--background"]
+            options = ["--window-geometry", "0", "0", *SCREEN.split("x")[:2]] if window else ["--background"]
             if window and self.in_root:
                 starter = folder / "start"
                 starter.write_text(f'#!/bin/sh\nexec xvfb-run -a -s "-screen 0 {SCREEN}" blender "$@"\n')
@@ -62,22 +91,14 @@ class Installed:
             elif window:
                 command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
             command += [*options, "--python", str(HERE / script)]
-            with output.open("w") as written:
-                # A session of its own, so that all it started can be ended by its id.
-                process = subprocess.Popen(
-                    command, env=environment, stdin=subprocess.DEVNULL, stdout=written, stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )  # fmt: skip
+            with (
+                output.open("w") as written,
+                started(command, env=environment, stdout=written, stderr=subprocess.STDOUT) as process,
+                contextlib.suppress(subprocess.TimeoutExpired),
+            ):
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(process.pid, {self.core})
-                try:
-                    process.wait(LONGEST_RUN)
-                except subprocess.TimeoutExpired:
-                    pass
-                finally:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                process.wait(LONGEST_RUN)
             if not facts.exists():
                 raise Failed(f"Blender {self.name}, {script}: no facts\n{output.read_text(errors='replace')[-3000:]}")
             return dict(json.loads(facts.read_text()))

@@ -23,6 +23,7 @@ from werkzeug.wrappers import Request, Response
 from rodin_blender.service import keys
 from rodin_blender.tracking import schedule, store
 from tools import blenders
+from tools.bench.real_blender import started
 from tools.simulator import Simulator, Story
 
 JOBS = 5
@@ -50,12 +51,9 @@ def _story(chance: random.Random, seconds: float) -> Story:
 def running(folder: Path, *, tasks: int, delay: float = 0.0, over: float = 60.0) -> Iterator[str]:
     """Its address. The tasks' jobs end in the course of `over` seconds."""
     words = [sys.executable, "-m", "tools.bench.service", folder, f"--tasks={tasks}", f"--delay={delay}"]
-    with subprocess.Popen([*words, f"--over={over}"], cwd=blenders.ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with started([*words, f"--over={over}"], cwd=blenders.ROOT, stdout=subprocess.PIPE) as process:
         assert process.stdout
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.kill()
+        yield process.stdout.readline().strip()
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.bench import plots, real_blender, service
-from tools.bench.page import Promise, table
+from tools.bench.page import Promise, promised, rows
 from tools.bench.real_blender import Installed
 from tools.simulator import API_KEY
 
@@ -89,21 +89,24 @@ def measure(blender: Installed, order: list[Cell]) -> dict[Cell, list[Run]]:
     for number, (contender, server) in enumerate(order, 1):
         runs.setdefault((contender, server), []).append(_run(blender, contender, server))
         last = runs[contender, server][-1]
-        print(f"{blender.name}  {number}/{len(order)}  {contender.name}, {server}: longest gap {last.longest:.1f} ms", flush=True)
+        told = f"{contender.name}, {server}: longest gap {last.longest:.1f} ms"
+        print(f"{blender.name}  {number}/{len(order)}  {told}", flush=True)
     return runs
 
 
 def _run(blender: Installed, contender: Contender, server: str) -> Run:
     delay = SERVERS[server]
-    with real_blender.memory_folder() as folder, _refusing() as refusing:
-        with service.running(folder, tasks=contender.tasks, delay=delay or 0.0) as url:
-            with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
-                (key,) = db.execute("SELECT subscription_key FROM task LIMIT 1").fetchone()
-            given = {"contender": contender.kind, "tab": contender.tab, "subscription_key": key, "seconds": SECONDS}
-            facts = blender.run(
-                "in_window.py", given, RODIN_API_URL=refusing if delay is None else url, RODIN_API_KEY=API_KEY,
-                RODIN_FOLDER=str(folder),
-            )  # fmt: skip
+    with (
+        real_blender.memory_folder() as folder,
+        _refusing() as refusing,
+        service.running(folder, tasks=contender.tasks, delay=delay or 0.0) as answering,
+    ):
+        with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
+            (key,) = db.execute("SELECT subscription_key FROM task LIMIT 1").fetchone()
+        given = {"contender": contender.kind, "tab": contender.tab, "subscription_key": key, "seconds": SECONDS}
+        url = refusing if delay is None else answering
+        environment = {"RODIN_API_URL": url, "RODIN_API_KEY": API_KEY, "RODIN_FOLDER": str(folder)}
+        facts = blender.run("in_window.py", given, **environment)
     if facts.get("tasks", contender.tasks) != contender.tasks:
         raise real_blender.Failed(f"{contender.name}: {facts['tasks']} tasks in the list")
     return _read(facts)
@@ -169,63 +172,80 @@ def _times(ratio: float) -> str:
 def _text(measured: dict[str, dict[Cell, list[Run]]]) -> str:
     ours = [HIDDEN, *SHOWN]
     hidden, shown = _worst(measured, [HIDDEN], "later"), _worst(measured, SHOWN, "later")
-    begins = _worst(measured, [HIDDEN], "begins")
-    scripts = {server: max(_ratio(runs, (IN_TIMER, server), "longest") for runs in measured.values()) for server in SERVERS}
+    begins, shown_begins = _worst(measured, [HIDDEN], "begins"), _worst(measured, SHOWN, "begins")
     viewport = sum(run.viewport_draws for run in _of(measured, ours))
     unseen = sum(run.sidebar_draws for run in _of(measured, [HIDDEN]))
+    # One more second than seconds may begin in the time.
     seen = _of(measured, SHOWN[:1])
-    too_many = sum(run.sidebar_draws > SECONDS + 1 + run.changes for run in seen)
-    promises = [
-        Promise("Blender's window does not stand still: longest gap between heartbeats, whatever the server does",
-                "at most 1.1 × Blender without it", f"{_times(hidden)} with another tab shown, 1,000 tasks", hidden <= 1.1),
+    allowed = all(run.sidebar_draws <= SECONDS + 1 + run.changes for run in seen)
+    promises = promised(
+        Promise("Blender's window does not stand still, whatever the server does: longest gap between heartbeats",
+                "at most 1.1 × Blender without it", f"{_times(hidden)}, with 1,000 tasks", hidden <= 1.1),
         Promise("… with the Rodin tab shown", "at most 1.1 × a sidebar that Blender redraws each second",
-                f"{_times(shown)}, up to 1,000 tasks", shown <= 1.1),
-        Promise("… in the two seconds in which it begins", "at most 1.1 ×", _times(begins), begins <= 1.1),
-        Promise("It never has the viewport redrawn", "0 draws", f"{viewport} draws", viewport == 0),
-        Promise("The sidebar is redrawn once for a change and once a second for its clock", "and never where it is not seen",
-                f"{sum(run.sidebar_draws for run in seen)} draws in {len(seen)} × {SECONDS:.0f} s with {sum(run.changes for run in seen)} changes; {unseen} unseen",
-                not too_many and not unseen),
-    ]  # fmt: skip
-    parts = [table(promises), _prose(scripts), "![Longest gaps](benchmarks/window.png)"]
+                f"{_times(shown)}, with up to 1,000 tasks", shown <= 1.1),
+        Promise(f"… in its first {BEGINNING:.0f} s", "at most 1.1 × the same",
+                f"{_times(begins)}; {_times(shown_begins)} with its tab shown", max(begins, shown_begins) <= 1.1),
+        Promise("It never has the viewport redrawn", "0 times", f"{viewport} times", viewport == 0),
+        Promise("The sidebar is redrawn once for a change and once a second, and never where it is not seen",
+                "no more than that", f"{sum(run.sidebar_draws for run in seen)} times in {len(seen)} × {SECONDS:.0f} s "
+                f"with {sum(run.changes for run in seen)} changes; {unseen} times unseen", allowed and not unseen),
+    )  # fmt: skip
+    parts = [promises, _prose(measured), "![Longest gaps between heartbeats](benchmarks/window.png)"]
     parts += [f"**Blender {version}**\n\n{_table(runs)}" for version, runs in measured.items()]
     return "\n\n".join(parts)
 
 
-def _prose(scripts: dict[str, float]) -> str:
-    beside = ", ".join(f"{_times(ratio)} where the server {server}" for server, ratio in scripts.items())
-    return f"""A timer in Blender asks to be called every 5 ms. The longest time between two calls is how long the window stood still.
-A script that asks from a timer, as samples of the API do, makes the longest gap {beside}; where the server never
-answers, that is the whole time of the run: it would stand still for ever, since `requests` has no timeout of its own.
+def _prose(measured: dict[str, dict[Cell, list[Run]]]) -> str:
+    ratios = {
+        server: max(_ratio(runs, (IN_TIMER, server), "longest") for runs in measured.values()) for server in SERVERS
+    }
+    beside = ", ".join(f"{_times(ratio)} the base's where the server {server}" for server, ratio in ratios.items())
+    return f"""A timer in Blender asks to be called every 5 ms: the longest time between two calls is how
+long the window stood still. At 60 pictures a second each is seen for 16.7 ms.
 
-Each run is a Blender of its own with the default scene and the sidebar open, {SECONDS:.0f} s long from the moment the contender
-starts: reading its list, importing `requests`, and the first {60} questions (the minute's budget) are in it. A maximum
-is spoiled by one bad moment of the machine, so there are {RUNS} runs of each but the scripts (one each), in turns; the tables tell the
-median of the longest gaps, the worst run of all, and what 99.9 % of all gaps stay below. Nothing is left out.
+**Beside it:** a script that asks from a timer, as samples of the API do, has a longest gap of {beside}. Where
+the server never answers that is the whole run, and would be for ever: `requests` has no timeout of its own. A
+script that asks from a thread does not wait, but has the whole viewport drawn again at each answer; in a heavy
+scene that is what costs. ([script_in_timer.py](../tools/bench/script_in_timer.py),
+[script_in_thread.py](../tools/bench/script_in_thread.py))
 
-Where the Rodin tab is seen, its clock ticks, and Blender draws the sidebar once a second. On a machine without a
-graphics card that alone takes the time of a few frames, whatever is in the sidebar; so the base for it is a Blender without the add-on whose sidebar
-(Item) is redrawn once a second. The scripts are
-[script_in_timer.py](../tools/bench/script_in_timer.py) and [script_in_thread.py](../tools/bench/script_in_thread.py).
-"Refuses the connection" is a port at which nobody listens."""
+**How:** each run is a new Blender with the default scene and the sidebar open, measured for {SECONDS:.0f} s
+from the moment the contender starts. In the first {BEGINNING:.0f} s ours reads its list, imports `requests`,
+and asks what a minute's budget of 60 requests allows; so they are told apart. One bad moment of the machine
+spoils a maximum: so there are {RUNS} runs of each, taken in turns, but one of each script. The tables tell the
+median of their longest gaps, the worst run, and what 99.9 % of all gaps of all runs stay below. No run is left
+out. The Blenders are measured side by side, each on a processor of its own. "Refuses" is a port at which nobody
+listens.
+
+**With its tab shown** the clock ticks, and Blender draws the sidebar once a second. Without a graphics card, as
+here, that alone takes the time of a few frames, whatever stands there: so it is compared with a Blender without
+the add-on that is told to draw its sidebar (the tab Item) once a second.
+
+**Its first {BEGINNING:.0f} s:** Python runs one thread at a time and changes over every 5 ms. While a thread
+reads 1,000 tasks and imports `requests`, what Blender does in Python waits for up to 5 ms more."""
 
 
 def _table(runs: dict[Cell, list[Run]]) -> str:
-    lines = [
-        "| | the server | longest gap over the base's | longest gap | its worst run | 99.9 % below | in the first 2 s | viewport draws | sidebar draws | changes |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for (contender, server), found in sorted(runs.items(), key=lambda item: _order().index(item[0])):
-        base = contender.base and contender is not NOTHING
-        # For what begins and ends with the run the two parts are one.
-        what = "later" if contender.kind != "script_in_timer" else "longest"
-        ratio = _times(_ratio(runs, (contender, server), what)) if base else "1"
-        lines.append(
-            f"| {contender.name} | {server if base else ''} | {ratio} | {_ms(_median(found, what))} "
-            f"| {_ms(max(getattr(run, what) for run in found))} | {_ms(_per_mille(found))} "
-            f"| {_ms(_median(found, 'begins'))} "
-            f"| {_counts(found, 'viewport_draws')} | {_counts(found, 'sidebar_draws')} | {_counts(found, 'changes')} |"
-        )
-    return "\n".join(lines)
+    lines = []
+    for contender, server in (*CELLS, *SCRIPTS):
+        found = runs[contender, server]
+        base = contender in (NOTHING, REDRAWN)
+        lines.append([
+            contender.name,
+            "" if base else server,
+            "1" if base else _times(_ratio(runs, (contender, server), "later")),
+            _ms(_median(found, "later")),
+            _ms(max(run.later for run in found)),
+            _ms(_median(found, "begins")),
+            _ms(_per_mille(found)),
+            _counts(found, "viewport_draws"),
+            _counts(found, "sidebar_draws"),
+        ])  # fmt: skip
+    header = (
+        "", "the server", "longest gap over the base's", "longest gap", "worst run", f"in the first {BEGINNING:.0f} s",
+        "99.9 % below", "viewport draws", "sidebar draws",
+    )  # fmt: skip
+    return rows(header, lines, texts=2)
 
 
 def _counts(runs: list[Run], what: str) -> str:
@@ -233,12 +253,8 @@ def _counts(runs: list[Run], what: str) -> str:
     return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
 
 
-def _order() -> list[Cell]:
-    return [*CELLS, *SCRIPTS]
-
-
 def _plot(measured: dict[str, dict[Cell, list[Run]]], picture: Path) -> None:
-    rows = list(dict.fromkeys(contender.name for contender, _server in _order()))
+    rows = list(dict.fromkeys(contender.name for contender, _server in (*CELLS, *SCRIPTS)))
     with plots.figure(picture, columns=len(measured), width=11, height=4.2, sharey=True) as axes:
         for axis, (version, runs) in zip(axes, measured.items(), strict=True):
             for number, server in enumerate(SERVERS):
