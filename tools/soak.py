@@ -1,0 +1,394 @@
+"""Whether anything grows, is lost or asked too often where very many tasks are followed for long on a faulty service.
+
+    python -m tools.soak [--tasks 10000] [--seconds 180]      (make soak)
+
+Three processes: a simulated service that answers one question in five with a fault; a tracker with its list of tasks,
+of which some finish, are paused, resumed and forgotten, and new ones take their place; and this one, which looks at
+the tracker's process from outside. Time is accelerated: intervals of a second, and more requests a minute than in use.
+Needs Linux, for /proc. Exit code 0: all that is claimed holds. The figures go into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import random
+import re
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections import Counter, defaultdict, deque
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from rodin_blender.service import keys
+from rodin_blender.service.answers import Job
+from rodin_blender.service.keys import Secret
+from rodin_blender.tracking import schedule, store, workers
+from rodin_blender.tracking.messages import Followed, ObstacleChanged, Settings, TaskChanged
+from rodin_blender.tracking.schedule import Pace
+from rodin_blender.tracking.tasks import Task, Watch
+from rodin_blender.tracking.tracker import Tracker
+from tools.simulator import API_KEY, FAULTS, Simulator
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "reliability.md"
+BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
+
+FAULTY = 0.2
+RARE = {"429-seconds": 20.0, "429-date": 20.0, "hang": 2.0, "drip": 4.0, "huge": 1.0, "huge-chunked": 1.0}
+"""Faults that hold up all tasks, or a worker for seconds: no sooner again than after so many seconds."""
+PER_MINUTE = 18_000
+TIMEOUT = 1.0
+LONGEST_CALL = 2.0
+FINAL_STAYS = 15.0
+"""Seconds that a finished task stays in the list, where it must not be asked about again."""
+STEADY = 1 / 3
+"""From this share of the time on, all is as it stays: each task has been asked about, the first have ended."""
+MOST_GROWTH = 0.1
+"""What memory and the file may grow by from then to the end, by a fitted line. One worker that meets the largest answer
+that is read, 8 MB, for the first time is 6 % of the memory; a leak of 0.5 kB at each check would be more."""
+SAMPLES_A_SECOND = 2
+
+
+class FaultySimulator(Simulator):
+    """One status answer in five is a fault, of all kinds in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: Counter[str] = Counter()
+        self._chance = random.Random(1)
+        self._next_of_rare = dict.fromkeys(RARE, 0.0)
+        self._choosing = threading.Lock()
+
+    def _next_fault(self, path: str, task: Any = None) -> str:
+        with self._choosing:
+            if path != "status" or self._chance.random() >= FAULTY:
+                return ""
+            fault = self._chance.choice([*FAULTS])
+            while fault in RARE and time.monotonic() < self._next_of_rare[fault]:
+                fault = self._chance.choice([*FAULTS])
+            if fault in RARE:
+                self._next_of_rare[fault] = time.monotonic() + RARE[fault]
+            self.told[fault] += 1
+            return fault
+
+
+def serve(tasks: int, seconds: float, folder: Path) -> None:
+    """For another process: the service, and a list of tasks that end throughout the run and after it."""
+    chance = random.Random(2)
+    with FaultySimulator() as simulator, closing(store.Store(folder / "tasks.sqlite")) as listed:
+        uuids: dict[str, list[str]] = {}
+        with (folder / "events").open("w") as events:
+            for number in range(tasks):
+                answer = simulator.add(story(chance, seconds), prompt=f"Model {number}", files={})
+                task = listed.add(schedule.begun(keys.generation_answer(answer), time.time()))
+                print(time.time(), "followed", answer["jobs"]["subscription_key"], file=events)
+                uuids[task.task_id] = answer["jobs"]["uuids"]
+        use(listed, uuids, chance)
+        with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
+            # Of use only where the minute's requests are thousands.
+            db.execute("CREATE INDEX request_at ON request (at)")
+        print(simulator.url, flush=True)
+        sys.stdin.readline()
+        asked = [(request.at, request.subscription_key) for request in simulator.asked("status")]
+        print(json.dumps({"asked": asked, "faults": simulator.told}), flush=True)
+
+
+def use(listed: store.Store, uuids: dict[str, list[str]], chance: random.Random) -> None:
+    """Write the list's tasks anew again and again, in any order: what SQLite's pages look like after a while."""
+    pace, no_answer = Pace(1.0, 1.0), "The service is in trouble (HTTP 500)."
+    for _ in range(3):
+        for task_id in chance.sample([*uuids], len(uuids)):
+            if chance.random() < FAULTY:
+                listed.change(task_id, lambda t: schedule.after_failure(t, no_answer, time.time(), pace, 0.5, None))
+            else:
+                jobs = tuple(Job(uuid, chance.choice(["Waiting", "Generating"])) for uuid in uuids[task_id])
+                listed.change(task_id, lambda t, jobs=jobs: schedule.after_answer(t, jobs, time.time(), pace, 0.5))
+
+
+def story(chance: random.Random, seconds: float) -> list[list[tuple[float, str]]]:
+    jobs = chance.choice([1, 2, 5])
+    ends = chance.uniform(0.1, 2.0) * seconds
+    begins = [(0.0, "Waiting"), (ends * 0.3, "Generating")]
+    return [[*begins, (ends * chance.uniform(0.6, 1.0), chance.choice(["Done", "Failed"]))] for _ in range(jobs)]
+
+
+class Owner:
+    """For another process: a tracker, and a user who does much. It keeps no more than what is in the list."""
+
+    def __init__(self, folder: Path, url: str, seconds: float) -> None:
+        self.root = url.removesuffix("/api/v2")
+        self.seconds = seconds
+        self.chance = random.Random(3)
+        self.events = (folder / "events").open("a", buffering=1)
+        self.tasks: dict[str, Task] = {}
+        self.finished: deque[tuple[float, str]] = deque()
+        self.paused: deque[tuple[float, str]] = deque()
+        settings = Settings(url, Secret(API_KEY), TIMEOUT, Pace(1.0, 1.0, 10 * seconds))
+        self.tracker = Tracker(folder / "tasks.sqlite", settings)
+
+    def run(self) -> None:
+        end, next_deeds = time.monotonic() + self.seconds, 0.0
+        while time.monotonic() < end:
+            with contextlib.suppress(Empty):
+                self.read(self.tracker.messages.get(timeout=0.1))
+            if time.monotonic() >= next_deeds:
+                next_deeds = time.monotonic() + 0.2
+                self.do()
+        self.tracker.stop()
+        assert self.tracker.join(10.0)
+        self.events.close()
+
+    def read(self, message: object) -> None:
+        match message:
+            case TaskChanged(task) | Followed(task, _):
+                before = self.tasks.get(task.task_id)
+                self.tasks[task.task_id] = task
+                if task.status.final and not (before and before.status.final):
+                    self.note("final", task)
+                    self.finished.append((time.monotonic(), task.task_id))
+                elif task.watch is Watch.REFUSED:
+                    self.tracker.change(task.task_id, lambda t: schedule.asked_now(t, time.time()))
+            case ObstacleChanged(obstacle) if obstacle:
+                self.tracker.refresh()
+
+    def do(self) -> None:
+        now = time.monotonic()
+        while self.finished and now - self.finished[0][0] > FINAL_STAYS:
+            self.replace(self.finished.popleft()[1])
+        some = self.chance.sample([*self.tasks], 2) if len(self.tasks) > 2 else []
+        for task_id in some[:1]:
+            if self.tasks[task_id].followed:
+                self.tracker.change(task_id, schedule.paused)
+                self.paused.append((now, task_id))
+        for task_id in some[1:]:
+            if not self.tasks[task_id].status.final:
+                self.replace(task_id)
+        while self.paused and now - self.paused[0][0] > 5.0:
+            self.tracker.change(self.paused.popleft()[1], lambda task: schedule.resumed(task, time.time()))
+
+    def replace(self, task_id: str) -> None:
+        """Forget a task, and follow a new one."""
+        task = self.tasks.pop(task_id, None)
+        if task is None:
+            return
+        self.tracker.forget(task_id)
+        self.note("forgotten", task)
+        wish = {"story": story(self.chance, self.seconds), "files": {}}
+        asked = urllib.request.Request(
+            f"{self.root}/simulator/tasks", json.dumps(wish).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            generation = keys.generation_answer(json.load(answer))
+        self.tracker.follow(generation)
+        print(time.time(), "followed", generation.subscription_key.reveal(), file=self.events)
+
+    def note(self, what: str, task: Task) -> None:
+        print(time.time(), what, task.subscription_key.reveal(), file=self.events)
+
+
+def own(folder: Path, url: str, seconds: float) -> None:
+    schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = PER_MINUTE
+    workers.LONGEST_CALL = LONGEST_CALL
+    Owner(folder, url, seconds).run()
+
+
+@dataclass
+class Run:
+    """What was seen."""
+
+    tasks: int
+    seconds: float
+    times: list[float] = field(default_factory=list)
+    seen: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    asked: list[tuple[float, str]] = field(default_factory=list)
+    faults: dict[str, int] = field(default_factory=dict)
+    events: list[tuple[float, str, str]] = field(default_factory=list)
+    listed: set[str] = field(default_factory=set)
+    exit_code: int = 0
+
+    def sample(self, pid: int, path: Path, began: float) -> None:
+        process = Path(f"/proc/{pid}")
+        status = (process / "status").read_text()
+        seen = {
+            "memory": int(re.search(r"VmRSS:\s*(\d+)", status)[1]) / 1024,  # type: ignore[index]
+            "threads": int(re.search(r"Threads:\s*(\d+)", status)[1]),  # type: ignore[index]
+            "file": path.stat().st_size / 2**20,
+            "descriptors": len([*(process / "fd").iterdir()]),
+        }
+        self.times.append(time.monotonic() - began)
+        for name, value in seen.items():
+            self.seen[name].append(value)
+
+    def steady(self, name: str) -> list[float]:
+        return [value for at, value in zip(self.times, self.seen[name], strict=True) if at >= STEADY * self.seconds]
+
+    def growth(self, name: str) -> float:
+        """By a fitted line, over the steady time, as a share of the level."""
+        import numpy
+
+        values = self.steady(name)
+        times = self.times[-len(values) :]
+        slope = numpy.polyfit(times, values, 1)[0]
+        return float(slope * (times[-1] - times[0]) / numpy.mean(values))
+
+    def claims(self) -> list[tuple[str, str, bool]]:
+        """(what is claimed, what was seen, whether it holds)"""
+        final, followed, forgotten = ({} for _ in range(3))  # type: ignore[var-annotated]
+        for at, what, key in self.events:
+            {"final": final, "followed": followed, "forgotten": forgotten}[what].setdefault(key, at)
+        asked_after = sum(at > final.get(key, at) for at, key in self.asked)
+        lost = followed.keys() - forgotten.keys() - self.listed
+        asked = {key for _, key in self.asked}
+        half = self.events[0][0] + self.seconds / 2
+        never = [key for key in self.listed if followed.get(key, half) < half and key not in asked]
+        kinds = len(self.faults)
+        claims = [
+            ("no task is lost", f"{len(lost)} of {len(followed)} lost, {len(forgotten)} forgotten on purpose",
+             not lost and self.listed <= followed.keys()),
+            ("a finished task is not asked about again", f"{len(final)} finished, {asked_after} questions after that",
+             not asked_after and len(final) > self.tasks * 0.05),
+            ("each task gets its turn", f"{len(never)} of the first half's not asked about", not never),
+            ("all kinds of faults, one answer in five", f"{kinds} of {len(FAULTS)} kinds, "
+             f"{sum(self.faults.values()) / max(len(self.asked), 1):.0%} of {len(self.asked):,} answers",
+             kinds == len(FAULTS)),
+        ]  # fmt: skip
+        for name, words in (("memory", "the tracker's memory"), ("file", "the list's file")):
+            level, growth = sum(self.steady(name)) / len(self.steady(name)), self.growth(name)
+            claim = f"{words} stays as it is (less than {MOST_GROWTH:.0%} more)"
+            claims.append((claim, f"{level:.1f} MB, {growth:+.1%}", growth < MOST_GROWTH))
+        for name, words in (("threads", "threads"), ("descriptors", "open files and sockets")):
+            values = self.steady(name)
+            first, last = max(values[: len(values) // 2]), max(values[len(values) // 2 :])
+            claims.append((f"no more {words}", f"at most {first:.0f}, later {last:.0f}", last <= first + 2))
+        return claims
+
+
+def measured(tasks: int, seconds: float) -> Run:
+    run = Run(tasks, seconds)
+    # In memory where that can be had: a disk's pace is not the question here.
+    memory_disk = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory_disk if memory_disk.is_dir() else None) as name:
+        folder = Path(name)
+        this = [sys.executable, "-m", "tools.soak", "--tasks", str(tasks), "--seconds", str(seconds)]
+        with subprocess.Popen(
+            [*this, "--serve", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+        ) as service:
+            try:
+                assert service.stdout and service.stdin
+                url = service.stdout.readline().strip()
+                with subprocess.Popen([*this, "--own", name, url], cwd=ROOT) as owner:
+                    try:
+                        began = time.monotonic()
+                        while time.monotonic() - began < seconds - 1.0:
+                            time.sleep(1 / SAMPLES_A_SECOND)
+                            run.sample(owner.pid, folder / "tasks.sqlite", began)
+                        run.exit_code = owner.wait(60)
+                    finally:
+                        owner.kill()
+                answer, _ = service.communicate("\n", timeout=60)
+            finally:
+                service.kill()
+        told = json.loads(answer)
+        run.asked, run.faults = [tuple(asked) for asked in told["asked"]], told["faults"]
+        for line in (folder / "events").read_text().splitlines():
+            at, what, key = line.split()
+            run.events.append((float(at), what, key))
+        with closing(store.Store(folder / "tasks.sqlite")) as listed:
+            run.listed = {task.subscription_key.reveal() for task in listed.tasks()}
+    return run
+
+
+def drawn(run: Run, picture: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 1, figsize=(7, 4.6), sharex=True, layout="constrained")
+    labels = {"memory": "memory of the\ntracker's process", "file": "size of the\nlist's file"}
+    for axis, (name, words) in zip(axes, labels.items(), strict=True):
+        axis.plot(run.times, run.seen[name], color="#1f6feb")
+        axis.axvspan(0, STEADY * run.seconds, color="#888888", alpha=0.15, linewidth=0)
+        axis.set_ylabel(f"{words} (MB)")
+        axis.set_ylim(0, max(run.seen[name]) * 1.2)
+        axis.grid(alpha=0.3)
+    axes[0].text(STEADY * run.seconds / 2, max(run.seen["memory"]) * 0.08, "filling up", ha="center", color="#555555")
+    axes[1].set_xlabel("time (s)")
+    axes[1].set_xlim(0, run.seconds)
+    figure.savefig(picture, dpi=110)
+    pyplot.close(figure)
+
+
+def section_of(run: Run, pictures: Path) -> str:
+    drawn(run, pictures / "soak.png")
+    rows = "\n".join(f"| {claim} | {seen} | {'yes' if holds else '**no**'} |" for claim, seen, holds in run.claims())
+    return f"""## Long runs
+
+`make soak`: one process follows {run.tasks:,} tasks for {run.seconds:.0f} s on a simulated service that answers one
+question in five with a fault. Tasks finish, some are paused, resumed and forgotten, and new ones take their place.
+Time is accelerated: all tasks are due at all times, and up to {PER_MINUTE // 60} requests a second are allowed. Faults
+that hold up everything, such as "slow down", come every few seconds only. The list was in use before.
+
+| claim | seen | holds |
+| --- | --- | --- |
+{rows}
+
+![Memory and file size over the time of the run](soak.png)
+
+Growth is that of a line fitted to the last two thirds. In the first one memory fills with the list, and by steps
+with room for the largest answers that are read, 8 MB: Python keeps it for the next.
+"""
+
+
+def section(pictures: Path) -> str:
+    """Run it, and tell it in Markdown, with a picture in the folder `pictures`."""
+    return section_of(measured(10_000, 180.0), pictures)
+
+
+def write(text: str, page: Path) -> None:
+    """Put it between the page's markers, or at its end."""
+    old = page.read_text() if page.exists() else "# Reliability\n"
+    marked = f"{BEGIN}\n{text}{END}\n"
+    before, found, rest = old.partition(BEGIN)
+    if found:
+        page.write_text(before + marked + rest.partition(END)[2].removeprefix("\n"))
+    else:
+        page.write_text(f"{old.rstrip()}\n\n{marked}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=180.0)
+    parser.add_argument("--dry", action="store_true", help="leave docs/ as it is")
+    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--own", nargs=2, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.serve:
+        serve(given.tasks, given.seconds, given.serve)
+        return 0
+    if given.own:
+        own(Path(given.own[0]), given.own[1], given.seconds)
+        return 0
+    run = measured(given.tasks, given.seconds)
+    for claim, seen, holds in run.claims():
+        print(f"{'ok  ' if holds else 'FAIL'} {claim}: {seen}")
+    if given.dry:
+        drawn(run, Path(tempfile.gettempdir()) / "soak.png")
+    else:
+        write(section_of(run, PAGE.parent), PAGE)
+    return 0 if not run.exit_code and all(holds for _, _, holds in run.claims()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
