@@ -460,7 +460,9 @@ def _salvaged(path: Path) -> list[Task]:
             query = f"SELECT rowid, {columns} FROM task WHERE rowid {beyond} ? ORDER BY rowid {order} LIMIT 1"
             with suppress(sqlite3.Error, UnicodeDecodeError):
                 while found := db.execute(query, (rowid,)).fetchone():
-                    rowid, *row = found
+                    before, (rowid, *row) = rowid, found
+                    if rowid == before or (rowid > before) != (beyond == ">"):
+                        break  # Damage that leads back, and so round and round.
                     with suppress(sqlite3.DataError):
                         tasks[rowid] = _task(tuple(row))
     by_id = {tasks[rowid].task_id: tasks[rowid] for rowid in sorted(tasks)}

@@ -274,6 +274,20 @@ def test_a_garbled_header_is_set_aside_and_the_name_told(path: Path) -> None:
         assert len(tasks.tasks()) == 1
 
 
+def test_reading_a_file_cut_within_a_page_comes_to_its_end(path: Path) -> None:
+    """Of the page that is cut SQLite gives rows without content that are numbered 0, and so lead back to the start."""
+    with closing(Store(path)) as tasks:
+        for number in range(12):
+            tasks.add(new_task(f"{number:x<300}"))
+    os.truncate(path, path.stat().st_size * 9 // 10)
+    script = (
+        "import sys; from pathlib import Path; from rodin_blender.tracking.store import Store;"
+        "store = Store(Path(sys.argv[1])); print(len(store.tasks())); store.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=20)
+    assert int(done.stdout) >= 9
+
+
 def test_all_tasks_outside_of_a_lost_page_are_salvaged(path: Path) -> None:
     before = filled(path, 60)
     content = bytearray(path.read_bytes())
