@@ -205,6 +205,10 @@ def half(world: World) -> None:
     os.truncate(world.list, world.list.stat().st_size // 2)
 
 
+def nine_tenths(world: World) -> None:
+    os.truncate(world.list, world.list.stat().st_size * 9 // 10)
+
+
 def no_database(world: World) -> None:
     world.list.write_text("<html>Your sync client could not merge this file</html>\n" * 100)
 
@@ -344,6 +348,7 @@ LIST = (
         for number in range(1, 7)
     ),
     Row("the list cut to half", "the closed file is truncated", lambda world: damaged(world, half)),
+    Row("the list cut within a page", "to nine tenths", lambda world: damaged(world, nine_tenths)),
     Row("the list overwritten", "HTML in the closed file's place", lambda world: damaged(world, no_database)),
     Row("the list damaged while open", "200 random bytes in each page of the open file", damaged_while_open),
     Row(

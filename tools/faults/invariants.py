@@ -10,22 +10,15 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from rodin_blender.service import errors
 from rodin_blender.tracking.store import Store
 from tools.faults.processes import Event
 from tools.faults.world import World
 from tools.simulator import API_KEY
 
 FINAL = ("DONE", "PARTLY_FAILED", "FAILED")
-CLASS_NAME = re.compile(r"\b[A-Z][A-Za-z]+(Error|Exception|Warning|Interrupt|Timeout)\b")
-
-NAMES = {
-    "kept": "every task whose tracking was acknowledged is in the list, with its key, and as it was last shown",
-    "final": "no finished task is asked about again",
-    "forward": "no state goes backwards: a final one stays, the number of jobs done never shrinks",
-    "nothing left": "after stop, disable or quit no thread or timer is left; exit code 0, in bounded time",
-    "plain words": "no exception reaches the user: no traceback, no class name, in messages or output",
-    "secret": "no key in messages, output, or any file but the list and its copies",
-}
+_OURS = "|".join(name for name, kind in vars(errors).items() if isinstance(kind, type))
+CLASS_NAME = re.compile(rf"\b[A-Z][A-Za-z]+(Error|Exception|Warning|Interrupt|Timeout)\b|\b({_OURS})\(")
 
 
 def broken(world: World) -> list[str]:
@@ -126,13 +119,17 @@ def _left(world: World) -> Iterator[str]:
 def _raw(world: World) -> Iterator[str]:
     for process in world.processes:
         for line in (*process.output, *process.errors):
-            if "Traceback" in line or CLASS_NAME.search(line):
+            if _is_raw(line):
                 yield f"{process.name} printed: {line.strip()}"
         for event in process.events:
             # What is told as Python's own description (`repr`) is for the search for keys only.
-            for text in [event.what.get("message", ""), event.what.get("text", "") if event.kind != "shown" else ""]:
-                if event.kind != "told" and ("Traceback" in text or CLASS_NAME.search(text)):
-                    yield f"{process.name} told: {text}"
+            text = {"shown": "message", "told": ""}.get(event.kind, "text")
+            if _is_raw(event.what.get(text, "")):
+                yield f"{process.name} told: {event.what[text]}"
+
+
+def _is_raw(text: str) -> bool:
+    return "Traceback" in text or "itself went wrong" in text or bool(CLASS_NAME.search(text))
 
 
 def _keys(world: World) -> Iterator[str]:
