@@ -77,6 +77,8 @@ class Run:
     gaps: list[float]
     viewport_draws: int
     sidebar_draws: int
+    redraws: int
+    """How often ours had Blender redraw the sidebar."""
     changes: int
 
     @property
@@ -120,6 +122,7 @@ def _read(facts: dict[str, Any]) -> Run:
         [gap for gap, _ended in gaps],
         facts["viewport_draws"],
         facts["sidebar_draws"],
+        facts["redraws"],
         facts["changes"],
     )
 
@@ -177,7 +180,7 @@ def _text(measured: dict[str, dict[Cell, list[Run]]]) -> str:
     unseen = sum(run.sidebar_draws for run in _of(measured, [HIDDEN]))
     # One more second than seconds may begin in the time.
     seen = _of(measured, SHOWN[:1])
-    allowed = all(run.sidebar_draws <= SECONDS + 1 + run.changes for run in seen)
+    allowed = all(run.redraws <= SECONDS + 1 + run.changes for run in seen)
     promises = promised(
         Promise("Blender's window does not stand still, whatever the server does: longest gap between heartbeats",
                 "at most 1.1 × Blender without it", f"{_times(hidden)}, with 1,000 tasks", hidden <= 1.1),
@@ -186,8 +189,8 @@ def _text(measured: dict[str, dict[Cell, list[Run]]]) -> str:
         Promise(f"… in its first {BEGINNING:.0f} s", "at most 1.1 × the same",
                 f"{_times(begins)}; {_times(shown_begins)} with its tab shown", max(begins, shown_begins) <= 1.1),
         Promise("It never has the viewport redrawn", "0 times", f"{viewport} times", viewport == 0),
-        Promise("The sidebar is redrawn once for a change and once a second, and never where it is not seen",
-                "no more than that", f"{sum(run.sidebar_draws for run in seen)} times in {len(seen)} × {SECONDS:.0f} s "
+        Promise("It has the sidebar redrawn once for a change and once a second, and never where it is not seen",
+                "no more than that", f"{sum(run.redraws for run in seen)} times in {len(seen)} × {SECONDS:.0f} s "
                 f"with {sum(run.changes for run in seen)} changes; {unseen} times unseen", allowed and not unseen),
     )  # fmt: skip
     parts = [promises, _prose(measured), "![Longest gaps between heartbeats](benchmarks/window.png)"]
@@ -220,6 +223,8 @@ listens.
 **With its tab shown** the clock ticks, and Blender draws the sidebar once a second. Without a graphics card, as
 here, that alone takes the time of a few frames, whatever stands there: so it is compared with a Blender without
 the add-on that is told to draw its sidebar (the tab Item) once a second.
+
+**Draws** are counted as Blender makes them, which are more than it is asked for: a panel that grows is drawn again.
 
 **Its first {BEGINNING:.0f} s:** Python runs one thread at a time and changes over every 5 ms. While a thread
 reads 1,000 tasks and imports `requests`, what Blender does in Python waits for up to 5 ms more."""
@@ -255,7 +260,7 @@ def _counts(runs: list[Run], what: str) -> str:
 
 def _plot(measured: dict[str, dict[Cell, list[Run]]], picture: Path) -> None:
     rows = list(dict.fromkeys(contender.name for contender, _server in (*CELLS, *SCRIPTS)))
-    with plots.figure(picture, columns=len(measured), width=11, height=4.2, sharey=True) as axes:
+    with plots.figure(picture, columns=len(measured), width=12.5, height=4.2, sharey=True) as axes:
         for axis, (version, runs) in zip(axes, measured.items(), strict=True):
             for number, server in enumerate(SERVERS):
                 cells = [(contender, runs[contender, server]) for contender, at in runs if at == server]
@@ -269,4 +274,4 @@ def _plot(measured: dict[str, dict[Cell, list[Run]]], picture: Path) -> None:
             axis.set_xlabel("longest gap between heartbeats, ms")
         axes[0].set_yticks(range(len(rows)), rows)
         axes[0].invert_yaxis()
-        axes[-1].legend(title="the server", loc="upper right")
+        axes[-1].legend(title="the server", loc="upper left", bbox_to_anchor=(1.0, 1.0))
