@@ -114,10 +114,10 @@ def _prose(measured: dict[str, dict[str, Any]]) -> str:
     return f"""Blender calls the extension's timer five times a second while there is something to follow,
 and draws the sidebar when something in it has changed. Both are timed around the functions themselves, in a
 real window with the Rodin tab shown and {few}, {many:,} and {very_many:,} tasks followed. *Idle* are {IDLE:.0f}
-s without news. Then {CHANGING:,} changes (or as many as there are tasks) are put into the timer's queue at
-once: a call takes in what it can in 1.5 ms, and the next goes on 10 ms later. Called so rarely, the timer finds
-little in the processor's caches: called 200 times in a row, an idle call takes {_us(warm)}. Once a second it
-also looks whether a setting has changed; these calls are the slow ones."""
+s, without the calls that brought news. Then {CHANGING:,} changes (or as many as there are tasks) are put into
+the timer's queue at once: a call takes in what it can in 1.5 ms, and the next goes on 10 ms later. Called so
+rarely, the timer finds little in the processor's caches: called 200 times in a row, an idle call takes
+{_us(warm)}. Once a second it also looks whether a setting has changed; these calls are the slow ones."""
 
 
 def _timer_table(measured: dict[str, dict[str, Any]]) -> str:
