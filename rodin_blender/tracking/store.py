@@ -18,7 +18,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -464,9 +464,18 @@ def _salvaged(path: Path) -> list[Task]:
                     if rowid == before or (rowid > before) != (beyond == ">"):
                         break  # Damage that leads back, and so round and round.
                     with suppress(sqlite3.DataError):
-                        tasks[rowid] = _task(tuple(row))
+                        found_task = _task(tuple(row))
+                        # With a damaged key nothing can be asked; a task uuid the user can bring again.
+                        if _is_sound(found_task.subscription_key.reveal()):
+                            uuid = found_task.task_uuid if _is_sound(found_task.task_uuid) else ""
+                            tasks[rowid] = replace(found_task, task_uuid=uuid)
     by_id = {tasks[rowid].task_id: tasks[rowid] for rowid in sorted(tasks)}
     return list(by_id.values())
+
+
+def _is_sound(text: str) -> bool:
+    """Whether a key or uuid is made of what they are made of. Bytes that are no text were replaced when it was read."""
+    return text.isascii() and text.isprintable()
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

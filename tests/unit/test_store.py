@@ -274,6 +274,21 @@ def test_a_garbled_header_is_set_aside_and_the_name_told(path: Path) -> None:
         assert len(tasks.tasks()) == 1
 
 
+def test_a_task_whose_key_is_damaged_is_not_salvaged_and_a_damaged_uuid_is_asked_for_again(path: Path) -> None:
+    uuids = [f"123e4567-e89b-12d3-a456-42661417400{number}" for number in range(3)]
+    with closing(Store(path)) as tasks:
+        for number, uuid in enumerate(uuids):
+            tasks.add(new_task(f"key-of-task-{number}", name=f"Task {number}", task_uuid=uuid))
+    content = path.read_bytes()
+    for text in ("key-of-task-0", uuids[1]):
+        content = content.replace(text.encode(), text.encode()[:4] + b"\xff\x80\x00" + text.encode()[7:])
+    path.write_bytes(content)
+    with closing(Store(path)) as tasks:
+        assert tasks.set_aside
+        found = {task.name: (task.subscription_key.reveal(), task.task_uuid) for task in tasks.tasks()}
+    assert found == {"Task 1": ("key-of-task-1", ""), "Task 2": ("key-of-task-2", uuids[2])}
+
+
 def test_reading_a_file_cut_within_a_page_comes_to_its_end(path: Path) -> None:
     """Of the page that is cut SQLite gives rows without content that are numbered 0, and so lead back to the start."""
     with closing(Store(path)) as tasks:
