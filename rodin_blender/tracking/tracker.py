@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -257,7 +257,7 @@ class Tracker:
             self._opened = None
         while self._to_restore:
             task = self._tasks.get(self._to_restore[0])
-            if task:
+            if task and not self._store.change(task.task_id, partial(_put_right, known=task)):
                 self._store.add(task)
             del self._to_restore[0]
 
@@ -489,3 +489,10 @@ class _Settlement:
 
 def _unchanged(task: Task) -> Task:
     return task
+
+
+def _put_right(stored: Task, known: Task) -> Task:
+    """A stored task, which may have been read from a damaged list, with what it cannot be without."""
+    if stored.subscription_key != known.subscription_key:
+        return known
+    return replace(stored, task_uuid=stored.task_uuid or known.task_uuid)
