@@ -87,9 +87,11 @@ def not_kept(world: World) -> Iterator[str]:
         if not task.task_id or (task.lost and world.told_lost):
             continue
         kept = stored.get(task.task_id)
+        # One that was destroyed is asked for anew at the download.
+        uuids = (task.answer["uuid"], *([""] if world.told_lost else []))
         if kept is None:
             yield f"'{task.name}' is not in the list"
-        elif kept.key != task.key or kept.task_uuid != task.answer["uuid"]:
+        elif kept.key != task.key or kept.task_uuid not in uuids:
             yield f"'{task.name}' has another key or uuid"
         elif task.task_id in last and last[task.task_id].status in FINAL and kept.status != last[task.task_id].status:
             yield f"'{task.name}' was shown as {last[task.task_id].status} and is kept as {kept.status}"
@@ -115,16 +117,27 @@ def _asked_again(world: World) -> Iterator[str]:
 
 
 def _backwards(world: World) -> Iterator[str]:
-    last: dict[str, Event] = {}
-    for event in _shown(world):
-        before = last.get(event.task_id)
-        if before and before.status in FINAL and event.status != before.status:
-            yield f"from {before.status} to {event.status}"
-        if before and before.status != "UNKNOWN" and event.status == "UNKNOWN":
-            yield f"from {before.status} to UNKNOWN"
-        if before and event.jobs_done < before.jobs_done:
-            yield f"from {before.jobs_done} jobs done to {event.jobs_done}"
-        last[event.task_id] = event
+    """In what one process shows, and in what one shows that began after another was gone. Two at once may differ by a
+    second: each looks at the list so often."""
+    gone: list[tuple[float, dict[str, Event]]] = []
+    for process in world.processes:
+        last: dict[str, Event] = {}
+        for ended, before_it in gone:
+            if process.events and ended < process.events[0].at:
+                last |= before_it
+        for event in process.all("shown"):
+            yield from _back(last.get(event.task_id), event)
+            last[event.task_id] = event
+        gone.append((process.ended, last))
+
+
+def _back(before: Event | None, event: Event) -> Iterator[str]:
+    if before and before.status in FINAL and event.status != before.status:
+        yield f"from {before.status} to {event.status}"
+    if before and before.status != "UNKNOWN" and event.status == "UNKNOWN":
+        yield f"from {before.status} to UNKNOWN"
+    if before and event.jobs_done < before.jobs_done:
+        yield f"from {before.jobs_done} jobs done to {event.jobs_done}"
 
 
 def _left(world: World) -> Iterator[str]:

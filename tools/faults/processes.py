@@ -49,6 +49,7 @@ class Process:
     """The last that it showed of each task."""
     exit_code: int | None = None
     killed: bool = False
+    ended: float = float("inf")
 
     def begin(self) -> Process:
         self._running = subprocess.Popen(
@@ -132,6 +133,7 @@ class Process:
 
     def _gone(self, patience: float) -> None:
         self.exit_code = self._running.wait(patience)
+        self.ended = time.time()
         for reader in self._readers:
             reader.join(5.0)
 
