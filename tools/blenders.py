@@ -12,6 +12,7 @@ All of it lies in one cache folder, which `make clean-cache` removes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shlex
@@ -25,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rodin-blender"
 
+WRAPPER = f"blender-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+"""How an executable that knows this checkout is called: others may share the cache."""
 PYTEST = "pytest==8.4.2"
 """For the inside of a Blender. What runs outside stands in requirements.txt."""
 
@@ -112,7 +115,7 @@ def _wheel(name: str) -> Path:
     if sys.version_info[:2] != (3, 11):
         raise NotAvailable(f"the bpy wheel {WHEELS[name]} needs Python 3.11, and this is {sys.version.split()[0]}")
     python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", PYTEST])
-    executable = python.with_name("blender")
+    executable = python.with_name(WRAPPER)
     _write_executable(
         executable,
         f'#!/bin/sh\nexec {shlex.quote(str(python))} {shlex.quote(str(ROOT / "tools/bpy_as_blender.py"))} "$@"\n',
@@ -156,7 +159,7 @@ def _debian(name: str) -> Path:
 
     recipe = json.dumps([suite, _DEBIAN_PACKAGES])
     _once(root, recipe, f"building a Debian {suite} root with its Blender (1.3 GB)", make)
-    executable = root.parent / f"blender-{name}"
+    executable = root.with_name(f"{suite}-{WRAPPER}")
     _write_executable(
         executable,
         _IN_ROOT.format(root=shlex.quote(str(root)), project=shlex.quote(str(ROOT)), cache=shlex.quote(str(CACHE))),
