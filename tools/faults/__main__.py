@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -127,9 +128,19 @@ def _run(row: Row, folder: Path, chance: random.Random, short: bool) -> Outcome:
             outcome.broken = [*world.broken, *invariants.broken(world)]
         outcome.state, outcome.message = world.state, world.message.replace(str(folder), "…")
         outcome.recovered, outcome.lost = world.recovered, world.lost
+    _unmount_all(folder)
     shutil.rmtree(folder, ignore_errors=True)
     outcome.seconds = time.monotonic() - began
     return outcome
+
+
+def _unmount_all(folder: Path) -> None:
+    """What a row has mounted below its folder, the last first."""
+    mounts = Path("/proc/self/mounts")
+    targets = [line.split()[1] for line in mounts.read_text().splitlines()] if mounts.exists() else []
+    for target in reversed(targets):
+        if target.startswith(f"{folder}/"):
+            subprocess.run(["umount", "-l", target], check=False)
 
 
 def _section(by_group: dict[str, list[Outcome]], seed: int, seconds: float) -> str:
