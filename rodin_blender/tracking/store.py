@@ -10,7 +10,6 @@ a killed Blender blocks nobody), and the requests of the last minute.
 
 from __future__ import annotations
 
-import glob
 import json
 import math
 import os
@@ -155,14 +154,6 @@ class Store:
             return True
         except OSError:
             return False
-
-    @property
-    def was_set_aside(self) -> bool:
-        """Whether the opened file is one that another Blender found damaged, see `set_aside`."""
-        with suppress(OSError):
-            asides = self.path.parent.glob(_asides(self.path))
-            return any(os.path.samestat(aside.stat(), self._file) for aside in asides)
-        return False
 
     def tasks(self) -> list[Task]:
         """All tasks, newest first."""
@@ -416,11 +407,6 @@ def _replace_damaged(path: Path) -> Path:
 
 def _beside(path: Path, kind: str, ending: str = "") -> Path:
     return path.with_name(f"{path.stem}.{kind}{path.suffix}{ending}")
-
-
-def _asides(path: Path) -> str:
-    """The pattern of the names that damaged files get."""
-    return glob.escape(f"{path.stem}.damaged-") + f"*{path.suffix}"
 
 
 def _set_aside(path: Path) -> Path:

@@ -86,7 +86,7 @@ class Tracker:
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
         self._unsettled: list[_Settlement] = []
         self._to_restore: list[str] = []
-        """Ids of tasks that were in a list whose file was deleted or damaged, and are not yet in the new one."""
+        """Ids of tasks that were in the list before its file was replaced, and are not yet in the new one."""
         self._store_trouble = ""
         self._client_trouble = ""
         self._refused: Obstacle | None = None
@@ -249,10 +249,12 @@ class Tracker:
         return self._opened
 
     def _reopen_if_moved(self) -> None:
-        """Go on with the file that is now at the path. After a deletion or damage it gets what we know."""
+        """Go on with the file that is now at the path, a new one where there is none. It gets what we know.
+
+        It may be an older copy, or what another Blender could read of the list when that was damaged.
+        """
         if self._opened and self._opened.moved:
-            if self._opened.was_set_aside or not self._path.exists():
-                self._to_restore = [task.task_id for task in sorted(self._tasks.values(), key=lambda t: t.tracked_at)]
+            self._to_restore = [task.task_id for task in sorted(self._tasks.values(), key=lambda t: t.tracked_at)]
             self._opened.close()
             self._opened = None
         while self._to_restore:
@@ -492,7 +494,8 @@ def _unchanged(task: Task) -> Task:
 
 
 def _put_right(stored: Task, known: Task) -> Task:
-    """A stored task, which may have been read from a damaged list, with what it cannot be without."""
-    if stored.subscription_key != known.subscription_key:
+    """A task as it stands in another file than before, with what we know better."""
+    ended = known.status.final and not stored.status.final
+    if ended or stored.subscription_key != known.subscription_key:
         return known
     return replace(stored, task_uuid=stored.task_uuid or known.task_uuid)

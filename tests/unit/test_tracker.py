@@ -610,8 +610,25 @@ def test_what_it_knows_is_not_lost_where_another_blender_finds_the_list_damaged(
     wait_until(lambda: len(asked_for(simulator, running)) > count + 1)
     assert watched.of(TaskRemoved) == []
     with closing(Store(path)) as opened:
-        stored = {task.task_id: task for task in opened.tasks()}
-    assert stored[done.task_id] == done and running.task_id in stored
+        listed = {task.task_id: task for task in opened.tasks()}
+    assert listed[done.task_id] == done and running.task_id in listed
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not replace an open file")
+def test_an_older_copy_in_the_lists_place_gets_what_came_since(begin: Begin, simulator: Simulator, path: Path) -> None:
+    watched = begin()
+    first = watched.follow(simulator.add([[(0.0, "Generating"), (simulator.speed, "Done")]], files={}))
+    older = path.with_name("older")
+    older.write_bytes(path.read_bytes())
+    done = watched.gets(first, Status.DONE)
+    later = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    count = len(asked_for(simulator, first))
+    older.replace(path)
+    with closing(Store(path)) as opened:
+        wait_until(lambda: {task.task_id for task in opened.tasks()} == {first.task_id, later.task_id})
+        assert done in opened.tasks()
+    assert len(asked_for(simulator, first)) == count
+    assert watched.of(TaskRemoved) == []
 
 
 def test_a_key_that_another_blender_read_wrong_from_a_damaged_list_is_put_right(
