@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.unit.disks import fill
 from tests.unit.test_results import glb
 from tools.faults.processes import Process
-from tools.faults.world import NotRun, Row, World, recover, usual_course
+from tools.faults.world import NotRun, Row, World, asked_again, recover, usual_course
 
 FILES = {"base_basic_pbr.glb": glb(200_000), "texture_diffuse.png": bytes(60_000)}
 
@@ -278,6 +278,23 @@ def replaced_by_a_copy(world: World) -> None:
     usual_course(world, strike, lambda: None, "")
 
 
+def replaced_by_an_older_copy(world: World) -> None:
+    """As a user does who brings back a backup. What came after it is still known."""
+    process = world.process()
+    early, late = world.task("Done", "Generating"), world.task("Done", "Generating")
+    world.follow(process, early)
+    world.gets(process, early, "GENERATING")
+    copy = world.folder / "tasks.backup.sqlite"
+    shutil.copy(world.list, copy)
+    world.follow(process, late)
+    world.gets(process, late, "GENERATING")
+    began = time.time()
+    copy.replace(world.list)
+    asked_again(world, late, began)
+    world.note(process.shown[late.task_id])
+    recover(world, process)
+
+
 # Downloads.
 
 
@@ -360,6 +377,7 @@ LIST = (
     Row("the list's folder deleted while open", "`rm -r`", folder_deleted),
     Row("the list moved away and back", "`rename`, 2 s, `rename`", moved_and_back),
     Row("the list replaced while open", "by a copy of it, renamed into its place", replaced_by_a_copy),
+    Row("the list replaced by an older one", "by a copy from before a task was tracked", replaced_by_an_older_copy),
 )
 FILE_ROWS = (
     *(
