@@ -80,7 +80,7 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
 def _run(words: list[str]) -> int:
     from ..command_line import main
 
-    # As in plain Python: Blender keeps Ctrl+C for itself, and up to 4.3 a closed connection ends it. The program
+    # As in plain Python: Blender keeps Ctrl+C for itself, and in 4.3 a closed connection ends it. The program
     # ends with the command, so nothing needs to be put back.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGPIPE"):

@@ -127,8 +127,8 @@ class _Worker(threading.Thread):
         self.asked_at = 0.0
 
     def run(self) -> None:
-        # Blender up to 4.3 leaves SIGPIPE as it is: a connection that the other side closes would end the program. Held
-        # back from this thread only, it is an error like any other. Windows has no such signal.
+        # Blender 4.3 leaves SIGPIPE as it is: a connection that the other side closes would end the program. Held back
+        # from this thread only, it is an error like any other. Windows has no such signal.
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         for question in iter(self.questions.get, None):
