@@ -206,6 +206,7 @@ def recover(world: World, process: Process, remedy: str = "", patience: float = 
     for task in world.tasks:
         task.finish()
     if remedy:
+        time.sleep(TIMEOUT)  # Who presses has read the last answer: none is under way.
         process.do(remedy, task_ids=[task.task_id for task in world.tasks if task.task_id])
     for task in world.tasks:
         if task.task_id and not task.lost:
