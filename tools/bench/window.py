@@ -222,7 +222,8 @@ listens.
 
 **With its tab shown** the clock ticks, and Blender draws the sidebar once a second. Without a graphics card, as
 here, that alone takes the time of a few frames, whatever stands there: so it is compared with a Blender without
-the add-on that is told to draw its sidebar (the tab Item) once a second.
+the add-on that is told to draw its sidebar (the tab Item) once a second. Answers that come one by
+one have ours drawn more often than that: more draws, of which one may be slow.
 
 **Draws** are counted as Blender makes them, which are more than it is asked for: a panel that grows is drawn again.
 
