@@ -37,11 +37,10 @@ from rodin_blender.tracking.messages import Followed, ObstacleChanged, Settings,
 from rodin_blender.tracking.schedule import Pace
 from rodin_blender.tracking.tasks import Task, Watch
 from rodin_blender.tracking.tracker import Tracker
+from tools.faults import page
 from tools.simulator import API_KEY, FAULTS, Simulator
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- soak -->", "<!-- /soak -->"
 
 FAULTY = 0.2
 RARE = {"429-seconds": 20.0, "429-date": 20.0, "hang": 2.0, "drip": 4.0, "huge": 1.0, "huge-chunked": 1.0}
@@ -269,7 +268,8 @@ class Run:
         for name, words in (("threads", "threads"), ("descriptors", "open files and sockets")):
             values = self.steady(name)
             first, last = max(values[: len(values) // 2]), max(values[len(values) // 2 :])
-            claims.append((f"no more {words}", f"at most {first:.0f}, later {last:.0f}", last <= first + 2))
+            claim = f"no more {words}, give or take two"
+            claims.append((claim, f"at most {first:.0f}, later {last:.0f}", last <= first + 2))
         return claims
 
 
@@ -347,23 +347,9 @@ that hold up everything, such as "slow down", come every few seconds only. The l
 
 Growth is that of a line fitted to the last two thirds. In the first one memory fills with the list, and by steps
 with room for the largest answers that are read, 8 MB: Python keeps it for the next.
+
+*{page.machine()}.*
 """
-
-
-def section(pictures: Path) -> str:
-    """Run it, and tell it in Markdown, with a picture in the folder `pictures`."""
-    return section_of(measured(10_000, 180.0), pictures)
-
-
-def write(text: str, page: Path) -> None:
-    """Put it between the page's markers, or at its end."""
-    old = page.read_text() if page.exists() else "# Reliability\n"
-    marked = f"{BEGIN}\n{text}{END}\n"
-    before, found, rest = old.partition(BEGIN)
-    if found:
-        page.write_text(before + marked + rest.partition(END)[2].removeprefix("\n"))
-    else:
-        page.write_text(f"{old.rstrip()}\n\n{marked}")
 
 
 def main() -> int:
@@ -386,7 +372,7 @@ def main() -> int:
     if given.dry:
         drawn(run, Path(tempfile.gettempdir()) / "soak.png")
     else:
-        write(section_of(run, PAGE.parent), PAGE)
+        page.put("soak", section_of(run, page.PAGE.parent))
     return 0 if not run.exit_code and all(holds for _, _, holds in run.claims()) else 1
 
 

@@ -78,7 +78,7 @@ def _measured(name: str, seconds: float, load: float) -> str:
     commit = f"commit {_git('rev-parse', '--short', 'HEAD')}{' with changes' if changed else ''}"
     how = f"in {seconds / 60:.1f} min by `make bench SECTIONS={name}`"
     busy = f"load average {load:.1f} before it began"
-    return f"Measured on {time.strftime('%Y-%m-%d')} {how} at {commit}: {_machine()}, {busy}."
+    return f"Measured on {time.strftime('%Y-%m-%d')} {how} at {commit}: {machine()}, {busy}."
 
 
 def _git(*words: str) -> str:
@@ -86,7 +86,7 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def _machine() -> str:
+def machine() -> str:
     processor = platform.processor() or "unknown processor"
     information = Path("/proc/cpuinfo")
     if information.exists():

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 from datetime import date
 from pathlib import Path
 
+from tools.bench import page as benchmarks
 from tools.blenders import ROOT
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -24,12 +23,8 @@ def put(part: str, text: str, page: Path = PAGE) -> None:
 
 
 def machine() -> str:
-    """What it ran on and when, in a line."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{date.today().isoformat()}, {platform.system()} {platform.release()} {platform.machine()}, "
-        f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}"
-    )
+    """When and on what it ran, in a line."""
+    return f"{date.today().isoformat()}, {benchmarks.machine()}"
 
 
 def cell(text: str) -> str:
