@@ -30,8 +30,8 @@ What the README promises, as figures, beside what people would otherwise use. Ra
 other machines better than milliseconds do. All is measured in real Blenders, against a simulated service on the same
 machine.
 
-`make bench` measures it all anew and writes this page; `make bench SECTIONS="window draw"` some of it. It takes about a
-quarter of an hour; leave the machine alone meanwhile. Each section says when and on what it was measured.
+`make bench` measures it all anew and writes this page; `make bench SECTIONS="window draw"` some of it. It takes about
+twenty minutes; leave the machine alone meanwhile. Each section says when and on what it was measured.
 """
 
 

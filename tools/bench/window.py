@@ -52,8 +52,7 @@ CELLS: list[Cell] = [
     (NOTHING, AT_ONCE),
     *((HIDDEN, server) for server in SERVERS),
     (REDRAWN, AT_ONCE),
-    *((contender, AT_ONCE) for contender in SHOWN[:-1]),
-    *((SHOWN[-1], server) for server in SERVERS),
+    *((contender, server) for contender in SHOWN for server in SERVERS),
 ]
 SCRIPTS: list[Cell] = [(contender, server) for contender in (IN_TIMER, IN_THREAD) for server in SERVERS]
 
