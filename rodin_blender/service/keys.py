@@ -195,10 +195,11 @@ def generation_answer(answer: object) -> Generation:
         )
     uuid = answer.get("uuid")
     prompt = answer.get("prompt")
+    secret = subscription_key(key)
     return Generation(
-        subscription_key(key),
+        secret,
         task_uuid(uuid) if isinstance(uuid, str) else "",
-        shown(prompt, 60) if isinstance(prompt, str) else "",
+        quoted(prompt, 60, (secret,)) if isinstance(prompt, str) else "",
     )
 
 
@@ -209,7 +210,7 @@ def shown(text: str, most: int) -> str:
 
 
 def quoted(text: str, most: int, secrets: Iterable[Secret] = ()) -> str:
-    """Foreign text as `shown`, for an error's sentence: without `secrets`, nor addresses, which may hold some."""
+    """Foreign text as `shown`, for a sentence or a name: without `secrets`, nor addresses, which may hold some."""
     text = text[: most * 4 + LONGEST_KEY]
     for secret in secrets:
         if len(secret.reveal()) >= SHORTEST_SECRET:

@@ -292,3 +292,9 @@ def test_foreign_text_is_shown_on_one_short_printable_line(text, most):
     assert len(shown) <= most
     assert shown.isprintable()
     assert shown == shown.strip()
+
+
+def test_a_prompt_that_holds_the_key_does_not_become_a_name_that_tells_it() -> None:
+    key = "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicm9kaW4ifQ.c2lnbmF0dXJl"
+    answer = {"uuid": "", "prompt": f"a chair {key}", "jobs": {"subscription_key": key}}
+    assert keys.generation_answer(answer).name == "a chair ****"
