@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.unit.disks import fill
 from tests.unit.test_results import glb
 from tools.faults.processes import Process
-from tools.faults.world import NotRun, Row, World, asked_again, recover, usual_course
+from tools.faults.world import NotRun, Row, World, asked_again, one_done_one_half_done, recover, usual_course
 
 FILES = {"base_basic_pbr.glb": glb(200_000), "texture_diffuse.png": bytes(60_000)}
 
@@ -36,11 +36,7 @@ def _unmount(folder: Path) -> None:
 def _unstorable(world: World, strike: Callable[[], None], relieve: Callable[[], None], says: str) -> None:
     """The list cannot be written: a task that is tracked then is refused with a reason, and accepted afterwards."""
     process = world.process(lock_timeout=1.0)
-    done, running = world.task("Done"), world.task("Done", "Generating")
-    world.follow(process, done)
-    world.gets(process, done, "DONE")
-    world.follow(process, running)
-    world.gets(process, running, "GENERATING")
+    running = one_done_one_half_done(world, process)
     strike()
     world.reads(process, running, says)
     newcomer = world.task("Waiting")

@@ -181,11 +181,7 @@ def usual_course(
     user does what the message says, else all goes on by itself.
     """
     process = world.process()
-    done, running = world.task("Done"), world.task("Done", "Generating")
-    world.follow(process, done)
-    world.gets(process, done, "DONE")
-    world.follow(process, running)
-    world.gets(process, running, "GENERATING")
+    running = one_done_one_half_done(world, process)
     strike()
     began = time.time()
     if says:
@@ -199,6 +195,16 @@ def usual_course(
         asked_or_told(world, process, newcomer)
     relieve()
     recover(world, process, remedy, patience)
+
+
+def one_done_one_half_done(world: World, process: Process) -> Tracked:
+    """Have two tasks followed, one to its end. Returns the other."""
+    done, running = world.task("Done"), world.task("Done", "Generating")
+    world.follow(process, done)
+    world.gets(process, done, "DONE")
+    world.follow(process, running)
+    world.gets(process, running, "GENERATING")
+    return running
 
 
 def recover(world: World, process: Process, remedy: str = "", patience: float = 25.0) -> None:
