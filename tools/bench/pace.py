@@ -16,14 +16,13 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from matplotlib import pyplot
 
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
 from rodin_blender.tracking import schedule
 from rodin_blender.tracking.schedule import Pace
 from rodin_blender.tracking.tasks import Task
-from tools.bench import page
+from tools.bench import page, plots
 
 TASKS = 2000
 """How many a figure in the tables is the mean of."""
@@ -353,26 +352,23 @@ def _worse(*tables: Found) -> list[str]:
 
 
 def _plot(path: Path, found: Found, curves: dict[str, dict[str, Curve]]) -> None:
-    figure, axes = pyplot.subplots(2, 3, figsize=(13, 7.5), sharey=True)
-    for axis, (name, of_this) in zip(axes.flat, curves.items(), strict=True):
-        axis.plot(*zip(*of_this["best"], strict=True), color="0.6", linestyle="--", label="best possible, 5 s apart")
-        axis.plot(*zip(*of_this["ours"], strict=True), color="tab:blue", label="ours, other aims")
-        axis.plot(*zip(*of_this["ours from 3 s"], strict=True), color="tab:cyan", label="ours from 3 s")
-        for pace, marker in MARKERS.items():
-            color = "tab:blue" if pace.startswith("ours") else "tab:orange"
-            point = found[pace][name]
-            axis.plot(
-                point.requests, point.delay, marker, color=color, label=pace, markersize=8, markeredgewidth=2,
-                linestyle="none",
-            )  # fmt: skip
-        axis.set_title(name, fontsize=10)
-        axis.set_ylim(0.0, 16.0)
-        axis.set_xlim(left=0.0)
-        axis.grid(alpha=0.3)
-        axis.set_xlabel("requests for a task")
-    for axis in axes[:, 0]:
-        axis.set_ylabel("delay until Done is noticed, s")
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=100, metadata={"Software": None})
-    pyplot.close(figure)
+    with plots.figure(path, columns=3, rows=2, width=13, height=7.5, sharey=True) as axes:
+        for axis, (name, of_this) in zip(axes, curves.items(), strict=True):
+            best = zip(*of_this["best"], strict=True)
+            axis.plot(*best, color="0.6", linestyle="--", label="best possible, 5 s apart")
+            axis.plot(*zip(*of_this["ours"], strict=True), color="tab:blue", label="ours, other aims")
+            axis.plot(*zip(*of_this["ours from 3 s"], strict=True), color="tab:cyan", label="ours from 3 s")
+            for pace, marker in MARKERS.items():
+                color = "tab:blue" if pace.startswith("ours") else "tab:orange"
+                point = found[pace][name]
+                axis.plot(
+                    point.requests, point.delay, marker, color=color, label=pace, markersize=8, markeredgewidth=2,
+                    linestyle="none",
+                )  # fmt: skip
+            axis.set_title(name, fontsize=10)
+            axis.set_ylim(0.0, 16.0)
+            axis.set_xlim(left=0.0)
+            axis.set_xlabel("requests for a task")
+        for axis in axes[::3]:
+            axis.set_ylabel("delay until Done is noticed, s")
+        axes[0].legend(fontsize=8)

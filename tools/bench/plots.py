@@ -18,13 +18,15 @@ MARKERS = ("o", "s", "X", "D")
 
 
 @contextlib.contextmanager
-def figure(picture: Path, *, columns: int, width: float, height: float, sharey: bool = False) -> Iterator[list[Any]]:
-    """Axes side by side, saved as `picture` in the end."""
+def figure(
+    picture: Path, *, columns: int, width: float, height: float, rows: int = 1, sharey: bool = False
+) -> Iterator[list[Any]]:
+    """Axes side by side, row by row, saved as `picture` in the end."""
     size = (width, height)
-    made, axes = pyplot.subplots(1, columns, figsize=size, sharey=sharey, squeeze=False, layout="constrained")
-    for axis in axes[0]:
+    made, axes = pyplot.subplots(rows, columns, figsize=size, sharey=sharey, squeeze=False, layout="constrained")
+    for axis in axes.flat:
         axis.grid(axis="both", color="#dddddd", linewidth=0.7, zorder=0)
         axis.spines[["top", "right"]].set_visible(False)
-    yield list(axes[0])
+    yield list(axes.flat)
     made.savefig(picture, dpi=110)
     pyplot.close(made)
