@@ -16,8 +16,8 @@ from pathlib import Path
 
 from .service import keys
 from .service.errors import BadInput
+from .tasks.schedule import Pace
 from .tracking.messages import Obstacle, Settings
-from .tracking.schedule import Pace
 
 FILE_VARIABLE = "RODIN_CONFIG"
 FOLDER_VARIABLE = "RODIN_FOLDER"

@@ -2,7 +2,7 @@
 """Functions of yours to be called when something happens, in the manner of `bpy.app.handlers`.
 
 Append a function to a list. It is called on the main thread, by the timer, with the task as it is now: read-only, with
-the attributes of `tracking.tasks.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message`, `folder` and more.
+the attributes of `tasks.task.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message`, `folder` and more.
 Return soon: Blender's window stands still meanwhile. One that raises is reported by its name, and stays.
 
 The lists outlive disabling and enabling the extension. Each Blender calls its own, for what it sees happen: with more

@@ -80,7 +80,7 @@ def check(data: bytes) -> None:
 def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
     from rodin_blender.service import answers
     from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, Throttled
-    from rodin_blender.tracking.tasks import Status, is_done, status_of
+    from rodin_blender.tasks.task import Status, is_done, status_of
 
     _check_wait(answers.retry_after_seconds(retry_after, NOW))
     try:
@@ -210,7 +210,7 @@ def _fuzz(seconds: int, folder: Path) -> None:
 
     with atheris.instrument_imports(include=["rodin_blender", "json", "email._parseaddr", "email.utils"]):
         from rodin_blender.service import answers, keys  # noqa: F401
-        from rodin_blender.tracking import tasks  # noqa: F401
+        from rodin_blender.tasks import task  # noqa: F401
     corpus, dictionary = folder / "corpus", folder / "words"
     corpus.mkdir()
     for number, (http_status, retry_after, answer) in enumerate(SEEDS):

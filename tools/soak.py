@@ -32,10 +32,12 @@ from typing import Any
 from rodin_blender.service import keys
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule, store, workers
+from rodin_blender.storage import store
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import Pace
+from rodin_blender.tasks.task import Task, Watch
+from rodin_blender.tracking import workers
 from rodin_blender.tracking.messages import Followed, ObstacleChanged, Settings, TaskChanged
-from rodin_blender.tracking.schedule import Pace
-from rodin_blender.tracking.tasks import Task, Watch
 from rodin_blender.tracking.tracker import Tracker
 from tools.faults import page
 from tools.simulator import API_KEY, FAULTS, Simulator

@@ -17,7 +17,7 @@ from .. import handlers
 from ..configuration import named_file, read_file
 from ..service.errors import BadInput
 from ..service.files import PREVIEW
-from ..tracking.tasks import Task
+from ..tasks.task import Task
 from . import importing, preferences, studio, timer
 from .session import session
 

@@ -6,8 +6,8 @@ import bpy
 from .. import handlers
 from ..service.errors import BadInput
 from ..service.files import Progress, models
-from ..tracking.tasks import Task
-from ..tracking.wording import size_text
+from ..tasks.task import Task
+from ..texts.wording import size_text
 from . import importing, preferences, previews, timer
 from .operators import OfTask, check_downloadable, text_property
 from .session import Import, session

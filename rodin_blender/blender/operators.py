@@ -10,9 +10,9 @@ import bpy
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import Generation
-from ..tracking import schedule
-from ..tracking.tasks import Download, Status, Task
-from ..tracking.wording import clock_text
+from ..tasks import schedule
+from ..tasks.task import Download, Status, Task
+from ..texts.wording import clock_text
 from . import hand_off, preferences, properties, timer
 from .layouts import paragraph
 from .session import session

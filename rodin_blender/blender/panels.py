@@ -8,8 +8,8 @@ import time
 import bpy
 
 from ..service.files import Progress, models
-from ..tracking.tasks import Download, Status, Task, Watch, is_done, is_failed
-from ..tracking.wording import duration_text, progress_text, size_text
+from ..tasks.task import Download, Status, Task, Watch, is_done, is_failed
+from ..texts.wording import duration_text, progress_text, size_text
 from . import preferences, previews, properties
 from .layouts import paragraph
 from .session import message_of, session

@@ -11,8 +11,8 @@ import bpy
 from .. import configuration
 from ..configuration import FIELDS, Setting, Value
 from ..service.errors import BadInput
+from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
-from ..tracking.wording import size_text
 from . import threads
 from .layouts import paragraph
 from .session import session

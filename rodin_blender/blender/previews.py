@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy.utils.previews
 
 from ..service.files import PREVIEW
-from ..tracking.tasks import Task
+from ..tasks.task import Task
 from .session import session
 
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None

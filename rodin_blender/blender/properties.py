@@ -9,7 +9,7 @@ from dataclasses import replace
 import bpy
 
 from ..service.keys import Secret
-from ..tracking.tasks import Download, Status, Task
+from ..tasks.task import Download, Status, Task
 from .session import message_of, session
 
 _STATUSES = (

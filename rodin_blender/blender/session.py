@@ -15,6 +15,8 @@ from .. import handlers
 from ..configuration import Setting
 from ..service.files import Progress
 from ..service.keys import Secret
+from ..tasks.task import Status, Task
+from ..texts.wording import size_text
 from ..tracking.messages import (
     DownloadEnded,
     DownloadProgress,
@@ -33,9 +35,7 @@ from ..tracking.messages import (
     TaskChanged,
     TaskRemoved,
 )
-from ..tracking.tasks import Status, Task
 from ..tracking.tracker import Tracker
-from ..tracking.wording import size_text
 
 
 @dataclass

@@ -25,9 +25,9 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..service.files import SavedFile
 from ..service.keys import Generation, Secret
-from ..tracking import schedule
+from ..tasks import schedule
+from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, TaskChanged
-from ..tracking.tasks import Download, Status, Task, Watch
 from . import arguments
 from .following import LONGEST_NAME, Ended, Follower, check, opened
 from .host import Host

@@ -12,9 +12,9 @@ from queue import Empty
 from types import TracebackType
 
 from ..service.errors import BadInput, RodinError
+from ..storage.store import Store
+from ..tasks.task import Task
 from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, TaskChanged, TaskRemoved
-from ..tracking.store import Store
-from ..tracking.tasks import Task
 from ..tracking.tracker import Tracker
 from .host import Host
 from .output import Exit, Output, task_line

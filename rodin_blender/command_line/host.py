@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ..configuration import FIELDS, Setting, Value, fixed, list_folder, named_file, read_file, tracker_settings
 from ..service.errors import BadInput
+from ..tasks.task import Task
 from ..tracking.messages import Settings
-from ..tracking.tasks import Task
 
 
 @dataclass(frozen=True)

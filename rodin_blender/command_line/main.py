@@ -15,11 +15,11 @@ from pathlib import Path
 from ..service.errors import BadInput, NotAuthorized, Refused, RodinError, ServiceError, Throttled, os_reason
 from ..service.files import MODEL_KINDS, models
 from ..service.keys import Generation, shown, task_uuid
-from ..tracking import schedule
+from ..storage.store import Store
+from ..tasks import schedule
+from ..tasks.task import Download, Status, Task, Watch, status_of
+from ..texts.wording import clock_text, refusal
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from ..tracking.store import Store
-from ..tracking.tasks import Download, Status, Task, Watch, status_of
-from ..tracking.wording import clock_text, refusal
 from . import arguments, batch, doctor
 from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened
 from .host import Host, Import

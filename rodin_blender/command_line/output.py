@@ -25,8 +25,8 @@ from enum import IntEnum
 from io import TextIOWrapper
 from typing import Any
 
-from ..tracking.tasks import Task, Watch
-from ..tracking.wording import clock_text
+from ..tasks.task import Task, Watch
+from ..texts.wording import clock_text
 
 SCHEMA = 1
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import heapq
 
-from .schedule import CLOCK_SLACK
-from .tasks import Task
+from ..tasks.schedule import CLOCK_SLACK
+from ..tasks.task import Task
 
 
 class Agenda:

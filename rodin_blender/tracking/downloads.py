@@ -20,9 +20,9 @@ from ..service.files import Progress, SavedFile, models, safe_name, stated_size
 from ..service.keys import Secret
 from ..service.results import BeingSaved, head, remove
 from ..service.results import Download as Fetching
+from ..tasks.task import Download, Status, Task
+from ..texts.wording import sentence, size_text
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
-from .tasks import Download, Status, Task
-from .wording import sentence, size_text
 from .workers import Pool, Question
 
 if TYPE_CHECKING:

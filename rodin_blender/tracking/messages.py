@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from ..service.files import Progress
 from ..service.keys import Secret
-from .schedule import Pace
-from .tasks import Task
+from ..tasks.schedule import Pace
+from ..tasks.task import Task
 
 
 @dataclass(frozen=True)

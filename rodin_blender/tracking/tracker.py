@@ -23,7 +23,11 @@ from typing import Any
 from ..service.answers import Job
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
 from ..service.keys import Generation, Secret
-from . import schedule, store
+from ..storage import store
+from ..storage.store import Claim, Store, StoreError
+from ..tasks import schedule
+from ..tasks.task import Task
+from ..texts.wording import refusal, sentence, unexpected
 from .agenda import Agenda
 from .downloads import Downloads
 from .messages import (
@@ -41,9 +45,6 @@ from .messages import (
     TaskChanged,
     TaskRemoved,
 )
-from .store import Claim, Store, StoreError
-from .tasks import Task
-from .wording import refusal, sentence, unexpected
 from .workers import Pool, Question
 
 WORKERS = 4

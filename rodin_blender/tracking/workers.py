@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..service.errors import Aborted, ClientUnavailable, RodinError
 from ..service.keys import Secret
-from .wording import unexpected
+from ..texts.wording import unexpected
 
 if TYPE_CHECKING:
     # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.

@@ -156,7 +156,7 @@ def test_what_another_blender_did_meanwhile_is_seen(rodin: Rodin, service: Servi
     wait_for_no_thread()
 
     def another() -> None:
-        store = rodin.module("tracking.store").Store(rodin.store)
+        store = rodin.module("storage.store").Store(rodin.store)
         store.forget(chair)
         store.close()
 

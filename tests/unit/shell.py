@@ -29,7 +29,8 @@ FAST = """
 import sys
 from rodin_blender.command_line import main
 from rodin_blender.command_line.host import plain
-from rodin_blender.tracking import schedule, store
+from rodin_blender.storage import store
+from rodin_blender.tasks import schedule
 schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = 100_000
 sys.exit(main.run(sys.argv[1:], plain))
 """

@@ -26,10 +26,10 @@ from rodin_blender.command_line.host import plain
 from rodin_blender.command_line.output import Exit, for_a_shell
 from rodin_blender.service import keys
 from rodin_blender.service.errors import BadInput
-from rodin_blender.tracking import schedule
+from rodin_blender.storage.store import Store
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
 from rodin_blender.tracking.agenda import Agenda
-from rodin_blender.tracking.store import Store
-from rodin_blender.tracking.tasks import Download, Status, Task, Watch, new_task_id
 from tests.unit import disks
 from tests.unit import shell as shells
 from tests.unit.shell import FILES, ROOT, Shell, check_event, key_of, wait_until

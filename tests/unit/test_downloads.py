@@ -22,7 +22,9 @@ import pytest
 from rodin_blender.service import results
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import store
+from rodin_blender.storage import store
+from rodin_blender.storage.store import Store
+from rodin_blender.tasks.task import Download, Status, Task
 from rodin_blender.tracking.downloads import DOWNLOADERS
 from rodin_blender.tracking.messages import (
     DownloadEnded,
@@ -38,8 +40,6 @@ from rodin_blender.tracking.messages import (
     TaskChanged,
     TaskRemoved,
 )
-from rodin_blender.tracking.store import Store
-from rodin_blender.tracking.tasks import Download, Status, Task
 from rodin_blender.tracking.workers import Pool
 from tests.unit import disks, watching
 from tests.unit.disks import fill

@@ -12,7 +12,7 @@ import pytest
 from rodin_blender.command_line import main
 from rodin_blender.command_line.host import Host, Import
 from rodin_blender.configuration import FIELDS, Setting
-from rodin_blender.tracking.tasks import Task
+from rodin_blender.tasks.task import Task
 
 UUID = "00000000-0000-4000-8000-000000000001"
 

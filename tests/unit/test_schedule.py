@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule
-from rodin_blender.tracking.schedule import CLOCK_SLACK, JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
-from rodin_blender.tracking.tasks import Status, Task, Watch
-from rodin_blender.tracking.wording import clock_text
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import CLOCK_SLACK, JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
+from rodin_blender.tasks.task import Status, Task, Watch
+from rodin_blender.texts.wording import clock_text
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

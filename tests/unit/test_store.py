@@ -20,10 +20,11 @@ import pytest
 from rodin_blender.service.answers import Job
 from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule, store
-from rodin_blender.tracking.schedule import REQUESTS_PER_MINUTE, Pace
-from rodin_blender.tracking.store import CLAIM_LASTS, Store, StoreError
-from rodin_blender.tracking.tasks import Download, Status, Task, Watch, new_task_id
+from rodin_blender.storage import store
+from rodin_blender.storage.store import CLAIM_LASTS, Store, StoreError
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import REQUESTS_PER_MINUTE, Pace
+from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
 from tests.unit import disks
 from tests.unit.disks import fill
 
@@ -66,7 +67,7 @@ def path(tmp_path: Path) -> Path:
 def started(script: str, *args: object) -> subprocess.Popen[str]:
     """Another process that has Store, new_task, path and args, and says when it is ready to begin."""
     head = (
-        "import sys, time; from pathlib import Path; from rodin_blender.tracking.store import Store\n"
+        "import sys, time; from pathlib import Path; from rodin_blender.storage.store import Store\n"
         "from tests.unit.test_store import NOW, new_task; path = Path(sys.argv[1]); args = sys.argv[2:]\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
     )
@@ -296,7 +297,7 @@ def test_reading_a_file_cut_within_a_page_comes_to_its_end(path: Path) -> None:
             tasks.add(new_task(f"{number:x<300}"))
     os.truncate(path, path.stat().st_size * 9 // 10)
     script = (
-        "import sys; from pathlib import Path; from rodin_blender.tracking.store import Store;"
+        "import sys; from pathlib import Path; from rodin_blender.storage.store import Store;"
         "store = Store(Path(sys.argv[1])); print(len(store.tasks())); store.close()"
     )
     done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, timeout=20)

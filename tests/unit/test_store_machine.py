@@ -30,10 +30,11 @@ from hypothesis.stateful import (
 
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule, store
-from rodin_blender.tracking.schedule import CLOCK_SLACK, Pace
-from rodin_blender.tracking.store import CLAIM_LASTS, LOCK_TIMEOUT, Claim, Store
-from rodin_blender.tracking.tasks import Status, Task, Watch
+from rodin_blender.storage import store
+from rodin_blender.storage.store import CLAIM_LASTS, LOCK_TIMEOUT, Claim, Store
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import CLOCK_SLACK, Pace
+from rodin_blender.tasks.task import Status, Task, Watch
 
 NOW = 1_800_000_000.0
 BUDGET = 5

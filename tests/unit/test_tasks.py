@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rodin_blender.service.answers import Job
 from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking.tasks import Status, Task, Watch, new_task_id, status_of
+from rodin_blender.tasks.task import Status, Task, Watch, new_task_id, status_of
 
 ENDED = {"Done", "done", "Failed", "FAILED", "Canceled", "Cancelled"}
 WORDS = st.sampled_from([*sorted(ENDED), "Waiting", "waiting", "Generating", "Polishing", "完了", "?"])

@@ -20,7 +20,12 @@ import pytest
 from rodin_blender.service import keys
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Generation, Secret
-from rodin_blender.tracking import schedule, store, tracker, workers
+from rodin_blender.storage import store
+from rodin_blender.storage.store import Store
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import Pace
+from rodin_blender.tasks.task import Status, Task, Watch
+from rodin_blender.tracking import tracker, workers
 from rodin_blender.tracking.messages import (
     DownloadEnded,
     Followed,
@@ -36,9 +41,6 @@ from rodin_blender.tracking.messages import (
     TaskChanged,
     TaskRemoved,
 )
-from rodin_blender.tracking.schedule import Pace
-from rodin_blender.tracking.store import Store
-from rodin_blender.tracking.tasks import Status, Task, Watch
 from rodin_blender.tracking.tracker import WORKERS
 from tests.unit import disks, watching
 from tests.unit.disks import fill

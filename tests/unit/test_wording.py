@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rodin_blender.service.errors import Refused
-from rodin_blender.tracking.wording import progress_text, refusal, size_text
+from rodin_blender.texts.wording import progress_text, refusal, size_text
 
 
 @pytest.mark.parametrize(

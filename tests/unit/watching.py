@@ -14,10 +14,10 @@ import pytest
 
 from rodin_blender.service import keys
 from rodin_blender.service.keys import Secret
+from rodin_blender.tasks.schedule import Pace
+from rodin_blender.tasks.task import Status, Task
 from rodin_blender.tracking import tracker
 from rodin_blender.tracking.messages import Followed, Message, Settings, TaskChanged
-from rodin_blender.tracking.schedule import Pace
-from rodin_blender.tracking.tasks import Status, Task
 from rodin_blender.tracking.tracker import Tracker
 from tools.simulator import API_KEY, Simulator
 

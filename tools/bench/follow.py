@@ -30,7 +30,8 @@ from typing import Any
 from rodin_blender.command_line import main as command_line
 from rodin_blender.command_line.host import plain
 from rodin_blender.service import keys
-from rodin_blender.tracking import schedule, store
+from rodin_blender.storage import store
+from rodin_blender.tasks import schedule
 from tools import blenders
 from tools.bench.page import Promise, promised, rows
 from tools.simulator import API_KEY, Simulator

@@ -126,7 +126,7 @@ def play():
         ours("blender.timer").run()
     facts["warm"] = [took for took, _cpu, news in spent["timer"] if not news]
 
-    messages, job_of = ours("tracking.messages"), ours("tracking.tasks").Job
+    messages, job_of = ours("tracking.messages"), ours("tasks.task").Job
     tasks = list(session.tasks.values())[: given["changing"]]
     spent["timer"].clear()
     for task in tasks:

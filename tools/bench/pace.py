@@ -3,7 +3,7 @@
 
     python -m tools.bench pace
 
-Ours is not a copy of the rules but `rodin_blender.tracking.schedule` itself, driven by a made-up clock.
+Ours is not a copy of the rules but `rodin_blender.tasks.schedule` itself, driven by a made-up clock.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule
-from rodin_blender.tracking.schedule import Pace
-from rodin_blender.tracking.tasks import Task
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.schedule import Pace
+from rodin_blender.tasks.task import Task
 from tools.bench import page, plots
 
 TASKS = 2000

@@ -21,7 +21,8 @@ from pathlib import Path
 from werkzeug.wrappers import Request, Response
 
 from rodin_blender.service import keys
-from rodin_blender.tracking import schedule, store
+from rodin_blender.storage import store
+from rodin_blender.tasks import schedule
 from tools import blenders
 from tools.bench.real_blender import started
 from tools.simulator import Simulator, Story

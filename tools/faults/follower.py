@@ -19,7 +19,10 @@ from typing import Any
 
 from rodin_blender.service import keys
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking import schedule, store, workers
+from rodin_blender.storage import store
+from rodin_blender.tasks import schedule
+from rodin_blender.tasks.task import Task
+from rodin_blender.tracking import workers
 from rodin_blender.tracking.messages import (
     DownloadEnded,
     Followed,
@@ -32,7 +35,6 @@ from rodin_blender.tracking.messages import (
     TaskChanged,
     TaskRemoved,
 )
-from rodin_blender.tracking.tasks import Task
 from rodin_blender.tracking.tracker import Tracker
 from tools.faults.lines import commands, our_threads, tell
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rodin_blender.service import errors
-from rodin_blender.tracking.store import Store
+from rodin_blender.storage.store import Store
 from tools.blenders import ROOT
 from tools.faults.processes import Event
 from tools.faults.world import World

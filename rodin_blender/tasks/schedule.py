@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from ..service.answers import Job
 from ..service.keys import Generation
-from .tasks import Task, Watch, new_task_id, status_of
-from .wording import clock_text, duration_text
+from ..texts.wording import clock_text, duration_text
+from .task import Task, Watch, new_task_id, status_of
 
 FIRST_CHECK = 0.5
 """After tracking or resuming: soon, since the user waits to learn whether the key is right."""

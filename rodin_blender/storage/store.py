@@ -26,8 +26,8 @@ from ..service.answers import Job
 from ..service.errors import RodinError, os_reason
 from ..service.files import SavedFile
 from ..service.keys import Secret
-from .schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
-from .tasks import Download, Status, Task, Watch
+from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
+from ..tasks.task import Download, Status, Task, Watch
 
 CLAIM_LASTS = 90.0
 """Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
