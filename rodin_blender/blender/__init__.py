@@ -3,10 +3,10 @@
 
 import bpy
 
-from . import commands, model_operators, operators, panels, preferences, previews, properties, timer
+from . import commands, operators, panels, preferences, previews, properties, timer
 
 # In the order of need; undone in the reverse order.
-_PARTS = (preferences, properties, previews, operators, model_operators, panels, commands, timer)
+_PARTS = (preferences, properties, previews, operators, panels, commands, timer)
 
 
 def register() -> None:

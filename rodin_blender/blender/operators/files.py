@@ -1,16 +1,61 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user can do with a task's files: download, import, delete. They return at once, but for an import."""
 
+from dataclasses import replace
+
 import bpy
 
-from .. import handlers
-from ..service.errors import BadInput
-from ..service.files import Progress, models
-from ..tasks.task import Task
-from ..texts.wording import size_text
-from . import importing, preferences, previews, timer
-from .operators import OfTask, check_downloadable, text_property
-from .session import Import, session
+from ... import handlers
+from ...service import keys
+from ...service.errors import BadInput
+from ...service.files import Progress, models
+from ...tasks.task import Status, Task
+from ...texts.wording import size_text
+from .. import hand_off, importing, preferences, previews, timer
+from ..layouts import paragraph
+from ..session import Import, session
+from .base import OfTask, text_property
+
+
+def check_downloadable(task: Task, task_uuid: str) -> None:
+    """Raises BadInput for a task whose files cannot be asked for."""
+    if task.status is Status.FAILED:
+        raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
+    if not task_uuid:
+        raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
+
+
+class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
+    """Download the model of this task"""
+
+    bl_idname = "rodin.hand_off"
+    bl_label = "Download"
+
+    task_uuid: text_property("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        if task.task_uuid or task.status is Status.FAILED:
+            return self.execute(context)
+        return context.window_manager.invoke_props_dialog(self, width=420, title="Task UUID", confirm_text="Download")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        paragraph(
+            self.layout,
+            'The download needs the task\'s uuid, which the subscription key does not tell. It is the "uuid" at the '
+            "top level of the generation call's answer, not one of the jobs' uuids.",
+            420 * context.preferences.system.ui_scale,
+        )
+        self.layout.activate_init = True
+        self.layout.prop(self, "task_uuid")
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        uuid = keys.task_uuid(self.task_uuid)
+        check_downloadable(task, uuid or task.task_uuid)
+        if uuid and uuid != task.task_uuid:
+            session.hand_offs[task.task_id] = uuid
+            timer.tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))
+        else:
+            hand_off.call(task.task_id)
 
 
 class RODIN_OT_download(OfTask, bpy.types.Operator):
@@ -132,9 +177,10 @@ def _address(context: bpy.types.Context) -> int:
     return context.window.as_pointer() if context.window else 0
 
 
-register, unregister = bpy.utils.register_classes_factory((
+CLASSES = (
+    RODIN_OT_hand_off,
     RODIN_OT_download,
     RODIN_OT_cancel_download,
     RODIN_OT_import_model,
     RODIN_OT_delete_files,
-))
+)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operators have in common."""
+
+import bpy
+
+from ...service.errors import BadInput
+from ...tasks.task import Task
+from .. import properties
+from ..session import session
+
+# No operator is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
+OPTIONS: set[str] = {"INTERNAL"}
+
+
+def text_property(name: str, description: str, **more: object) -> object:
+    """A property of an operator that is neither shown nor kept for the next call."""
+    return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)
+
+
+def refuse(operator: bpy.types.Operator, text: str) -> set[str]:
+    operator.report({"ERROR"}, text)
+    return {"CANCELLED"}
+
+
+class OfTask:
+    """An operator on the active task, or on the one that `task_id` names."""
+
+    bl_options = OPTIONS
+    task_id: text_property("Task ID", "The active task when empty")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if context.window_manager.rodin.tasks:
+            return True
+        cls.poll_message_set("The list of tasks is empty: track a task first")
+        return False
+
+    def task(self) -> Task:
+        """Raises BadInput when there is no such task."""
+        task = session.tasks.get(self.task_id) if self.task_id else properties.active_task()
+        if task is None:
+            raise BadInput(
+                f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected."
+            )
+        return task
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            task = self.task()
+        except BadInput as error:
+            return refuse(self, str(error))
+        # The active task may be another one when a question is answered.
+        self.task_id = task.task_id
+        return self.begin(context, event, task)
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        """From a button: here is asked what has to be asked before `act`."""
+        return self.execute(context)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            self.act(context, self.task())
+        except BadInput as error:
+            return refuse(self, str(error))
+        return {"FINISHED"}
