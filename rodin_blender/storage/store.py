@@ -10,86 +10,26 @@ a killed Blender blocks nobody), and the requests of the last minute.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
-from datetime import datetime
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..service.answers import Job
-from ..service.errors import RodinError, os_reason
-from ..service.files import SavedFile
-from ..service.keys import Secret
 from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
-from ..tasks.task import Download, Status, Task, Watch
+from ..tasks.task import Task
+from . import recovery, rows
+from .database import FOLLOWED, explained, opened, opened_or_none
 
 CLAIM_LASTS = 90.0
 """Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
 LOCK_TIMEOUT = 5.0
 """Seconds; shorter than `CLOCK_SLACK`."""
 
-_MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE task (
-        task_id TEXT PRIMARY KEY,
-        name TEXT NOT NULL,
-        subscription_key TEXT NOT NULL UNIQUE,
-        task_uuid TEXT NOT NULL,
-        status TEXT NOT NULL,
-        jobs TEXT NOT NULL,
-        watch TEXT NOT NULL,
-        message TEXT NOT NULL,
-        tracked_at REAL NOT NULL,
-        finished_at REAL NOT NULL,
-        checked_at REAL NOT NULL,
-        next_check_at REAL NOT NULL,
-        interval REAL NOT NULL,
-        failures INTEGER NOT NULL,
-        watched REAL NOT NULL,
-        claim TEXT NOT NULL DEFAULT '',
-        claimed_until REAL NOT NULL DEFAULT 0
-    ) STRICT;
-    CREATE TABLE request (at REAL NOT NULL) STRICT;
-    CREATE TABLE hold (until REAL NOT NULL) STRICT;
-    """,
-    "ALTER TABLE task ADD COLUMN folder TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE hold ADD COLUMN since REAL NOT NULL DEFAULT 0",
-    """
-    ALTER TABLE task ADD COLUMN files TEXT NOT NULL DEFAULT '[]';
-    ALTER TABLE task ADD COLUMN download TEXT NOT NULL DEFAULT ''
-    """,
-    "ALTER TABLE task ADD COLUMN took REAL NOT NULL DEFAULT 0",
-)
-"""Statements that lead from each schema version (SQLite's `user_version`) to the next. Only ever appended to."""
-
-_COLUMNS = (
-    "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
-    "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
-    "files", "download", "took",
-)  # fmt: skip
-
-
-_FOLLOWED = f"watch = '{Watch.FOLLOWING}' AND status NOT IN {tuple(status.value for status in Status if status.final)}"
 _IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE checked_at END > :now + :slack")
 """What `schedule.is_due` says, for SQLite, since a list may be long: either of the two."""
-_INDEX = f"CREATE INDEX IF NOT EXISTS followed ON task (next_check_at) WHERE {_FOLLOWED}"
-"""For the first of them. It belongs to no schema version: those that do not know of it keep it up all the same."""
-
-_MISSING = {"files": "'[]'", "took": "0.0"}
-"""What stands in for a column that an older file does not have, where that is not an empty text."""
-
-_TEXTS = ("task_id", "name", "subscription_key", "task_uuid", "message", "folder")
-_NUMBERS = ("tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "took")
-
-
-class StoreError(RodinError):
-    """The list of tasks cannot be read or written now; the sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +56,15 @@ class Store:
         """Where a damaged file now lies; None when there was none. See `damage_text`."""
         self._version_seen = -1
         patience = LOCK_TIMEOUT if patience is None else patience
-        with _explained(path):
+        with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            db = _opened_or_none(path, patience)
+            db = opened_or_none(path, patience)
             if db is None:
-                with _alone(path, patience):
-                    db = _opened_or_none(path, patience)  # again: another Blender may have been first
+                with recovery.alone(path, patience):
+                    db = opened_or_none(path, patience)  # again: another Blender may have been first
                     if db is None:
-                        self.set_aside = _replace_damaged(path)
-                        db = _opened(path, patience)
+                        self.set_aside = recovery.replace_damaged(path, _write_new)
+                        db = opened(path, patience)
             self._db = db
             self._file = path.stat()
 
@@ -133,7 +73,7 @@ class Store:
 
     def be_patient(self, seconds: float) -> None:
         """Wait no longer than this for other Blenders from now on."""
-        with _explained(self.path):
+        with explained(self.path):
             self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def damage_text(self) -> str:
@@ -157,13 +97,13 @@ class Store:
 
     def tasks(self) -> list[Task]:
         """All tasks, newest first."""
-        with _explained(self.path):
-            rows = self._db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task ORDER BY tracked_at DESC, rowid DESC")
-            return [_task(row) for row in rows]
+        with explained(self.path):
+            found = self._db.execute(f"SELECT {rows.SELECTED} FROM task ORDER BY tracked_at DESC, rowid DESC")
+            return [rows.task(row) for row in found]
 
     def changed_by_others(self) -> bool:
         """Whether another Blender has written since the last call; the first call says yes."""
-        with _explained(self.path):
+        with explained(self.path):
             version = self._db.execute("PRAGMA data_version").fetchone()[0]
             changed = version != self._version_seen
             self._version_seen = version
@@ -172,25 +112,28 @@ class Store:
     def add(self, task: Task) -> Task:
         """Store a new task. Returns it; or the stored one of the same subscription key, with the task uuid now given.
 
+        One with the same id stays as it is stored, too.
         A task without a name gets the next free "Task N".
         """
         with self._writing() as db:
+            # No row has the empty key: a task that has none yet has NULL there.
             found = self._find(db, "subscription_key", task.subscription_key.reveal())
+            found = found or self._find(db, "task_id", task.task_id)
             if found:
                 if task.task_uuid:
                     db.execute("UPDATE task SET task_uuid = ? WHERE task_id = ?", (task.task_uuid, found.task_id))
                 return self._find(db, "task_id", found.task_id) or found
-            values = _row(task)
+            values = rows.row(task)
             values["name"] = task.name or self._free_name(db)
-            marks = ", ".join(f":{column}" for column in _COLUMNS)
-            db.execute(f"INSERT INTO task ({', '.join(_COLUMNS)}) VALUES ({marks})", values)
+            marks = ", ".join(f":{column}" for column in rows.COLUMNS)
+            db.execute(f"INSERT INTO task ({rows.SELECTED}) VALUES ({marks})", values)
             return self._find(db, "task_id", task.task_id) or task
 
     def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
         """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there."""
         with self._writing() as db:
             task = self._find(db, "task_id", task_id)
-            return self._write(db, change(task)) if task else None
+            return self._write(db, task, change(task)) if task else None
 
     def forget(self, task_id: str) -> None:
         with self._writing() as db:
@@ -229,7 +172,7 @@ class Store:
             if not db.execute(free, (task.task_id, claim.token)).rowcount or task.status.final:
                 return task
             changed = change(task)
-            return self._write(db, changed) if task.followed or changed.status.final else task
+            return self._write(db, task, changed) if task.followed or changed.status.final else task
 
     def void_claims(self) -> None:
         """End all claims, for one who knows that they are a killed program's: nobody else is at this list."""
@@ -252,7 +195,7 @@ class Store:
 
     def next_request_at(self, now: float) -> float:
         """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
-        with _explained(self.path):
+        with explained(self.path):
             # Begun later than now: from before the clock was set back, and nobody knows how long it lasts still.
             holding = self._db.execute("SELECT max(until) FROM hold WHERE since <= ?", (now + CLOCK_SLACK,))
             held = holding.fetchone()[0] or 0.0
@@ -275,20 +218,25 @@ class Store:
         for is_due in _IS_DUE:
             # The second looks at all of them, so not where there are enough, as in a long list.
             if len(found) < most:
-                rows = db.execute(
-                    f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {_FOLLOWED} AND {is_due} "
+                found_rows = db.execute(
+                    f"SELECT {rows.SELECTED} FROM task WHERE {FOLLOWED} AND {is_due} "
                     "AND (claimed_until <= :now OR claimed_until > :late) ORDER BY next_check_at LIMIT :most",
                     values,
                 )
-                found |= {task.task_id: task for task in map(_task, rows) if task.task_id not in but}
+                found |= {task.task_id: task for task in map(rows.task, found_rows) if task.task_id not in but}
         return sorted(found.values(), key=lambda task: task.next_check_at)[:most]
 
     def _find(self, db: sqlite3.Connection, column: str, value: str) -> Task | None:
-        row = db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task WHERE {column} = ?", (value,)).fetchone()
-        return _task(row) if row else None
+        row = db.execute(f"SELECT {rows.SELECTED} FROM task WHERE {column} = ?", (value,)).fetchone()
+        return rows.task(row) if row else None
 
-    def _write(self, db: sqlite3.Connection, task: Task) -> Task:
-        db.execute(f"UPDATE task SET {', '.join(f'{c} = :{c}' for c in _COLUMNS)} WHERE task_id = :task_id", _row(task))
+    def _write(self, db: sqlite3.Connection, before: Task, task: Task) -> Task:
+        """Write what has changed, and only that: a word of a newer version that was not understood stays."""
+        was, values = rows.row(before), rows.row(task)
+        changed = [column for column in rows.COLUMNS if values[column] != was[column]]
+        if changed:
+            assignments = ", ".join(f"{column} = :{column}" for column in changed)
+            db.execute(f"UPDATE task SET {assignments} WHERE task_id = :task_id", values)
         return task
 
     def _free_name(self, db: sqlite3.Connection) -> str:
@@ -300,7 +248,7 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with _explained(self.path):
+        with explained(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -312,225 +260,7 @@ class Store:
                 raise
 
 
-def _opened(path: Path, patience: float) -> sqlite3.Connection:
-    # Made by us before SQLite opens it, so that no moment has it readable by others; the journal takes its mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=patience, isolation_level=None)
-    try:
-        db.execute("PRAGMA synchronous = FULL")
-        # Not the quick check: it leaves out the indexes, by which tasks are found.
-        if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
-            raise sqlite3.DataError("the check found damage")
-        _migrate(db)
-        db.execute(_INDEX)
-        for row in db.execute(f"SELECT {', '.join(_COLUMNS)} FROM task"):
-            _task(row)
-        # Fails where a table or column is not there, which no check of SQLite's tells.
-        db.execute("SELECT claim, claimed_until, at, until, since FROM task, request, hold LIMIT 0")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _opened_or_none(path: Path, patience: float) -> sqlite3.Connection | None:
-    """None for a damaged file."""
-    try:
-        return _opened(path, patience)
-    except UnicodeDecodeError:
-        return None  # Damage in a name that SQLite's error quotes.
-    except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
-            raise
-        return None
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    if _version(db) == len(_MIGRATIONS):
-        return
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        version = _version(db)  # again: another Blender may have been first
-        if version > len(_MIGRATIONS):
-            raise StoreError(
-                "The list of tasks was written by a newer version of the Rodin extension. "
-                "Update the extension in this Blender; the list is left as it is."
-            )
-        for statements in _MIGRATIONS[version:]:
-            for statement in statements.split(";"):
-                db.execute(statement)
-        db.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-@contextmanager
-def _alone(path: Path, patience: float) -> Iterator[None]:
-    """Keep other Blenders from setting aside the same file, or the one that has just been put in its place."""
-    with closing(sqlite3.connect(_beside(path, "lock"), timeout=patience, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
-
-
-def _replace_damaged(path: Path) -> Path:
-    """Put a new file, with what could be salvaged, in the place of a damaged one. Returns where that one now lies.
-
-    The new file is complete before the damaged one is moved, so that a full disk in between leaves all as it was.
-    """
-    new = _beside(path, "new")
-    new.unlink(missing_ok=True)
-    try:
-        with closing(Store(new)) as store:
-            for task in _salvaged(path):
-                store.add(task)
-        aside = _set_aside(path)
-        try:
-            new.replace(path)
-        except OSError:
-            # Such as on Windows, while another Blender has it open. All as it was, to be tried again.
-            if path.exists():
-                aside.unlink()
-            else:
-                aside.rename(path)
-            raise
-    finally:
-        new.unlink(missing_ok=True)
-        _beside(path, "new", "-journal").unlink(missing_ok=True)
-    return aside
-
-
-def _beside(path: Path, kind: str, ending: str = "") -> Path:
-    return path.with_name(f"{path.stem}.{kind}{path.suffix}{ending}")
-
-
-def _set_aside(path: Path) -> Path:
-    """Give a damaged file, and the journal that belongs to it, names that were free. Returns the file's.
-
-    Where the disk can do it, the file stays under its old name too, so that there is always one to be found.
-    """
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    number = 0
-    while True:
-        aside = _beside(path, f"damaged-{stamp}{f'-{number}' if number else ''}")
-        if not aside.exists():
-            break
-        number += 1
-    journal = Path(f"{path}-journal")
-    if journal.exists():
-        journal.rename(f"{aside}-journal")
-    try:
-        os.link(path, aside)
-    except OSError:
-        path.rename(aside)
-    return aside
-
-
-def _salvaged(path: Path) -> list[Task]:
-    """The tasks of a damaged file that can still be read, oldest first."""
-    tasks: dict[int, Task] = {}
-    with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
-        db.text_factory = lambda content: content.decode("utf-8", "replace")
-        # For a file that is shorter than it says: without this SQLite refuses all of it.
-        db.execute("PRAGMA writable_schema = ON")
-        there = {row[1] for row in db.execute("PRAGMA table_info(task)")}
-        columns = ", ".join(column if column in there else _MISSING.get(column, "''") for column in _COLUMNS)
-        # From both ends, since reading stops at damage; one by one, since Python reads a row ahead and so loses one.
-        for start, beyond, order in ((-1, ">", "ASC"), (2**62, "<", "DESC")):
-            rowid = start
-            query = f"SELECT rowid, {columns} FROM task WHERE rowid {beyond} ? ORDER BY rowid {order} LIMIT 1"
-            with suppress(sqlite3.Error, UnicodeDecodeError):
-                while found := db.execute(query, (rowid,)).fetchone():
-                    before, (rowid, *row) = rowid, found
-                    if rowid == before or (rowid > before) != (beyond == ">"):
-                        break  # Damage that leads back, and so round and round.
-                    with suppress(sqlite3.DataError):
-                        found_task = _task(tuple(row))
-                        # With a damaged key nothing can be asked; a task uuid the user can bring again.
-                        if _is_sound(found_task.subscription_key.reveal()):
-                            uuid = found_task.task_uuid if _is_sound(found_task.task_uuid) else ""
-                            tasks[rowid] = replace(found_task, task_uuid=uuid)
-    by_id = {tasks[rowid].task_id: tasks[rowid] for rowid in sorted(tasks)}
-    return list(by_id.values())
-
-
-def _is_sound(text: str) -> bool:
-    """Whether a key or uuid is made of what they are made of. Bytes that are no text were replaced when it was read."""
-    return text.isascii() and text.isprintable()
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    # No code: not from SQLite, but ours or the Python module's, such as for text that is not UTF-8.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-    # SQLITE_ERROR: a table or column that belongs to the file's schema version is not there.
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-
-
-_DAMAGED = "it is damaged; restart Blender, and it is set aside"
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        reason = {
-            sqlite3.SQLITE_FULL: "the disk is full; free some space",
-            sqlite3.SQLITE_IOERR: "the disk reports an error, perhaps it is full; free some space",
-            sqlite3.SQLITE_BUSY: "another program holds it locked; close other Blenders if this stays",
-            sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
-            sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
-            sqlite3.SQLITE_CORRUPT: _DAMAGED,
-            sqlite3.SQLITE_NOTADB: _DAMAGED,
-            0: _DAMAGED,
-        }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
-            reason = "its file was just moved or deleted; try again in a moment"
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
-    except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {_DAMAGED}.") from None
-    except OSError as error:
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {os_reason(error)}.") from None
-
-
-def _row(task: Task) -> dict[str, Any]:
-    values = {column: getattr(task, column) for column in _COLUMNS}
-    values["subscription_key"] = task.subscription_key.reveal()
-    values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
-    values["files"] = json.dumps([[file.name, file.size] for file in task.files])
-    return values
-
-
-def _task(row: tuple[Any, ...]) -> Task:
-    """Raises sqlite3.DataError for a row that cannot be a task's."""
-    try:
-        values = dict(zip(_COLUMNS, row, strict=True))
-        if any(not isinstance(values[c], str) for c in _TEXTS) or any(not math.isfinite(values[c]) for c in _NUMBERS):
-            raise ValueError
-        values["subscription_key"] = Secret(values["subscription_key"])
-        values["status"] = Status(values["status"])
-        values["watch"] = Watch(values["watch"])
-        values["download"] = Download(values["download"])
-        values["jobs"] = tuple(_job(*job) for job in json.loads(values["jobs"]))
-        values["files"] = tuple(_file(*file) for file in json.loads(values["files"]))
-        return Task(**values)
-    except (ValueError, TypeError):
-        raise sqlite3.DataError(f"the row of task {row[0]!r} is damaged") from None
-
-
-def _job(uuid: object, status: object, queue_length: object) -> Job:
-    if isinstance(uuid, str) and isinstance(status, str) and isinstance(queue_length, int | None):
-        return Job(uuid, status, queue_length)
-    raise ValueError
-
-
-def _file(name: object, size: object) -> SavedFile:
-    if isinstance(name, str) and isinstance(size, int):
-        return SavedFile(name, size)
-    raise ValueError
+def _write_new(path: Path, tasks: list[Task]) -> None:
+    with closing(Store(path)) as store:
+        for task in tasks:
+            store.add(task)

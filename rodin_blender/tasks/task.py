@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import enum
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ..service.answers import Job
 from ..service.files import SavedFile
@@ -14,14 +14,29 @@ from ..service.keys import Secret
 
 
 class Status(enum.StrEnum):
-    """The last known state of a task. Trouble in asking is no status: it stands in `Task.message`."""
+    """The last known state of a task. Trouble in asking is no status: it stands in `Task.message`.
 
+    The first four are of a task that was begun here and has no subscription key yet.
+    """
+
+    UNSENT = "UNSENT"
+    """Nothing has left us, or it was surely refused and is tried again."""
+    SENDING = "SENDING"
+    UNCERTAIN = "UNCERTAIN"
+    """It was sent and no usable answer came: it may have been charged. Only the user decides what becomes of it."""
+    REJECTED = "REJECTED"
+    """The service said no, and nothing was charged."""
     UNKNOWN = "UNKNOWN"
     WAITING = "WAITING"
     GENERATING = "GENERATING"
     DONE = "DONE"
     PARTLY_FAILED = "PARTLY_FAILED"
     FAILED = "FAILED"
+
+    @property
+    def submitted(self) -> bool:
+        """Whether the service has accepted it, so that there is a subscription key to ask with."""
+        return self not in (Status.UNSENT, Status.SENDING, Status.UNCERTAIN, Status.REJECTED)
 
     @property
     def final(self) -> bool:
@@ -56,6 +71,15 @@ class Download(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where a model is wanted: the 3D cursor's place in the scene of that name in the .blend file ("" if not saved)."""
+
+    location: tuple[float, float, float]
+    scene: str
+    file: str
+
+
+@dataclass(frozen=True)
 class Task:
     """A task as it stands in the store. Times are seconds since the epoch, 0.0 where it has not happened."""
 
@@ -87,10 +111,25 @@ class Task:
     took: float = 0.0
     """Seconds from tracking to Done, where that was seen closely enough to learn from; else 0.0."""
 
+    kind: str = ""
+    """How it was begun: "" for one that was tracked by its key, "generate" for one that was begun here."""
+    parent: str = ""
+    """The id of the task that this one was made from, such as the one that was sent again."""
+    prompt: str = ""
+    options: Mapping[str, str | float | bool] = field(default_factory=dict)
+    """What was wished of a generation, see `tasks.options`."""
+    pictures: tuple[str, ...] = ()
+    """The names of its pictures in its folder of the outbox, in their order."""
+    placement: Placement | None = None
+    price: float = 0.0
+    """Credits that it was expected to cost."""
+    credits: float | None = None
+    """Credits that the service said it cost."""
+
     @property
     def followed(self) -> bool:
         """Whether the service is to be asked about it without anybody's doing."""
-        return self.watch is Watch.FOLLOWING and not self.status.final
+        return bool(self.subscription_key) and self.watch is Watch.FOLLOWING and not self.status.final
 
     @property
     def size(self) -> int:

@@ -24,7 +24,8 @@ from ..service.answers import Job
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
 from ..service.keys import Generation, Secret
 from ..storage import store
-from ..storage.store import Claim, Store, StoreError
+from ..storage.database import StoreError
+from ..storage.store import Claim, Store
 from ..tasks import schedule
 from ..tasks.task import Task
 from ..texts.wording import refusal, sentence, unexpected

@@ -20,12 +20,13 @@ import pytest
 from rodin_blender.service.answers import Job
 from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.storage import store
-from rodin_blender.storage.store import CLAIM_LASTS, Store, StoreError
+from rodin_blender.storage import database, rows, store
+from rodin_blender.storage.database import StoreError
+from rodin_blender.storage.store import CLAIM_LASTS, Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import REQUESTS_PER_MINUTE, Pace
-from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
-from tests.unit import disks
+from rodin_blender.tasks.task import Download, Placement, Status, Task, Watch, new_task_id
+from tests.unit import disks, first_schemas
 from tests.unit.disks import fill
 
 small_disk = disks.small_disk
@@ -111,6 +112,8 @@ def test_every_field_survives_reopening(path: Path) -> None:
     task = Task(
         "id", 'a "name" \N{SNOWMAN}', Secret("key"), "uuid", Status.GENERATING, WAITING, Watch.PAUSED, "message",
         1.5, 2.5, 3.5, 4.5, 5.5, 6, 7.5, "/folder", (SavedFile("m.glb", 5), SavedFile('"Möbel".png', 0)), Download.WANTED, 8.5,
+        "generate", "parent", "a prompt", {"tier": "Gen-2", "seed": 7}, ("1.png", "2.jpg"),
+        Placement((1.0, -2.0, 0.5), "Scène", "/show/a.blend"), 0.5, 1.5,
     )  # fmt: skip
     assert {field.name for field in fields(task) if getattr(task, field.name) == field.default} == set()
     with closing(Store(path)) as tasks:
@@ -153,7 +156,7 @@ def test_one_store_tells_that_another_has_written(path: Path) -> None:
 def version_1(path: Path) -> None:
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as db:
-        db.executescript(store._MIGRATIONS[0])
+        db.executescript(first_schemas.STATEMENTS[0])
         db.execute(
             "INSERT INTO task VALUES ('id', 'old', 'old-key', 'uuid', 'WAITING', '[[\"a\", \"Waiting\", 2]]', "
             "'FOLLOWING', '', 1, 0, 2, 3, 4, 5, 6, '', 0)"
@@ -195,11 +198,11 @@ def version_3(path: Path, count: int = 3) -> list[Task]:
         for n in range(count)
     ]
     with closing(sqlite3.connect(path)) as db:
-        for statements in store._MIGRATIONS[:3]:
+        for statements in first_schemas.STATEMENTS[:3]:
             db.executescript(statements)
-        columns = [column for column in store._COLUMNS if column not in ("files", "download", "took")]
+        columns = [column for column in first_schemas.COLUMNS if column not in ("files", "download", "took")]
         for task in tasks:
-            values = {column: store._row(task)[column] for column in columns}
+            values = {column: rows.row(task)[column] for column in columns}
             marks = ", ".join(f":{column}" for column in columns)
             db.execute(f"INSERT INTO task ({', '.join(columns)}) VALUES ({marks})", values)
         db.execute("INSERT INTO hold (until, since) VALUES (5, 4)")
@@ -217,7 +220,7 @@ def test_a_file_of_the_third_version_keeps_its_tasks_and_takes_files(path: Path)
         saved = tasks.change("id-1", lambda t: replace(t, files=(SavedFile("m.glb", 7),), download=Download.SAVED))
     assert stored(path) == [before[0], saved, before[2]]
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (len(store._MIGRATIONS),)
+        assert db.execute("PRAGMA user_version").fetchone() == (database.VERSION,)
 
 
 def test_a_damaged_file_of_the_third_version_is_salvaged(path: Path) -> None:
@@ -235,12 +238,61 @@ def test_a_damaged_file_of_the_third_version_is_salvaged(path: Path) -> None:
 def test_a_file_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> None:
     filled(path)
     with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {len(store._MIGRATIONS) + 1}")
+        db.execute(f"PRAGMA user_version = {database.VERSION + 1}")
+        db.execute("UPDATE reader SET oldest = ?", (database.VERSION + 1,))
+        db.commit()
     before = path.read_bytes()
     with pytest.raises(StoreError, match="newer version of the Rodin extension"):
         Store(path)
     assert path.read_bytes() == before
     assert [*path.parent.iterdir()] == [path]
+
+
+def test_a_file_of_a_newer_version_that_we_may_read_is_used_and_its_words_and_columns_stay(path: Path) -> None:
+    first, second, third = filled(path)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"PRAGMA user_version = {database.VERSION + 1}")
+        db.execute("ALTER TABLE task ADD COLUMN mood TEXT NOT NULL DEFAULT 'fine'")
+        db.execute("UPDATE task SET status = 'POLISHING', watch = 'SNOOZED' WHERE task_id = ?", (first.task_id,))
+        db.commit()
+    with closing(Store(path)) as tasks:
+        assert tasks.set_aside is None
+        found = {task.task_id: task for task in tasks.tasks()}
+        assert found[second.task_id] == second and found[third.task_id] == third
+        assert (found[first.task_id].status, found[first.task_id].watch) == (Status.UNKNOWN, Watch.PAUSED)
+        tasks.change(first.task_id, lambda task: replace(task, name="renamed"))
+    with closing(sqlite3.connect(path)) as db:
+        kept = db.execute("SELECT name, status, watch, mood FROM task WHERE task_id = ?", (first.task_id,)).fetchone()
+        assert kept == ("renamed", "POLISHING", "SNOOZED", "fine")
+        assert db.execute("PRAGMA user_version").fetchone() == (database.VERSION + 1,)
+
+
+def test_a_list_of_this_schema_is_read_by_all_later_ones(path: Path) -> None:
+    """The fixture is a list as this version wrote it; it stays as it is when the schema moves on."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript((Path(__file__).parent / "lists" / "schema-6.sql").read_text(encoding="utf-8"))
+    with closing(Store(path)) as tasks:
+        assert tasks.set_aside is None
+        uncertain, done, waiting = tasks.tasks()
+    assert (waiting.status, waiting.subscription_key.reveal(), waiting.jobs) == (Status.WAITING, "key-1", WAITING)
+    assert (done.status, done.download, done.files, done.credits) == (
+        Status.DONE, Download.SAVED, (SavedFile("base_basic_pbr.glb", 1200),), 0.5
+    )  # fmt: skip
+    assert (uncertain.status, uncertain.subscription_key, uncertain.pictures) == (
+        Status.UNCERTAIN, Secret(""), ("1.png",)
+    )  # fmt: skip
+    assert uncertain.placement == Placement((1.0, 2.0, 3.0), "Scene", "/show/a.blend")
+    assert uncertain.options == {"tier": "Gen-2.5-Medium", "seed": 7}
+
+
+def test_several_tasks_without_a_key_are_several_tasks_and_none_is_asked_about(path: Path) -> None:
+    with closing(Store(path)) as tasks:
+        for number in range(3):
+            tasks.add(Task(f"id-{number}", f"wish {number}", Secret(""), status=Status.UNSENT, tracked_at=NOW))
+        assert len(tasks.tasks()) == 3
+        assert tasks.claim_due(NOW + 1000.0, 5) == []
+        assert not any(task.followed for task in tasks.tasks())
 
 
 # Damage.
@@ -333,7 +385,7 @@ def test_of_a_truncated_file_the_readable_tasks_are_salvaged(path: Path, kept: f
 @pytest.mark.parametrize(
     "change",
     [
-        "status = 'BOGUS'",
+        "status = 'NO STATUS!'",
         "watch = ''",
         "jobs = '{'",
         "jobs = '[[1, 2, 3]]'",
@@ -342,7 +394,7 @@ def test_of_a_truncated_file_the_readable_tasks_are_salvaged(path: Path, kept: f
         "files = '[[\"a\"]]'",
         "files = '[[1, 2]]'",
         "files = '[[\"a\", \"b\"]]'",
-        "download = 'BOGUS'",
+        "download = 'NO STATUS!'",
         "name = CAST(x'ff00fe' AS TEXT)",
         "interval = 9e999",
     ],
@@ -454,7 +506,7 @@ def test_a_disk_too_full_to_salvage_on_leaves_the_damaged_file_until_there_is_ro
     path = small_disk / "tasks.sqlite"
     before = filled(path, 60)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE task SET status = 'BOGUS' WHERE name = 'name-0030'")
+        db.execute("UPDATE task SET status = 'NO STATUS!' WHERE name = 'name-0030'")
         db.commit()
     damaged = path.read_bytes()
     filler = fill(small_disk)

@@ -325,7 +325,7 @@ class StoreMachine(RuleBasedStateMachine):
         lost = self._task(which).task_id if how == "row" and self.model.tasks else ""
         with closing(sqlite3.connect(self.path)) as db:
             if how == "row":
-                db.execute("UPDATE task SET status = 'BOGUS' WHERE task_id = ?", (lost,))
+                db.execute("UPDATE task SET status = 'NO STATUS!' WHERE task_id = ?", (lost,))
             elif how == "table":
                 db.execute("DROP TABLE hold")
             else:

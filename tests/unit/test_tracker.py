@@ -20,7 +20,7 @@ import pytest
 from rodin_blender.service import keys
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Generation, Secret
-from rodin_blender.storage import store
+from rodin_blender.storage import database, store
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import Pace
@@ -552,7 +552,7 @@ def test_an_answer_that_waits_to_be_stored_is_stored_by_stop(
 
     def settle_if_room(self: Store, *args: Any) -> Task | None:
         if full.is_set():
-            raise store.StoreError("The disk is full.")
+            raise database.StoreError("The disk is full.")
         return settle(self, *args)
 
     monkeypatch.setattr(Store, "settle", settle_if_room)
@@ -668,7 +668,7 @@ def test_a_shown_status_does_not_go_back_while_it_waits_to_be_stored(
     begin: Begin, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def settle(*_args: object) -> None:
-        raise store.StoreError("The disk is full.")
+        raise database.StoreError("The disk is full.")
 
     with Gated() as gated:
         watched = begin(address=gated.url)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The SQLite file of tasks: its schema, how it is opened, and what its errors mean to a user."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..service.errors import RodinError, os_reason
+from ..tasks.task import Status, Watch
+from . import rows
+
+OLDEST_READER = 6
+"""The oldest schema version whose code may use a file that this version wrote."""
+
+_SCHEMA = (
+    """
+    CREATE TABLE task (
+        task_id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        subscription_key TEXT UNIQUE,
+        task_uuid TEXT NOT NULL,
+        status TEXT NOT NULL,
+        jobs TEXT NOT NULL,
+        watch TEXT NOT NULL,
+        message TEXT NOT NULL,
+        tracked_at REAL NOT NULL,
+        finished_at REAL NOT NULL,
+        checked_at REAL NOT NULL,
+        next_check_at REAL NOT NULL,
+        interval REAL NOT NULL,
+        failures INTEGER NOT NULL,
+        watched REAL NOT NULL,
+        folder TEXT NOT NULL DEFAULT '',
+        files TEXT NOT NULL DEFAULT '[]',
+        download TEXT NOT NULL DEFAULT '',
+        took REAL NOT NULL DEFAULT 0,
+        kind TEXT NOT NULL DEFAULT '',
+        parent TEXT NOT NULL DEFAULT '',
+        prompt TEXT NOT NULL DEFAULT '',
+        options TEXT NOT NULL DEFAULT '{}',
+        pictures TEXT NOT NULL DEFAULT '[]',
+        placement TEXT NOT NULL DEFAULT '',
+        price REAL NOT NULL DEFAULT 0,
+        credits REAL,
+        claim TEXT NOT NULL DEFAULT '',
+        claimed_until REAL NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    "CREATE TABLE request (at REAL NOT NULL) STRICT",
+    "CREATE TABLE hold (until REAL NOT NULL, since REAL NOT NULL DEFAULT 0) STRICT",
+    "CREATE TABLE reader (oldest INTEGER NOT NULL) STRICT",
+)
+"""The schema as a new file gets it. A task that has no subscription key yet has NULL there."""
+
+
+def _make_schema(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA:
+        db.execute(statement)
+
+
+def _take_over_first_lists(db: sqlite3.Connection) -> None:
+    """Bring a list of a snapshot of 0.1.0, schema versions 1 to 5, to version 6.
+
+    The table is made anew since SQLite cannot take NOT NULL from a column.
+    """
+    columns = {row[1] for row in db.execute("PRAGMA table_info(hold)")}
+    holds = db.execute(f"SELECT until, {'since' if 'since' in columns else '0.0'} FROM hold").fetchall()
+    requests = db.execute("SELECT at FROM request").fetchall()
+    db.execute("DROP INDEX IF EXISTS followed")
+    db.execute("ALTER TABLE task RENAME TO old_task")
+    db.execute("DROP TABLE hold")
+    db.execute("DROP TABLE request")
+    _make_schema(db)
+    kept = {row[1] for row in db.execute("PRAGMA table_info(task)")}
+    shared = ", ".join(row[1] for row in db.execute("PRAGMA table_info(old_task)") if row[1] in kept)
+    db.execute(f"INSERT INTO task ({shared}) SELECT {shared} FROM old_task ORDER BY rowid")
+    db.execute("DROP TABLE old_task")
+    db.executemany("INSERT INTO hold (until, since) VALUES (?, ?)", holds)
+    db.executemany("INSERT INTO request (at) VALUES (?)", requests)
+
+
+_MIGRATIONS: dict[int, tuple[int, Callable[[sqlite3.Connection], None]]] = {
+    0: (6, _make_schema),
+    **dict.fromkeys(range(1, 6), (6, _take_over_first_lists)),
+}
+"""What leads from each schema version (SQLite's `user_version`) to a later one. A change of the schema adds a row."""
+VERSION = max(target for target, _ in _MIGRATIONS.values())
+
+FOLLOWED = (
+    f"subscription_key IS NOT NULL AND watch = '{Watch.FOLLOWING}' "
+    f"AND status NOT IN {tuple(status.value for status in Status if status.final)}"
+)
+_INDEX = f"CREATE INDEX IF NOT EXISTS followed ON task (next_check_at) WHERE {FOLLOWED}"
+"""For the tasks that are due. It belongs to no schema version: those that do not know of it keep it up all the same."""
+
+
+class StoreError(RodinError):
+    """The list of tasks cannot be read or written now; the sentence says why."""
+
+
+def opened(path: Path, patience: float) -> sqlite3.Connection:
+    # Made by us before SQLite opens it, so that no moment has it readable by others; the journal takes its mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    db = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    try:
+        db.execute("PRAGMA synchronous = FULL")
+        # Not the quick check: it leaves out the indexes, by which tasks are found.
+        if db.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DataError("the check found damage")
+        _migrate(db)
+        db.execute(_INDEX)
+        for row in db.execute(f"SELECT {rows.SELECTED} FROM task"):
+            rows.task(row)
+        # Fails where a table or column is not there, which no check of SQLite's tells.
+        db.execute("SELECT claim, claimed_until, at, until, since FROM task, request, hold LIMIT 0")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def opened_or_none(path: Path, patience: float) -> sqlite3.Connection | None:
+    """None for a damaged file."""
+    try:
+        return opened(path, patience)
+    except UnicodeDecodeError:
+        return None  # Damage in a name that SQLite's error quotes.
+    except sqlite3.DatabaseError as error:
+        if not _is_damage(error):
+            raise
+        return None
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    if _version(db) == VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        while (version := _version(db)) < VERSION:  # Read again: another Blender may have been first.
+            target, migrate = _MIGRATIONS[version]
+            migrate(db)
+            db.execute(f"PRAGMA user_version = {target}")
+        if version == VERSION:
+            db.execute("DELETE FROM reader")
+            db.execute("INSERT INTO reader (oldest) VALUES (?)", (OLDEST_READER,))
+        elif db.execute("SELECT max(oldest) FROM reader").fetchone()[0] > VERSION:
+            raise StoreError(
+                "The list of tasks was written by a newer version of the Rodin extension. "
+                "Update the extension in this Blender; the list is left as it is."
+            )
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    # No code: not from SQLite, but ours or the Python module's, such as for text that is not UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    # SQLITE_ERROR: a table or column that belongs to the file's schema version is not there.
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+
+
+_DAMAGED = "it is damaged; restart Blender, and it is set aside"
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        reason = {
+            sqlite3.SQLITE_FULL: "the disk is full; free some space",
+            sqlite3.SQLITE_IOERR: "the disk reports an error, perhaps it is full; free some space",
+            sqlite3.SQLITE_BUSY: "another program holds it locked; close other Blenders if this stays",
+            sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
+            sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
+            sqlite3.SQLITE_CORRUPT: _DAMAGED,
+            sqlite3.SQLITE_NOTADB: _DAMAGED,
+            0: _DAMAGED,
+        }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            reason = "its file was just moved or deleted; try again in a moment"
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
+    except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {_DAMAGED}.") from None
+    except OSError as error:
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {os_reason(error)}.") from None
