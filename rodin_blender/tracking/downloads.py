@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
 from ..service.files import Progress, SavedFile, models, safe_name, stated_size
 from ..service.keys import Secret
-from ..service.results import BeingSaved, head, remove
-from ..service.results import Download as Fetching
 from ..tasks.task import Download, Status, Task
 from ..texts.wording import sentence, size_text
+from .fetching import BeingSaved, head, remove
+from .fetching import Download as Fetching
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
 from .workers import Pool, Question
 

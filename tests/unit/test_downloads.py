@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from rodin_blender.service import results
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Download, Status, Task
+from rodin_blender.tracking import fetching
 from rodin_blender.tracking.downloads import DOWNLOADERS
 from rodin_blender.tracking.messages import (
     DownloadEnded,
@@ -43,7 +43,7 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.workers import Pool
 from tests.unit import disks, watching
 from tests.unit.disks import fill
-from tests.unit.test_results import everything_in, glb, ranges, visible_in
+from tests.unit.test_fetching import everything_in, glb, ranges, visible_in
 from tests.unit.watching import AT_ONCE, PACE, Begin, Watched, wait_until
 from tools.simulator import API_KEY, Simulator
 
@@ -59,9 +59,9 @@ CANCELLED = "The download was cancelled; what has arrived is kept. Press Downloa
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "PAUSES", (0.05, 0.05, 0.05))
-    monkeypatch.setattr(results, "REPORT_EVERY", 0.05)
-    monkeypatch.setattr(results, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(fetching, "PAUSES", (0.05, 0.05, 0.05))
+    monkeypatch.setattr(fetching, "REPORT_EVERY", 0.05)
+    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.05)
 
 
 def done(watched: Watched, simulator: Simulator, files: Any = None, **given: Any) -> Task:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.unit.disks import fill
-from tests.unit.test_results import glb
+from tests.unit.test_fetching import glb
 from tools.faults.processes import Process
 from tools.faults.world import NotRun, Row, World, asked_again, one_done_one_half_done, recover, usual_course
 

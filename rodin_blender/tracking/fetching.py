@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .answers import ResultFile
-from .errors import BadAnswer, LinkExpired, RodinError, Unreachable, os_reason
-from .files import Progress, SavedFile, safe_names, stated_size
+from ..service.answers import ResultFile
+from ..service.errors import BadAnswer, LinkExpired, RodinError, Unreachable, os_reason
+from ..service.files import Progress, SavedFile, safe_names, stated_size
 
 if TYPE_CHECKING:
-    from .client import Client, Content
+    from ..service.client import Client, Content
 
 PAUSES = (1.0, 2.0, 4.0)
 """Seconds before each further attempt at a file that did not arrive."""

@@ -21,13 +21,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rodin_blender.service import results
 from rodin_blender.service.client import _CHUNK as CHUNK
 from rodin_blender.service.client import Client, Connection
 from rodin_blender.service.errors import Aborted, NotAuthorized, Refused, RodinError
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.service.results import BeingSaved, Download, NotSaved
+from rodin_blender.tracking import fetching
+from rodin_blender.tracking.fetching import BeingSaved, Download, NotSaved
 from tests.unit import disks
 from tests.unit.disks import fill
 from tests.unit.sockets import Direct, serving
@@ -62,8 +62,8 @@ FILES = {"base_basic_pbr.glb": MODEL, "texture_diffuse.png": b"\x89PNG", "previe
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "PAUSES", (0.0,) * (ATTEMPTS - 1))
-    monkeypatch.setattr(results, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(fetching, "PAUSES", (0.0,) * (ATTEMPTS - 1))
+    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.02)
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:
@@ -131,7 +131,7 @@ def test_the_simulators_own_results_arrive_as_they_are(simulator, client, tmp_pa
 
 
 def test_how_far_it_is_is_told_with_a_speed(simulator, client, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "REPORT_EVERY", 0.05)
+    monkeypatch.setattr(fetching, "REPORT_EVERY", 0.05)
     simulator.rate = 400_000
     heard: list[Progress] = []
     save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path, heard.append)
@@ -247,7 +247,7 @@ def test_links_that_end_in_the_middle_of_a_download_are_replaced_and_it_goes_on_
     simulator, client, tmp_path, monkeypatch
 ):
     simulator.link_life, simulator.rate = 0.3, 500_000
-    monkeypatch.setattr(results, "PAUSES", (0.4,))
+    monkeypatch.setattr(fetching, "PAUSES", (0.4,))
     files = {"a.glb": glb(200_000), "b.glb": glb(300_000, b"b")}
     # The second file's link has ended when the first is there; its fresh one ends after the cut.
     simulator.fail("files", "", "", "cut-in-the-middle")
@@ -480,7 +480,7 @@ def test_whatever_the_sequence_of_cuts_and_changes_a_final_name_is_one_versions_
 KILLED = """
 import os, sys
 from pathlib import Path
-from rodin_blender.service.results import Download
+from rodin_blender.tracking.fetching import Download
 from tests.unit.sockets import Direct
 address, folder, left = sys.argv[1], sys.argv[2], int(sys.argv[3])
 def count(event, args):
@@ -573,7 +573,7 @@ def test_an_aborted_download_leaves_a_part_only_where_it_can_be_gone_on_with(sim
 
 
 def test_a_pause_between_attempts_is_cut_short(simulator, client, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "PAUSES", (30.0,))
+    monkeypatch.setattr(fetching, "PAUSES", (30.0,))
     simulator.fail("files", "500")
     heard: list[Progress] = []
     uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
@@ -607,7 +607,7 @@ def test_a_second_download_into_the_folder_waits_says_so_and_fetches_nothing_twi
 
 def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
     uuid = simulator.add(files={"a.glb": MODEL})["uuid"]
-    with results._alone(tmp_path):
+    with fetching._alone(tmp_path):
         thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
         time.sleep(0.3)
         client.abort()
@@ -617,11 +617,11 @@ def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
 
 
 def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulator, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "LOOK_AGAIN", 0.4)
+    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.4)
     uuid, folder = simulator.add(files={"a.glb": MODEL})["uuid"], tmp_path / "vase"
     folder.mkdir()
     heard: list[Progress] = []
-    with results._alone(folder):
+    with fetching._alone(folder):
         thread, raised = in_a_thread(Download(client, uuid, folder, heard.append))
         wait_until(lambda: heard)
     folder.rmdir()
@@ -633,7 +633,7 @@ def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulato
 HELD = """
 import sys, time
 from pathlib import Path
-from rodin_blender.service.results import _alone
+from rodin_blender.tracking.fetching import _alone
 with _alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -657,7 +657,7 @@ def test_the_lock_of_a_killed_blender_holds_nobody_up(simulator, client, tmp_pat
 IN_AND_OUT = """
 import os, sys, time
 from pathlib import Path
-from rodin_blender.service.results import BeingSaved, _alone
+from rodin_blender.tracking.fetching import BeingSaved, _alone
 folder, count = Path(sys.argv[1]), 0
 print("ready", flush=True); sys.stdin.readline()
 end = time.monotonic() + 2.0
@@ -772,7 +772,7 @@ def test_a_file_that_the_user_made_meanwhile_is_kept(simulator, client, tmp_path
 LARGE = """
 import resource, sys
 from pathlib import Path
-from rodin_blender.service.results import Download
+from rodin_blender.tracking.fetching import Download
 from tests.unit.sockets import Direct
 client = Direct(sys.argv[1], "small.bin", "large.bin")
 client.names = ("small.bin",)
@@ -812,28 +812,28 @@ def test_only_what_is_named_and_unfinished_is_removed(tmp_path):
         (folder / name).write_bytes(b"12345")
     (folder / ".lock").touch()
     (folder / "dir.glb").mkdir()
-    freed, left = results.remove(folder, ["m.glb", "t.png", "gone.png", "dir.glb"])
+    freed, left = fetching.remove(folder, ["m.glb", "t.png", "gone.png", "dir.glb"])
     assert freed == 10
     assert left == {"dir.glb": os.strerror(errno.EISDIR)}
     assert sorted(everything_in(folder)) == [".hidden", "own.blend"]
     for name in (".hidden", "own.blend"):
         (folder / name).unlink()
-    assert results.remove(folder, ["dir.glb"])[1]
+    assert fetching.remove(folder, ["dir.glb"])[1]
     (folder / "dir.glb").rmdir()
-    assert results.remove(folder, []) == (0, {})
+    assert fetching.remove(folder, []) == (0, {})
     assert not folder.exists()
     for gone in (folder, tmp_path / "file" / "below"):
         (tmp_path / "file").write_bytes(b"")
-        assert results.remove(gone, ["m.glb"]) == (0, {})
+        assert fetching.remove(gone, ["m.glb"]) == (0, {})
     assert everything_in(tmp_path) == {"file": b""}
 
 
 def test_nothing_is_removed_from_a_folder_that_another_blender_is_in(tmp_path):
     (tmp_path / ".m.glb.part").write_bytes(b"x")
     (tmp_path / "m.glb").write_bytes(b"x")
-    with results._alone(tmp_path):
+    with fetching._alone(tmp_path):
         with pytest.raises(BeingSaved):
-            results.remove(tmp_path, ["m.glb"])
+            fetching.remove(tmp_path, ["m.glb"])
         assert sorted(everything_in(tmp_path)) == [".lock", ".m.glb.part", "m.glb"]
     assert sorted(everything_in(tmp_path)) == [".m.glb.part", "m.glb"]
 
@@ -843,5 +843,5 @@ def test_on_a_full_disk_files_can_be_removed(small_disk):
     folder.mkdir()
     (folder / "m.glb").write_bytes(b"x" * 10_000)
     fill(small_disk)
-    assert results.remove(folder, ["m.glb"]) == (10_000, {})
+    assert fetching.remove(folder, ["m.glb"]) == (10_000, {})
     assert not folder.exists()
