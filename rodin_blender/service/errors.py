@@ -6,6 +6,7 @@
     └── ServiceError            asking did not bring an answer
         ├── ClientUnavailable   this Python cannot ask at all (no `requests`)
         ├── Unreachable         no HTTP answer: DNS, refused, reset, TLS, proxy, time ran out
+        ├── NotSent             no HTTP answer, and surely no byte of the request has left: it may be sent again
         ├── Aborted             we cut the call short ourselves
         ├── BadAnswer           an HTTP answer that is not what the service sends (5xx, HTML, not JSON, too large)
         │   └── LinkExpired     the file server refuses a result file's link: it is no longer good
@@ -36,6 +37,18 @@ class ClientUnavailable(ServiceError):
 
 class Unreachable(ServiceError):
     """No HTTP answer arrived. `cause` is one of dns, refused, reset, tls, proxy, timeout, connection."""
+
+    def __init__(self, cause: str, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class NotSent(ServiceError):
+    """No connection came about, so that the service knows nothing of the request. Raised by `Client.submit` alone.
+
+    `cause` is one of those of Unreachable; "aborted" for a call that we cut short ourselves; "picture" for a picture
+    that could not be read.
+    """
 
     def __init__(self, cause: str, text: str) -> None:
         super().__init__(text)
