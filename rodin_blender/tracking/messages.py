@@ -61,6 +61,30 @@ class NotFollowed:
 
 
 @dataclass(frozen=True)
+class NotSubmitted:
+    """The answer to `generate` where the wish itself cannot be: nothing was kept or sent, and `text` says why."""
+
+    task_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SubmissionProgress:
+    """`sent` of `total` bytes of a submission have left us. With the first of them it can no longer be cancelled."""
+
+    task_id: str
+    sent: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BalanceTold:
+    """The account's credits, as the service last said."""
+
+    credits: float
+
+
+@dataclass(frozen=True)
 class ObstacleChanged:
     obstacle: Obstacle | None
 
@@ -132,6 +156,7 @@ class Idle:
 
 
 Message = (
-    TaskChanged | TaskRemoved | Followed | NotFollowed | ObstacleChanged | RequestsHeld | KeyTested
+    TaskChanged | TaskRemoved | Followed | NotFollowed | NotSubmitted | SubmissionProgress | BalanceTold
+    | ObstacleChanged | RequestsHeld | KeyTested
     | DownloadProgress | DownloadEnded | FilesDeleted | ModelChecked | Notice | Idle
 )  # fmt: skip
