@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar. `draw` reads, and nothing else."""
+"""What is shown of the selected task, below the list."""
 
 from __future__ import annotations
 
@@ -7,133 +7,22 @@ import time
 
 import bpy
 
-from ..service.files import Progress, models
-from ..tasks.task import Download, Status, Task, Watch, is_done, is_failed
-from ..texts.wording import duration_text, progress_text, size_text
-from . import preferences, previews, properties
-from .layouts import paragraph
-from .session import message_of, session
-
-_ICONS = {
-    Status.UNKNOWN: "QUESTION",
-    Status.WAITING: "TIME",
-    Status.GENERATING: "SORTTIME",
-    Status.DONE: "CHECKMARK",
-    Status.PARTLY_FAILED: "ERROR",
-    Status.FAILED: "CANCEL",
-}
-_WORDS = {
-    Status.UNKNOWN: "New",
-    Status.WAITING: "Waiting",
-    Status.DONE: "Done",
-    Status.PARTLY_FAILED: "Partly failed",
-    Status.FAILED: "Failed",
-}
-_LONG_WORDS = {**_WORDS, Status.GENERATING: "Generating"}
-_STOPPED = {Watch.PAUSED: "Paused", Watch.OVERDUE: "Stopped", Watch.REFUSED: "Refused"}
+from ...service.files import Progress, models
+from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
+from ...texts.wording import duration_text, progress_text, size_text
+from .. import preferences, previews, properties
+from ..layouts import paragraph
+from ..session import session
+from .words import LONG_WORDS
 
 
-def _word(task: Task) -> str:
-    if not task.status.final and task.watch is not Watch.FOLLOWING:
-        return _STOPPED[task.watch]
-    return _WORDS.get(task.status) or f"{task.jobs_done} of {len(task.jobs)}"
-
-
-def _icon(task: Task) -> str:
-    if not task.status.final and task.watch is not Watch.FOLLOWING:
-        return "PAUSE" if task.watch is Watch.PAUSED else "ERROR"
-    return _ICONS[task.status]
-
-
-class RODIN_UL_tasks(bpy.types.UIList):
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):
-        task = session.tasks.get(item.task_id)
-        if task is None:
-            return
-        split = layout.split(factor=0.62)
-        split.prop(item, "name", text="", emboss=False, icon=_icon(task))
-        row = split.row()
-        row.alignment = "RIGHT"
-        if message_of(task, session.obstacle) and task.followed:
-            row.label(text="", icon="ERROR")
-        row.label(text=_word(task))
-
-
-class RODIN_PT_tasks(bpy.types.Panel):
-    bl_idname = "RODIN_PT_tasks"
-    bl_label = "Rodin"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Rodin"
-
-    def draw_header_preset(self, context: bpy.types.Context) -> None:
-        _draw_preferences_button(self.layout, text="", emboss=False)
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        shown = context.window_manager.rodin
-        _draw_obstacle(layout, context)
-        _draw_notice(layout, context)
-
-        column = layout.column(align=True)
-        split = column.split(factor=0.7, align=True)
-        split.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
-        split.operator("rodin.track")
-        column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
-
-        if not shown.tasks:
-            column = layout.column()
-            paragraph(column, "No tasks yet. Start one with the Rodin API and copy its answer.", context.region.width)
-            paragraph(column, "Then press Paste from Clipboard: its status shows here by itself.", context.region.width)
-            return
-        layout.template_list(
-            "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
-        )
-        task = properties.active_task()
-        if task:
-            _draw_task(layout, context, task)
-
-
-def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """What is missing before anything can be asked, with the button that mends it."""
-    obstacle = preferences.settings().obstacle or session.obstacle
-    if not obstacle:
-        return
-    box = layout.box()
-    paragraph(box, obstacle.text, context.region.width, icon="ERROR")
-    match obstacle.kind:
-        case "offline":
-            box.operator("rodin.allow_online", icon="INTERNET")
-        case "no_key":
-            box.operator("rodin.enter_api_key", icon="KEY_HLT")
-        case "bad_key" if preferences.key_source().fixed:
-            text = f"It comes from {preferences.key_source().origin}: change that and restart Blender."
-            paragraph(box, text, context.region.width)
-        case "bad_key":
-            box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
-        case "address":
-            _draw_preferences_button(box, text="Open Preferences", emboss=True)
-
-
-def _draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bool) -> None:
-    button = layout.operator("preferences.addon_show", text=text, icon="PREFERENCES", emboss=emboss)
-    button.module = preferences.PACKAGE
-
-
-def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    if session.notice:
-        row = layout.box().row()
-        paragraph(row, session.notice, context.region.width - 30, icon="INFO")
-        row.operator("rodin.dismiss", text="", icon="X", emboss=False)
-
-
-def _draw_task(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
     now = time.time()
     width = context.region.width
     column = layout.column()
     if task.jobs:
         done = f"{task.jobs_done} of {len(task.jobs)} jobs"
-        column.progress(text=f"{_LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
+        column.progress(text=f"{LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
     if task.message and not (session.obstacle and task.followed):
         harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
         paragraph(column, task.message, width, icon="INFO" if harmless else "ERROR")
@@ -284,6 +173,3 @@ def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
         row.label(text=f"Job {number}", icon=icon)
         queue = f" ({job.queue_length} ahead)" if job.queue_length else ""
         row.label(text=job.status + queue)
-
-
-register, unregister = bpy.utils.register_classes_factory((RODIN_UL_tasks, RODIN_MT_models, RODIN_PT_tasks))

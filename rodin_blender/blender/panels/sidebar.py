@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel in the sidebar: what is missing, the ways to begin, the list, the selected task."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import preferences, properties
+from ..layouts import paragraph
+from ..session import message_of, session
+from . import details, words
+
+
+class RODIN_UL_tasks(bpy.types.UIList):
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):
+        task = session.tasks.get(item.task_id)
+        if task is None:
+            return
+        split = layout.split(factor=0.62)
+        split.prop(item, "name", text="", emboss=False, icon=words.icon(task))
+        row = split.row()
+        row.alignment = "RIGHT"
+        if message_of(task, session.obstacle) and task.followed:
+            row.label(text="", icon="ERROR")
+        row.label(text=words.word(task))
+
+
+class RODIN_PT_tasks(bpy.types.Panel):
+    bl_idname = "RODIN_PT_tasks"
+    bl_label = "Rodin"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Rodin"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        _draw_preferences_button(self.layout, text="", emboss=False)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        shown = context.window_manager.rodin
+        _draw_obstacle(layout, context)
+        _draw_notice(layout, context)
+
+        column = layout.column(align=True)
+        split = column.split(factor=0.7, align=True)
+        split.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
+        split.operator("rodin.track")
+        column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
+
+        if not shown.tasks:
+            column = layout.column()
+            paragraph(column, "No tasks yet. Start one with the Rodin API and copy its answer.", context.region.width)
+            paragraph(column, "Then press Paste from Clipboard: its status shows here by itself.", context.region.width)
+            return
+        layout.template_list(
+            "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
+        )
+        task = properties.active_task()
+        if task:
+            details.draw(layout, context, task)
+
+
+def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What is missing before anything can be asked, with the button that mends it."""
+    obstacle = preferences.settings().obstacle or session.obstacle
+    if not obstacle:
+        return
+    box = layout.box()
+    paragraph(box, obstacle.text, context.region.width, icon="ERROR")
+    match obstacle.kind:
+        case "offline":
+            box.operator("rodin.allow_online", icon="INTERNET")
+        case "no_key":
+            box.operator("rodin.enter_api_key", icon="KEY_HLT")
+        case "bad_key" if preferences.key_source().fixed:
+            text = f"It comes from {preferences.key_source().origin}: change that and restart Blender."
+            paragraph(box, text, context.region.width)
+        case "bad_key":
+            box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
+        case "address":
+            _draw_preferences_button(box, text="Open Preferences", emboss=True)
+
+
+def _draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bool) -> None:
+    button = layout.operator("preferences.addon_show", text=text, icon="PREFERENCES", emboss=emboss)
+    button.module = preferences.PACKAGE
+
+
+def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    if session.notice:
+        row = layout.box().row()
+        paragraph(row, session.notice, context.region.width - 30, icon="INFO")
+        row.operator("rodin.dismiss", text="", icon="X", emboss=False)
