@@ -118,9 +118,9 @@ def _service(host: Host) -> tuple[Exit, dict[str, Any]]:
     if settings.obstacle:
         return found(Exit.OFFLINE if settings.obstacle.kind == "offline" else Exit.USAGE, settings.obstacle.text)
     try:
-        from ..service.client import Client, Connection
+        from ..service.client import Client
 
-        Client(Connection(settings.address, settings.api_key, settings.timeout, settings.timeout)).balance()
+        Client(settings.connection).balance()
     except NotAuthorized as error:
         return found(Exit.USAGE, str(error))
     except RodinError as error:

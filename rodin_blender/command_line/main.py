@@ -59,12 +59,12 @@ def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
 
 
 def _status(host: Host, output: Output, given: Namespace) -> Exit:
-    from ..service.client import Client, Connection
+    from ..service.client import Client
 
     settings = host.settings
     check(settings.obstacle)
     wanted = arguments.generations(given.keys)
-    client = Client(Connection(settings.address, settings.api_key, settings.timeout, settings.timeout))
+    client = Client(settings.connection)
     code = Exit.DONE
     with _open(host, output) as store:
         known = {task.subscription_key: task for task in store.tasks()}
@@ -370,11 +370,11 @@ def _model_or_none(task: Task) -> Path | None:
 
 
 def _balance(host: Host, output: Output, given: Namespace) -> Exit:
-    from ..service.client import Client, Connection
+    from ..service.client import Client
 
     settings = host.settings
     check(settings.obstacle)
-    balance = Client(Connection(settings.address, settings.api_key, settings.timeout, settings.timeout)).balance()
+    balance = Client(settings.connection).balance()
     output.tell("account", f"{balance:g} credits", balance=balance)
     return Exit.DONE
 

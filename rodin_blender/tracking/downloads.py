@@ -15,9 +15,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
 from ..service.files import Progress, SavedFile, models, safe_name, stated_size
-from ..service.keys import Secret
 from ..tasks.task import Download, Status, Task
 from ..texts.wording import sentence, size_text
 from .fetching import BeingSaved, head, remove
@@ -68,7 +68,7 @@ class Downloads:
         """What ended downloads have made of their tasks, and is not yet in the store."""
 
     def begin(
-        self, task: Task, parent: Path, connection: tuple[str, Secret, float], *, wait: bool = True
+        self, task: Task, parent: Path, connection: Connection, *, wait: bool = True
     ) -> None:
         """Save a task's files into a folder of its own below `parent`, or where they were saved before.
 
@@ -112,7 +112,7 @@ class Downloads:
             for task_id in self._to_go_on:
                 self._tell(DownloadProgress(task_id, Progress(waiting="Goes on as soon as the service can be asked")))
 
-    def go_on(self, tasks: Iterable[Task], connection: tuple[str, Secret, float]) -> None:
+    def go_on(self, tasks: Iterable[Task], connection: Connection) -> None:
         """Go on with those. One that another Blender is at is left to it. Raises StoreError."""
         if self._to_go_on:
             for task in [task for task in tasks if task.task_id in self._to_go_on]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..service.connection import Connection
 from ..service.files import Progress
 from ..service.keys import Secret
 from ..tasks.schedule import Pace
@@ -28,6 +29,10 @@ class Settings:
     timeout: float = 20.0
     pace: Pace = field(default_factory=Pace)
     obstacle: Obstacle | None = None
+
+    @property
+    def connection(self) -> Connection:
+        return Connection(self.address, self.api_key, self.timeout, self.timeout)
 
 
 # Messages: what happened, in the order in which it happened.

@@ -21,8 +21,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..service.answers import Job
+from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
-from ..service.keys import Generation, Secret
+from ..service.keys import Generation
 from ..storage import store
 from ..storage.database import StoreError
 from ..storage.store import Claim, Store
@@ -216,7 +217,7 @@ class Tracker:
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
         self._store_trouble = ""
         if not self._obstacle():
-            self._downloads.go_on(self._tasks.values(), self._connection)
+            self._downloads.go_on(self._tasks.values(), self._settings.connection)
             self._ask_due()
         self._tell_obstacle()
         busy = self._agenda or self._asking.busy or self._downloads.busy or self._unsettled
@@ -227,10 +228,6 @@ class Tracker:
     @property
     def _busy(self) -> bool:
         return self._asking.busy or self._downloads.pool.busy
-
-    @property
-    def _connection(self) -> tuple[str, Secret, float]:
-        return self._settings.address, self._settings.api_key, self._settings.timeout
 
     def _inbox_wait(self) -> float:
         now = time.time()
@@ -356,7 +353,7 @@ class Tracker:
         self._client_trouble = ""
 
     def _configure(self, settings: Settings) -> None:
-        if (settings.api_key, settings.address) != (self._settings.api_key, self._settings.address):
+        if not settings.connection.same_account(self._settings.connection):
             self._refresh()
         self._settings = settings
 
@@ -365,14 +362,14 @@ class Tracker:
         if obstacle:
             self.messages.put(KeyTested(False, obstacle.text))
         else:
-            answered = partial(self._key_tested, self._connection)
-            self._asking.ask(Question(lambda client: client.balance(), answered, self._connection))
+            answered = partial(self._key_tested, self._settings.connection)
+            self._asking.ask(Question(lambda client: client.balance(), answered, self._settings.connection))
 
-    def _key_tested(self, connection: tuple[str, Secret, float], balance: float | Exception) -> None:
+    def _key_tested(self, connection: Connection, balance: float | Exception) -> None:
         if isinstance(balance, Exception):
             self.messages.put(KeyTested(False, sentence(balance)))
         else:
-            if connection[:2] == self._connection[:2]:
+            if connection.same_account(self._settings.connection):
                 self._refresh()
             self.messages.put(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
 
@@ -390,7 +387,7 @@ class Tracker:
             self.messages.put(DownloadEnded(task_id, "", text))
         else:
             try:
-                self._downloads.begin(task, parent, self._connection)
+                self._downloads.begin(task, parent, self._settings.connection)
             except StoreError as error:
                 self.messages.put(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
                 raise
@@ -409,9 +406,9 @@ class Tracker:
             self._under_way[claim.task.task_id] = claim
             self._agenda.drop(claim.task.task_id)
             key = claim.task.subscription_key
-            answered = partial(self._answered, claim, self._connection)
+            answered = partial(self._answered, claim, self._settings.connection)
             call = lambda client, key=key: client.status(key)  # noqa: E731
-            self._asking.ask(Question(call, answered, self._connection))
+            self._asking.ask(Question(call, answered, self._settings.connection))
 
     def _tell_held(self, until: float) -> None:
         if until != self._held_until:
@@ -419,7 +416,7 @@ class Tracker:
             self.messages.put(RequestsHeld(until))
 
     def _answered(
-        self, claim: Claim, connection: tuple[str, Secret, float], outcome: tuple[Job, ...] | Exception
+        self, claim: Claim, connection: Connection, outcome: tuple[Job, ...] | Exception
     ) -> None:
         self._under_way.pop(claim.task.task_id, None)
         self._with_task(claim.task.task_id, self._agenda.put)
@@ -440,7 +437,7 @@ class Tracker:
             change = _unchanged
             if isinstance(outcome, ClientUnavailable):
                 self._client_trouble = str(outcome)
-            elif isinstance(outcome, NotAuthorized) and connection[:2] == self._connection[:2]:
+            elif isinstance(outcome, NotAuthorized) and connection.same_account(self._settings.connection):
                 self._refused = Obstacle(
                     "bad_key", f"{outcome} Nothing is asked until it changes, or you press Check Now."
                 )

@@ -14,8 +14,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, RodinError
-from ..service.keys import Secret
 from ..texts.wording import unexpected
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Question:
 
     call: Callable[[Client], Any]
     answered: Callable[[Any], None]
-    connection: tuple[str, Secret, float]
+    connection: Connection
     cancelled: bool = False
 
 
@@ -149,16 +149,14 @@ class _Worker(threading.Thread):
 
     def _client_for(self, question: Question) -> Client:
         try:
-            from ..service.client import Client, Connection
+            from ..service.client import Client
         except ImportError as error:
             raise ClientUnavailable(
                 f"This Blender's Python cannot import '{error.name}', which asking the service needs. Blender 4.2 and "
                 "newer from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
             ) from None
-        address, api_key, timeout = question.connection
-        wanted = Connection(address, api_key, timeout, timeout)
-        if self._client is None or self._client.aborted or self._client.connection != wanted:
-            self._client = Client(wanted)
+        if self._client is None or self._client.aborted or self._client.connection != question.connection:
+            self._client = Client(question.connection)
         # After the client is there to be found by `abort`, and before it is used.
         if self._pool.stopping or question.cancelled:
             raise Aborted(_CUT_SHORT)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rodin_blender.service.client import Client, Connection
+from rodin_blender.service.client import Client
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Secret
 from tools.simulator import API_KEY, Simulator
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from rodin_blender.service.answers import ResultFile
-from rodin_blender.service.client import Client, Connection
+from rodin_blender.service.client import Client
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Secret
 
 

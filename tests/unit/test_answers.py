@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from rodin_blender.service import answers
 from rodin_blender.service.answers import Job, ResultFile
-from rodin_blender.service.client import Client, Connection
+from rodin_blender.service.client import Client
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, ServiceError, Throttled
 from rodin_blender.service.keys import Secret
 from tests.unit.sockets import serving

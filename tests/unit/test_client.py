@@ -19,7 +19,8 @@ import pytest
 import trustme
 
 from rodin_blender.service.answers import ResultFile
-from rodin_blender.service.client import LARGEST_ANSWER, Client, Connection
+from rodin_blender.service.client import LARGEST_ANSWER, Client
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import (
     Aborted,
     BadAnswer,
@@ -761,7 +762,7 @@ def modules_of(*folders: str) -> list[str]:
         (["bpy", "bl_ui", "mathutils", "gpu"], modules_of("service", "tracking")),
         (
             ["bpy", "requests", "urllib3"],
-            [f"rodin_blender.{m}" for m in ("service.keys", "service.answers", "service.errors", "tracking.tracker")],
+            [f"rodin_blender.{m}" for m in ("service.keys", "service.answers", "service.connection", "tracking.tracker")],
         ),
     ],
     ids=["without-bpy", "without-requests"],

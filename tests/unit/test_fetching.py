@@ -22,7 +22,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rodin_blender.service.client import _CHUNK as CHUNK
-from rodin_blender.service.client import Client, Connection
+from rodin_blender.service.client import Client
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Aborted, NotAuthorized, Refused, RodinError
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret

@@ -19,6 +19,7 @@ import pytest
 
 from rodin_blender.service import keys
 from rodin_blender.service.answers import Job
+from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Generation, Secret
 from rodin_blender.storage import database, store
 from rodin_blender.storage.store import Store
@@ -724,7 +725,7 @@ def test_the_test_of_an_old_key_says_nothing_of_the_new_one(begin: Begin, simula
     watched = begin(api_key=Secret("wrong-key"))
     watched.follow(simulator.add("stuck"))
     assert watched.next(ObstacleChanged).obstacle
-    old = (simulator.url, Secret(API_KEY), 2.0)
+    old = Connection(simulator.url, Secret(API_KEY), 2.0)
     watched.tracker._inbox.put(lambda: watched.tracker._key_tested(old, 12.5))
     assert watched.next(KeyTested).accepted
     assert nothing_is_asked(simulator)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sessions of `requests` by which a client asks: no redirect is followed, and another thread can end a call."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+import requests
+import requests.adapters
+import urllib3
+import urllib3.connection
+import urllib3.connectionpool
+import urllib3.exceptions
+import urllib3.util.connection
+
+
+class Sockets:
+    """The connections a client has open, so that another thread can end a call that waits on one.
+
+    Without a lock, since `close` is called from Blender's main thread: a socket is first added, then `closed` is
+    read; `close` first sets `closed`, then reads the sockets. One of the two sees the other.
+    """
+
+    def __init__(self) -> None:
+        self._open: tuple[socket.socket, ...] = ()
+        self.closed = False
+
+    def add(self, sock: socket.socket | None) -> None:
+        if sock is not None:
+            self._open = (*(s for s in self._open if s is not sock and s.fileno() != -1), sock)
+            if self.closed:
+                _shut(sock)
+
+    def close(self) -> None:
+        self.closed = True
+        for sock in self._open:
+            _shut(sock)
+
+
+def _shut(sock: Any) -> None:
+    # TLS through a TLS proxy comes as urllib3's wrapper around a socket.
+    while not isinstance(sock, socket.socket):
+        sock = sock.socket
+    with suppress(OSError):
+        # The plain socket's method, also under TLS: it wakes the reader without touching the TLS state.
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _Session(requests.Session):
+    """A session for which there are no redirects. The usual one, even told not to follow, reads their whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+def session(sockets: Sockets) -> requests.Session:
+    made = _Session()
+    adapter = _Adapter(sockets)
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
+    # Compressed answers could unpack to any size; these are small.
+    made.headers["Accept-Encoding"] = "identity"
+    made.headers["User-Agent"] = f"rodin-blender {requests.utils.default_user_agent()}"
+    return made
+
+
+def _abortable(kind: Any, sockets: Sockets) -> Any:
+    """A kind of urllib3's connection that is known to `sockets` from before it connects until it is closed."""
+
+    class Abortable(kind):  # type: ignore[misc]
+        _early: socket.socket | None = None
+
+        def _new_conn(self) -> socket.socket:
+            sock = _connected(self, sockets)
+            # A copy for the way to the proxy and through the TLS handshake, which takes the descriptor from `sock`.
+            self._early = sock.dup()
+            sockets.add(self._early)
+            return sock
+
+        def connect(self) -> None:
+            try:
+                super().connect()
+                sockets.add(self.sock)
+            finally:
+                if self._early is not None:
+                    self._early.close()
+
+    return Abortable
+
+
+def _connected(connection: Any, sockets: Sockets) -> socket.socket:
+    """What urllib3's own `_new_conn` does, with each socket known to `sockets` before it connects.
+
+    On Linux an abort then ends the connecting at once, elsewhere the connect timeout does.
+    """
+    try:
+        host, family = connection._dns_host.strip("[]"), urllib3.util.connection.allowed_gai_family()
+        found = socket.getaddrinfo(host, connection.port, family, socket.SOCK_STREAM)
+    except UnicodeError:
+        raise urllib3.exceptions.LocationParseError(connection.host) from None
+    except socket.gaierror as error:
+        raise urllib3.exceptions.NewConnectionError(connection, "The name was not found.") from error
+    failure: OSError | None = None
+    for family, kind, protocol, _, address in found:
+        sock = None
+        try:
+            sock = socket.socket(family, kind, protocol)
+            for option in connection.socket_options or ():
+                sock.setsockopt(*option)
+            if isinstance(connection.timeout, (int, float)):
+                sock.settimeout(connection.timeout)
+            if connection.source_address:
+                sock.bind(connection.source_address)
+            sockets.add(sock)
+            if sockets.closed:
+                raise ConnectionAbortedError
+            sock.connect(address)
+            return sock
+        except OSError as error:
+            failure = error
+            if sock:
+                sock.close()
+    if isinstance(failure, TimeoutError):
+        raise urllib3.exceptions.ConnectTimeoutError(connection, "The time to connect ran out.") from failure
+    raise urllib3.exceptions.NewConnectionError(connection, "No connection could be made.") from failure
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """The usual adapter, whose connections register themselves with a `Sockets`."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
+            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, sockets)
+
+        class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
+            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, sockets)
+
+        self._pools = {"http": PlainPool, "https": TlsPool}
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = self._pools
+        return manager
