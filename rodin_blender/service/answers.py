@@ -41,6 +41,15 @@ class ResultFile:
         return f"ResultFile(name={self.name!r}, url=****)"
 
 
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer as it came, for one that is to be on the disk before anybody makes sense of it, by `read`."""
+
+    http_status: int
+    retry_after: str | None
+    body: bytes
+
+
 def read(
     http_status: int, body: bytes, retry_after: str | None = None, now: float = 0.0, secrets: Iterable[Secret] = ()
 ) -> dict[str, Any]:
