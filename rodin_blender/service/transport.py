@@ -12,8 +12,6 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
-import urllib3.exceptions
-import urllib3.util.connection
 
 
 class Sockets:
@@ -67,19 +65,24 @@ def session(sockets: Sockets) -> requests.Session:
 
 
 def _abortable(kind: Any, sockets: Sockets) -> Any:
-    """A kind of urllib3's connection that is known to `sockets` from before it connects until it is closed."""
+    """A kind of urllib3's connection that is known to `sockets` from when it is connected until it is closed.
+
+    The connecting itself ends by the connect timeout: what urllib3 connects is not to be had before.
+    """
 
     class Abortable(kind):  # type: ignore[misc]
         _early: socket.socket | None = None
 
         def _new_conn(self) -> socket.socket:
-            sock = _connected(self, sockets)
+            sock: socket.socket = super()._new_conn()
             # A copy for the way to the proxy and through the TLS handshake, which takes the descriptor from `sock`.
             self._early = sock.dup()
             sockets.add(self._early)
             return sock
 
         def connect(self) -> None:
+            if sockets.closed:
+                raise ConnectionAbortedError
             try:
                 super().connect()
                 sockets.add(self.sock)
@@ -88,43 +91,6 @@ def _abortable(kind: Any, sockets: Sockets) -> Any:
                     self._early.close()
 
     return Abortable
-
-
-def _connected(connection: Any, sockets: Sockets) -> socket.socket:
-    """What urllib3's own `_new_conn` does, with each socket known to `sockets` before it connects.
-
-    On Linux an abort then ends the connecting at once, elsewhere the connect timeout does.
-    """
-    try:
-        host, family = connection._dns_host.strip("[]"), urllib3.util.connection.allowed_gai_family()
-        found = socket.getaddrinfo(host, connection.port, family, socket.SOCK_STREAM)
-    except UnicodeError:
-        raise urllib3.exceptions.LocationParseError(connection.host) from None
-    except socket.gaierror as error:
-        raise urllib3.exceptions.NewConnectionError(connection, "The name was not found.") from error
-    failure: OSError | None = None
-    for family, kind, protocol, _, address in found:
-        sock = None
-        try:
-            sock = socket.socket(family, kind, protocol)
-            for option in connection.socket_options or ():
-                sock.setsockopt(*option)
-            if isinstance(connection.timeout, (int, float)):
-                sock.settimeout(connection.timeout)
-            if connection.source_address:
-                sock.bind(connection.source_address)
-            sockets.add(sock)
-            if sockets.closed:
-                raise ConnectionAbortedError
-            sock.connect(address)
-            return sock
-        except OSError as error:
-            failure = error
-            if sock:
-                sock.close()
-    if isinstance(failure, TimeoutError):
-        raise urllib3.exceptions.ConnectTimeoutError(connection, "The time to connect ran out.") from failure
-    raise urllib3.exceptions.NewConnectionError(connection, "No connection could be made.") from failure
 
 
 class _Adapter(requests.adapters.HTTPAdapter):

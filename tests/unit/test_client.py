@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import select
 import socket
 import ssl
@@ -708,19 +709,55 @@ def test_abort_ends_a_call_through_a_proxys_tunnel(authority, monkeypatch, proxy
     assert seconds < 1.0
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere connecting ends by its timeout only")
-def test_abort_ends_the_connecting_to_a_host_that_does_not_answer():
+def test_a_call_aborted_while_it_connects_ends_as_such_by_the_connect_timeout():
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = [socket.socket() for _ in range(3)]
         for sock in waiting:
             sock.setblocking(False)
             sock.connect_ex(full.getsockname())
-        client = Client(Connection(f"http://127.0.0.1:{full.getsockname()[1]}", Secret(API_KEY), 20.0, 20.0))
+        client = Client(Connection(f"http://127.0.0.1:{full.getsockname()[1]}", Secret(API_KEY), 1.5, 20.0))
         error, seconds = ended_by_abort(client, client.balance)
         for sock in waiting:
             sock.close()
     assert type(error) is Aborted
-    assert seconds < 1.0
+    assert seconds < 2.0
+    with pytest.raises(Aborted):
+        client.balance()
+
+
+@pytest.mark.parametrize(
+    ("answer", "environment"),
+    [
+        (b"", {"REQUESTS_CA_BUNDLE": os.devnull}),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", {}),
+        (b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n", {"HTTPS_PROXY": "http"}),
+        (b"HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n", {"HTTPS_PROXY": "https"}),
+    ],
+    ids=["no-ca", "no-tls", "proxy-refuses", "proxy-without-tls"],
+)
+def test_a_connection_that_fails_is_closed_at_once(monkeypatch, answer, environment):
+    """urllib3 1.26 leaves it to the garbage collection, so nothing may hold on to it."""
+    closed = threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        if connection.recv(65536) and answer:
+            connection.sendall(answer)
+            connection.shutdown(socket.SHUT_WR)
+        try:
+            while connection.recv(65536):
+                pass
+        finally:
+            closed.set()
+
+    with serving(handle) as address:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, address.replace("http", value) if name == "HTTPS_PROXY" else value)
+        asked = "https://service.invalid" if "HTTPS_PROXY" in environment else address.replace("http", "https")
+        client = client_of(asked)
+        with pytest.raises(Unreachable):
+            client.balance()
+        assert closed.wait(2.0), "while the client is kept"
+        assert not client.aborted
 
 
 @pytest.mark.parametrize("proxy", ["", "http", "https"])
