@@ -10,7 +10,7 @@ from tools.faults.world import Row, World, usual_course
 
 CHECK = "check_now"
 ANSWERS: tuple[tuple[str, str, str, str], ...] = (
-    # the fault's name in tools/simulator.py, what it is, words that the user must read, what the user then does
+    # the fault's name in tools/simulator, what it is, words that the user must read, what the user then does
     ("401", "401: the API key is not accepted", "does not accept the API key (HTTP 401)", CHECK),
     ("403", "403 with an empty body", "does not accept the API key (HTTP 403)", CHECK),
     ("404", "404 with HTML", "HTTP 404", ""),
