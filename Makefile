@@ -13,7 +13,7 @@ help:
 	@echo 'make farm-demo    twelve models through the farm job of farm/, on a simulated service'
 	@echo 'make build        the zip to install, in dist/'
 	@echo 'make repository   a folder with the zip that a studio can host for its artists, in dist/repository'
-	@echo 'make test         all tests, in lanes; LANES="unit 4.5" for some'
+	@echo 'make test         all tests, in lanes side by side; LANES=unit for those without a Blender'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
 	@echo 'make fuzz         look for answers and pasted texts that the extension cannot cope with, for a minute'

@@ -19,14 +19,26 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rodin-blender"
 
-WRAPPER = f"blender-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+WRAPPER = f"blender-{_hash(str(ROOT))}"
 """How an executable that knows this checkout is called: others may share the cache."""
 PYTEST = "pytest==8.4.2"
 """For the inside of a Blender. What runs outside stands in requirements.txt."""
@@ -99,9 +111,13 @@ def environment(name: str, requirements: list[str]) -> Path:
 
 
 def tools_python() -> Path:
-    """The Python of the environment with all that tests and tools use."""
+    """The Python of the environment with all that tests and tools use.
+
+    The requirements are part of the environment's name: another checkout that shares the cache may have other ones.
+    """
     lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
-    return environment("tools", [line for line in lines if line and not line.startswith("#")])
+    requirements = [line for line in lines if line and not line.startswith("#")]
+    return environment(f"tools-{_hash(json.dumps(requirements))}", requirements)
 
 
 def _make_venv(folder: Path) -> None:
@@ -182,23 +198,47 @@ exec chroot "$ROOT" env --chdir="$FOLDER" $IN_ROOT "$@"
 
 
 def _once(folder: Path, recipe: str, what: str, make: Callable[[], None]) -> None:
-    """Make `folder` unless it was made to this very recipe before. A half-made one is never taken for good."""
+    """Make `folder` unless it was made to this very recipe before. A half-made one is never taken for good.
+
+    Where two processes want the same folder at once, one makes it and the other waits.
+    """
     stamp = folder.with_name(folder.name + ".complete")
-    if folder.exists() and stamp.exists() and stamp.read_text() == recipe:
+
+    def complete() -> bool:
+        return folder.exists() and stamp.exists() and stamp.read_text() == recipe
+
+    if complete():
         return
-    stamp.unlink(missing_ok=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    say(f"{what}, in {folder}")
-    make()
-    stamp.write_text(recipe)
+    with _locked(folder.with_name(folder.name + ".lock")):
+        if complete():
+            return
+        stamp.unlink(missing_ok=True)
+        say(f"{what}, in {folder}")
+        make()
+        stamp.write_text(recipe)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """No other thread or process is in here with the same path."""
+    # The demo in a window runs on Windows, too, which has no fcntl. Nothing is prepared side by side there.
+    if fcntl is None:
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _apt_install(package: str) -> None:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         raise NotAvailable(f"the program package {package} is missing; install it")
-    say(f"installing Debian's package {package} on this machine (apt-get install {package})")
-    _run(["apt-get", "update", "-qq"])
-    _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _locked(CACHE / "apt.lock"):
+        say(f"installing Debian's package {package} on this machine (apt-get install {package})")
+        _run(["apt-get", "update", "-qq"])
+        _run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", package])
 
 
 def _run(command: list[str]) -> None:
@@ -209,9 +249,13 @@ def _run(command: list[str]) -> None:
 
 
 def _write_executable(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
-    path.chmod(0o755)
+    if path.exists() and path.read_text() == text:
+        return
+    # Renamed into its place, since another lane may be starting it.
+    part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
+    part.write_text(text)
+    part.chmod(0o755)
+    part.replace(path)
 
 
 def say(text: str) -> None:

@@ -81,7 +81,7 @@ def in_window(folder: Path) -> None:
         raise NotAvailable("a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set")
     executable = _own_blender()
     say(f"Five tasks of a simulated Rodin service in {executable}, in a throw-away profile.")
-    say(f"What is missing for the simulator is installed into {CACHE / 'tools'} (260 MB).")
+    say(f"What is missing for the simulator is installed into {CACHE} (260 MB).")
     archive = built(executable, folder)
     # Slower than the terminal's: there is something to look at and to click meanwhile.
     with simulated_service(folder, speed=0.3) as service:

@@ -12,6 +12,9 @@
 
     Where BLENDER names an executable, the lanes own and window-own stand for those of 4.3 and 5.2.
 
+Lanes run side by side, each with a profile, a simulator, a folder for temporary files and a screen of its own. What a
+lane prints is shown whole when it ends; at once, where it is the only one.
+
 Exit code 0 when no lane failed and, with CI set, none was left out that this machine could have run. The one
 exception is Blender 5.2 from Debian's moving suite: where its root cannot be built, the table says so and the run
 goes on.
@@ -29,15 +32,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools import blenders
+from tools.side_by_side import PROCESSORS, run_all, run_session
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
 LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo", "farm", "faults")
@@ -49,6 +54,11 @@ LONGEST_LANE = 20 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
+SLOTS = 3 * PROCESSORS
+"""How much runs at once. A test waits more than it computes, so a processor has room for three slots."""
+UNIT_PROCESSES = SLOTS
+_printing = threading.Lock()
+
 
 @dataclass
 class Lane:
@@ -58,27 +68,54 @@ class Lane:
     passed: int = 0
     failed: int = 0
     seconds: float = 0.0
+    processor_seconds: float = 0.0
+    printed: list[str] = field(default_factory=list)
+    live: bool = False
+    """Whether each line is shown at once."""
+
+    @property
+    def slots(self) -> int:
+        if self.name == "unit":
+            return 4
+        # What a window does is counted and timed: it gets more room than it needs.
+        return 2 if self.name.startswith("window-") or self.name == "faults" else 1
+
+    def say(self, line: str) -> None:
+        self.printed.append(line)
+        if self.live:
+            print(line, end="", flush=True)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    python: Path
+    archive: Path
+    """The zip that is tested."""
+    pictures: Path | None
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=LANES, default=LANES, metavar="LANE")
     parser.add_argument("--pictures", type=Path, help="keep the pictures of the window lanes here")
+    parser.add_argument("--slots", type=int, default=SLOTS, help="how much runs at once; 1: one lane after the other")
     arguments = parser.parse_args()
     lanes = [Lane(name, detail="not asked for") for name in LANES]
+    asked_for = [lane for lane in lanes if lane.name in arguments.only]
+    for wish in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(wish, signal.default_int_handler)
     try:
-        python = blenders.tools_python()
-        archive = build()
+        prepared = Prepared(blenders.tools_python(), build(), arguments.pictures)
     except (blenders.NotAvailable, SystemExit) as error:
         print(f"The tests cannot begin: {error}", file=sys.stderr)
         return 1
-    for lane in lanes:
-        if lane.name in arguments.only:
-            began = time.monotonic()
-            _run(lane, python, archive, arguments.pictures)
-            lane.seconds = time.monotonic() - began
+    asked_for[0].live = len(asked_for) == 1
+    try:
+        run_all(asked_for, arguments.slots, lambda lane: _run(lane, prepared))
+    except KeyboardInterrupt:
+        return 130
     _print_table(lanes)
-    return 0 if all(_fine(lane) for lane in lanes if lane.name in arguments.only) else 1
+    return 0 if all(map(_fine, asked_for)) else 1
 
 
 def build() -> Path:
@@ -105,46 +142,64 @@ def _builder() -> Path:
     raise blenders.NotAvailable("no Blender to build the zip with; " + "; ".join(reasons))
 
 
-def _run(lane: Lane, python: Path, archive: Path, pictures: Path | None) -> None:
-    print(f"\n== {lane.name}", flush=True)
-    pytest = [str(python), "-m", "pytest", "-q"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "RODIN_ZIP": str(archive), "PYTHONDONTWRITEBYTECODE": "1"}
+def _run(lane: Lane, prepared: Prepared) -> None:
+    with _printing:
+        print(f"-- {lane.name} begins", flush=True)
+    began = time.monotonic()
     try:
-        if lane.name == "unit":
-            _pytest(lane, [*pytest, "tests/unit"], environment)
-            return
-        if lane.name == "faults":
-            command = [str(python), "-m", "tools.faults", "--short"]
-            _pytest(lane, command, environment)
-            return
-        if lane.name in _DEMOS:
-            _demo(lane, _DEMOS[lane.name])
-            return
-        blender = blenders.blender(lane.name.removeprefix("window-"))
-        if lane.name.startswith("window-"):
-            _needs_screen(blender)
-            environment["RODIN_WINDOW_BLENDER"] = str(blender.executable)
-            if blenders.in_root(blender):
-                environment["RODIN_IN_ROOT"] = "1"
-            if pictures:
-                environment["RODIN_PICTURES"] = str(pictures.resolve() / blender.name)
-            _pytest(lane, [*pytest, "tests/window"], environment)
-            return
-        with _simulator(python) as root, tempfile.TemporaryDirectory(prefix="rodin-profile-", dir="/tmp") as profile:
-            environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": profile}
-            inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), "tests/blender"]
-            if blender.name == "own":
-                # An official Blender brings no pytest; it is not installed into it, only shown to it.
-                path = str(blenders.packages("pytest", [blenders.PYTEST]))
-                inside += ["--", "--python-expr", f"import sys; sys.path.append({path!r})"]
-            _pytest(lane, [*pytest, *inside], environment)
+        # A Debian root sees /tmp.
+        prefix = f"rodin-{lane.name}-"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as folder:
+            environment = {
+                **os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder,
+                "RODIN_ZIP": str(prepared.archive),
+            }  # fmt: skip
+            _run_in(Path(folder), lane, prepared, environment)
     except blenders.NotAvailable as error:
         lane.state, lane.detail = "not run", str(error)
-        print(lane.detail, flush=True)
+        lane.say(f"{lane.detail}\n")
+    lane.seconds = time.monotonic() - began
+    with _printing:
+        print(f"\n== {lane.name}", *([] if lane.live else ["".join(lane.printed).rstrip()]), sep="\n")
+        used = f"{lane.seconds:.0f} s, {lane.processor_seconds:.0f} s of a processor"
+        print(f"-- {lane.name} {lane.state}: {used}", flush=True)
 
 
-def _demo(lane: Lane, script: str) -> None:
-    code = subprocess.run([sys.executable, script], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode
+def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str, str]) -> None:
+    python = str(prepared.python)
+    pytest = [python, "-m", "pytest", "-q"]
+    if lane.name == "unit":
+        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "tests/unit"], environment)
+        return
+    if lane.name == "faults":
+        _tests(lane, [python, "-m", "tools.faults", "--short"], environment)
+        return
+    if lane.name in _DEMOS:
+        _demo(lane, _DEMOS[lane.name], environment)
+        return
+    blender = blenders.blender(lane.name.removeprefix("window-"))
+    if lane.name.startswith("window-"):
+        _needs_screen(blender)
+        environment["RODIN_WINDOW_BLENDER"] = str(blender.executable)
+        if blenders.in_root(blender):
+            environment["RODIN_IN_ROOT"] = "1"
+        if prepared.pictures:
+            environment["RODIN_PICTURES"] = str(prepared.pictures.resolve() / blender.name)
+        _tests(lane, [*pytest, "tests/window"], environment)
+        return
+    with _simulator(prepared.python) as root:
+        environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": str(folder / "profile")}
+        (folder / "profile").mkdir()
+        inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), "tests/blender"]
+        if blender.name == "own":
+            # An official Blender brings no pytest; it is not installed into it, only shown to it.
+            path = str(blenders.packages("pytest", [blenders.PYTEST]))
+            inside += ["--", "--python-expr", f"import sys; sys.path.append({path!r})"]
+        _tests(lane, [*pytest, *inside], environment)
+
+
+def _demo(lane: Lane, script: str, environment: dict[str, str]) -> None:
+    code = _session(lane, [sys.executable, script], environment)
     if code == _NO_BLENDER:
         raise blenders.NotAvailable("no Blender to show it with, see above")
     lane.passed, lane.failed = (1, 0) if code == 0 else (0, 1)
@@ -161,34 +216,21 @@ def _needs_screen(blender: blenders.Blender) -> None:
         raise blenders.NotAvailable("pictures are taken by ImageMagick's `import`, which is not here")
 
 
-def _pytest(lane: Lane, command: list[str], environment: dict[str, str]) -> None:
-    """Run it in a session of its own, which is ended whole; its output is shown and its closing line read."""
-    tail: list[str] = []
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True, errors="replace", start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    watchdog = subprocess.Popen(
-        [sys.executable, "-c", f"import os,time;time.sleep({LONGEST_LANE});os.killpg({process.pid},9)"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert process.stdout
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            tail = [*tail[-40:], line]
-        code = process.wait()
-    finally:
-        watchdog.kill()
-        watchdog.wait()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    closing = next((line for line in reversed(tail) if re.search(r"\d+ (passed|failed|error)", line)), "")
+def _tests(lane: Lane, command: list[str], environment: dict[str, str]) -> None:
+    """Run it and read its closing line."""
+    code = _session(lane, command, environment)
+    closing = next((line for line in reversed(lane.printed[-40:]) if re.search(r"\d+ (passed|failed|error)", line)), "")
     counts = {word: int(count) for count, word in re.findall(r"(\d+) (passed|failed|error)", closing)}
     lane.passed, lane.failed = counts.get("passed", 0), counts.get("failed", 0) + counts.get("error", 0)
     fine = code == 0 and lane.passed > 0 and lane.failed == 0
     lane.state = "passed" if fine else "failed"
     lane.detail = "" if fine else f"exit code {code}"
+
+
+def _session(lane: Lane, command: list[str], environment: dict[str, str]) -> int:
+    ended = run_session(command, environment, ROOT, LONGEST_LANE, lane.say)
+    lane.processor_seconds = ended.processor_seconds
+    return ended.code
 
 
 @contextlib.contextmanager
