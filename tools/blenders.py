@@ -43,6 +43,9 @@ WRAPPER = f"blender-{_hash(str(ROOT))}"
 PYTEST = "pytest==8.4.2"
 """For the inside of a Blender. What runs outside stands in requirements.txt."""
 
+HTTP_OF_4_2 = ("requests==2.27.1", "urllib3==1.26.8", "certifi==2021.10.8")
+"""What Blender 4.2 to 4.4 from blender.org ask the service with. Their wheels leave it to pip, which takes newer."""
+
 WHEELS = {"4.2": "4.2.23", "4.5": "4.5.15", "5.0": "5.0.1"}
 DEBIAN = {"4.3": "trixie", "5.2": "sid"}
 
@@ -115,9 +118,20 @@ def tools_python() -> Path:
 
     The requirements are part of the environment's name: another checkout that shares the cache may have other ones.
     """
-    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
-    requirements = [line for line in lines if line and not line.startswith("#")]
+    requirements = _requirements()
     return environment(f"tools-{_hash(json.dumps(requirements))}", requirements)
+
+
+def old_http_python() -> Path:
+    """The Python of an environment with Blender 4.2's `requests` and what the tests of the client use."""
+    used = ("hypothesis", "numpy", "pillow", "pytest", "pytest-timeout", "trimesh", "trustme", "truststore", "Werkzeug")
+    requirements = [*HTTP_OF_4_2, *(line for line in _requirements() if line.partition("==")[0] in used)]
+    return environment(f"http-{_hash(json.dumps(requirements))}", requirements)
+
+
+def _requirements() -> list[str]:
+    lines = (ROOT / "tools/requirements.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _make_venv(folder: Path) -> None:
@@ -130,7 +144,8 @@ def _make_venv(folder: Path) -> None:
 def _wheel(name: str) -> Path:
     if sys.version_info[:2] != (3, 11):
         raise NotAvailable(f"the bpy wheel {WHEELS[name]} needs Python 3.11, and this is {sys.version.split()[0]}")
-    python = environment(f"bpy-{name}", [f"bpy=={WHEELS[name]}", "requests==2.34.2", PYTEST])
+    folder, http = ("bpy-4.2-http", HTTP_OF_4_2) if name == "4.2" else (f"bpy-{name}", ("requests==2.34.2",))
+    python = environment(folder, [f"bpy=={WHEELS[name]}", *http, PYTEST])
     executable = python.with_name(WRAPPER)
     _write_executable(
         executable,

@@ -3,6 +3,7 @@
     python3 tools/lanes.py [--only LANE …] [--pictures FOLDER]
 
     unit         plain Python
+    http         the tests of the client with the `requests` that Blender 4.2 to 4.4 bring
     4.2 … 5.2    inside that Blender, through pytest-blender, on the built and installed zip
     window-4.3   a real window, clicked and typed in
     window-5.2
@@ -45,7 +46,8 @@ from tools import blenders
 from tools.side_by_side import PROCESSORS, run_all, run_session
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
-LANES = ("unit", *blenders.WHEELS, *WINDOWED, *(f"window-{name}" for name in WINDOWED), "demo", "farm", "faults")
+_WINDOWS = tuple(f"window-{name}" for name in WINDOWED)
+LANES = ("unit", "http", *blenders.WHEELS, *WINDOWED, *_WINDOWS, "demo", "farm", "faults")
 MAY_BE_MISSING = ("5.2", "window-5.2")
 _DEMOS = {"demo": "tools/demo.py", "farm": "tools/farm_demo.py"}
 _NO_BLENDER = 2
@@ -170,6 +172,10 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
         _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "tests/unit"], environment)
+        return
+    if lane.name == "http":
+        tests = [f"tests/unit/test_{name}.py" for name in ("client", "answers")]
+        _tests(lane, [str(blenders.old_http_python()), *pytest[1:], *tests], environment)
         return
     if lane.name == "faults":
         _tests(lane, [python, "-m", "tools.faults", "--short"], environment)
