@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three free calls of the service (status, download list, balance) and the fetching of a result file.
+"""The calls of the service, three of them free (status, download list, balance), one paid (submit), and the fetching
+of a result file.
 
 A client belongs to one thread; only `abort` may be called from another. `requests` is imported with this module, so
 import it where 100 ms do not matter. The environment's proxies and CA bundle are honoured (`requests` reads them),
@@ -11,8 +12,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
@@ -22,16 +23,21 @@ import urllib3.exceptions
 
 from . import answers, transport
 from .connection import Connection
-from .errors import Aborted, BadAnswer, LinkExpired, ServiceError, Unreachable
+from .errors import Aborted, BadAnswer, LinkExpired, NotSent, ServiceError, Unreachable
 from .keys import Secret, is_loopback, shown
+from .multipart import Multipart, Picture, Unreadable
 from .trouble import BROKE_OFF, unreachable
 
 LARGEST_ANSWER = 8 * 1024 * 1024
+LARGEST_PROMISE = 1024 * 1024
+"""Bytes of the answer to a submission, which has one or two kilobytes."""
 MOST_REDIRECTS = 5
 _CHUNK = 16 * 1024
 """Bytes read at a time. Of a connection that breaks off, the last of them are lost, and a slow one brings them late."""
 _LINK_REFUSED = (400, 401, 403, 410)
 """What file servers answer to a link whose time is over: mostly 403, Google's 400."""
+LONGEST_SILENCE = 120.0
+"""Seconds that a submission waits: for the line to take more of it, and for the answer."""
 _CUT_SHORT = "The call was cut short."
 
 
@@ -72,6 +78,53 @@ class Client:
     def balance(self) -> float:
         """The account's credits: the free way to test an API key."""
         return answers.balance(self._call("GET", "/check_balance"))
+
+    def submit(
+        self,
+        fields: Sequence[tuple[str, str]],
+        pictures: Sequence[Picture] = (),
+        report: Callable[[int, int], None] = lambda _sent, _total: None,
+        timeout: float = LONGEST_SILENCE,
+    ) -> answers.RawAnswer:
+        """Submit a generation, once, and pay for it: on a fresh connection, without redirect or retry.
+
+        `timeout` is in seconds of silence: however slow the line is, the upload goes on. Returns the answer as it
+        came, or as much of it as came; `answers.read` and `submission.accepted` make sense of it. `report` is told
+        how many bytes have left, of how many.
+        Raises NotSent where surely no byte of the request has left. By any other ServiceError the service may have it.
+        """
+        connected = threading.Event()
+
+        def begin(sock: Any) -> None:
+            connected.set()
+            transport.be_patient(sock, timeout)
+
+        try:
+            with (
+                Multipart(fields, pictures, report) as body,
+                transport.session(self._sockets, begin) as session,
+                session.post(
+                    self.connection.address + "/rodin",
+                    data=body,
+                    headers={"Content-Type": body.content_type},
+                    auth=self._authorize,
+                    timeout=(self.connection.connect_timeout, timeout),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                return self._as_it_came(response, timeout)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            failure = self._explained(error, "service")
+            if not connected.is_set():
+                if isinstance(error, Unreadable):
+                    raise NotSent("picture", f"The picture {error}. Choose it again.") from None
+                raise NotSent(getattr(failure, "cause", "aborted"), str(failure)) from None
+            if body.unreadable:
+                raise Unreachable("connection", "A picture could not be read to its end while it was sent.") from None
+            if body.sent < len(body) and getattr(failure, "cause", "") == "timeout":
+                raise Unreachable("timeout", "The line stood still before all had been sent.") from None
+            raise failure from None
 
     @contextmanager
     def fetch(self, file: answers.ResultFile, start: int = 0, version: str = "") -> Iterator[Content]:
@@ -159,6 +212,16 @@ class Client:
                 (self.connection.api_key, *secrets),
             )
 
+    def _as_it_came(self, response: requests.Response, longest: float) -> answers.RawAnswer:
+        """The answer, or what came of one that breaks off or does not end: it may hold the key of a paid task."""
+        body, end = bytearray(), time.monotonic() + longest
+        with suppress(ServiceError):
+            for piece in self._pieces(response, "service", chunk=16):
+                body += piece
+                if len(body) > LARGEST_PROMISE or time.monotonic() > end:
+                    break
+        return answers.RawAnswer(response.status_code, response.headers.get("Retry-After"), bytes(body))
+
     def _sending(
         self,
         method: str,
@@ -182,11 +245,15 @@ class Client:
             raise self._explained(error, "service" if session is self._api else "file server") from None
 
     def _pieces(
-        self, response: requests.Response, whose: str = "file server", expected: int | None = None
+        self,
+        response: requests.Response,
+        whose: str = "file server",
+        expected: int | None = None,
+        chunk: int = _CHUNK,
     ) -> Iterator[bytes]:
         received = 0
         try:
-            for piece in response.iter_content(_CHUNK):
+            for piece in response.iter_content(chunk):
                 received += len(piece)
                 yield piece
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

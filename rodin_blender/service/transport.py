@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,9 @@ import requests.adapters
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
+
+SEND_BUFFER = 128 * 1024
+"""Bytes. A line with 0.1 s of delay still takes more than a megabyte a second."""
 
 
 class Sockets:
@@ -38,12 +42,27 @@ class Sockets:
 
 
 def _shut(sock: Any) -> None:
+    with suppress(OSError):
+        # The plain socket's method, also under TLS: it wakes the reader without touching the TLS state.
+        socket.socket.shutdown(_plain(sock), socket.SHUT_RDWR)
+
+
+def _plain(sock: Any) -> socket.socket:
     # TLS through a TLS proxy comes as urllib3's wrapper around a socket.
     while not isinstance(sock, socket.socket):
         sock = sock.socket
+    return sock
+
+
+def be_patient(sock: Any, silence: float) -> None:
+    """Let a connection that stands be silent for so many seconds, until then it was the time to connect.
+
+    What the system holds ready to send is kept small. Megabytes of it would count as sent long before a slow line has
+    taken them, and the time to wait for the answer would run meanwhile.
+    """
+    sock.settimeout(silence)
     with suppress(OSError):
-        # The plain socket's method, also under TLS: it wakes the reader without touching the TLS state.
-        socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        _plain(sock).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
 class _Session(requests.Session):
@@ -53,9 +72,14 @@ class _Session(requests.Session):
         return None
 
 
-def session(sockets: Sockets) -> requests.Session:
+def session(sockets: Sockets, connected: Callable[[Any], None] | None = None) -> requests.Session:
+    """A session whose connections are known to `sockets`.
+
+    `connected` is called with the socket of each connection when it stands, the way through a proxy and TLS included,
+    right before the first byte of a request leaves by it.
+    """
     made = _Session()
-    adapter = _Adapter(sockets)
+    adapter = _Adapter(sockets, connected)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     # Compressed answers could unpack to any size; these are small.
@@ -64,7 +88,7 @@ def session(sockets: Sockets) -> requests.Session:
     return made
 
 
-def _abortable(kind: Any, sockets: Sockets) -> Any:
+def _abortable(kind: Any, sockets: Sockets, connected: Callable[[Any], None] | None) -> Any:
     """A kind of urllib3's connection that is known to `sockets` from when it is connected until it is closed.
 
     The connecting itself ends by the connect timeout: what urllib3 connects is not to be had before.
@@ -89,6 +113,10 @@ def _abortable(kind: Any, sockets: Sockets) -> Any:
             finally:
                 if self._early is not None:
                     self._early.close()
+            if sockets.closed:
+                raise ConnectionAbortedError
+            if connected is not None:
+                connected(self.sock)
 
     return Abortable
 
@@ -96,12 +124,12 @@ def _abortable(kind: Any, sockets: Sockets) -> Any:
 class _Adapter(requests.adapters.HTTPAdapter):
     """The usual adapter, whose connections register themselves with a `Sockets`."""
 
-    def __init__(self, sockets: Sockets) -> None:
+    def __init__(self, sockets: Sockets, connected: Callable[[Any], None] | None) -> None:
         class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
-            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, sockets)
+            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, sockets, connected)
 
         class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
-            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, sockets)
+            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, sockets, connected)
 
         self._pools = {"http": PlainPool, "https": TlsPool}
         super().__init__()

@@ -16,9 +16,16 @@ from rodin_blender.service.keys import Secret
 
 
 @contextmanager
-def serving(handle: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """A server on loopback that gives each connection, after its first bytes, to `handle`. Yields its root address."""
+def serving(
+    handle: Callable[[socket.socket], None], tls: ssl.SSLContext | None = None, window: int = 0
+) -> Iterator[str]:
+    """A server on loopback that gives each connection, after its first bytes, to `handle`. Yields its root address.
+
+    With `window` the system takes only about so many bytes ahead of what `handle` receives.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
+    if window:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
     connections: list[socket.socket] = []
 
     def serve_one(connection: socket.socket) -> None:
