@@ -20,7 +20,6 @@ from .tasks.schedule import Pace
 from .tracking.messages import Obstacle, Settings
 
 FILE_VARIABLE = "RODIN_CONFIG"
-FOLDER_VARIABLE = "RODIN_FOLDER"
 SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
 
 Value = str | float | bool
@@ -46,6 +45,8 @@ FIELDS = {
     field.name: field
     for field in (
         Field("api_key", "", older_variables=("RODIN_API_KEY", "HYPER3D_API_KEY")),
+        # A command whose output's first line is the key, see `storage.key_command`.
+        Field("api_key_command", ""),
         Field("service_address", SERVICE_ADDRESS, older_variables=("RODIN_API_URL",)),
         # Seconds.
         Field("shortest_interval", 5.0, 1.0, 300.0),
@@ -94,6 +95,29 @@ def fixed(name: str, file: Mapping[str, Setting], environment: Mapping[str, str]
     return file.get(name)
 
 
+def key_source(
+    file: Mapping[str, Setting], kept: Setting, command: Setting, environment: Mapping[str, str] = os.environ
+) -> tuple[bool, Setting]:
+    """Where the API key comes from, and whether that is a command that prints it.
+
+    In the environment, in the file and with the user's own settings a key goes before a command. `kept` is the key in
+    the user's folder, `command` the one of the user's preferences.
+    """
+    places = (
+        (False, fixed("api_key", {}, environment)),
+        (True, fixed("api_key_command", {}, environment)),
+        (False, file.get("api_key")),
+        (True, file.get("api_key_command")),
+        (False, kept),
+        (True, command),
+    )
+    return next(((is_command, found) for is_command, found in places if found and found.value), (False, kept))
+
+
+class NotYet(BadInput):
+    """A setting's value is still being looked up by a worker; the sentence says which."""
+
+
 def wrong_in_environment() -> str:
     """What is wrong among the environment's variables, "" for nothing."""
     try:
@@ -102,12 +126,6 @@ def wrong_in_environment() -> str:
     except BadInput as error:
         return str(error)
     return ""
-
-
-def list_folder() -> Path | None:
-    """The folder of the list of tasks that the environment names, None where it names none."""
-    named = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return Path(named).expanduser().absolute() if named else None
 
 
 def named_file() -> str:
@@ -155,6 +173,8 @@ def tracker_settings(resolve: Callable[[str], Value], *, timeout: float = 20.0, 
         return known(obstacle=Obstacle("offline", offline))
     try:
         api_key = keys.api_key(str(resolve("api_key")))
+    except NotYet as error:
+        return known(obstacle=Obstacle("settings", str(error)))
     except BadInput as error:
         return known(obstacle=Obstacle("bad_key", str(error)))
     if not api_key:

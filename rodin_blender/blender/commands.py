@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import bpy
 
 from .. import handlers
-from ..configuration import named_file, read_file
+from ..configuration import Setting, named_file, read_file
 from ..service.errors import BadInput
 from ..service.files import PREVIEW
 from ..tasks.task import Task
-from . import importing, preferences, studio, timer
+from . import api_key, folders, importing, preferences, studio, timer
 from .session import session
 
 if TYPE_CHECKING:
@@ -30,18 +30,25 @@ SPACE = 0.2
 
 
 def _host() -> Host:
-    from ..command_line.host import Host
+    from ..command_line.host import Host, Key
 
     named = named_file()
     session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
+    api_key.read_now()
+    key = Key(api_key.known_source)
+
+    def resolve(name: str) -> Setting:
+        return key.setting() if name == "api_key" else preferences.resolve(name)
+
     return Host(
         "blender --command rodin",
-        preferences.resolve,
-        timer.user_folder(),
+        resolve,
+        folders.user_folder(),
         {"Blender": bpy.app.version_string, "Python": platform.python_version()},
         preferences.offline(),
         preferences.network_timeout(),
         _import_models,
+        key.renew,
     )
 
 

@@ -10,15 +10,14 @@ import bpy
 
 from .. import configuration
 from ..configuration import FIELDS, Setting, Value
+from ..service import keys
 from ..service.errors import BadInput
 from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
-from . import threads
+from . import api_key, threads
+from .folders import PACKAGE, addon_preferences
 from .layouts import paragraph
 from .session import session
-
-PACKAGE = __package__.rpartition(".")[0]
-"""The extension's own name: bl_ext.user_default.rodin_blender, or another repository's."""
 
 LOCATIONS = (
     ("CURSOR", "3D Cursor", "At the 3D cursor"),
@@ -35,6 +34,18 @@ def _limits(name: str) -> dict[str, Value]:
     return {"default": field.default, "min": field.low, "max": field.high}
 
 
+def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
+    if text != api_key.dots():
+        from . import timer
+
+        try:
+            # What was typed behind the dots is the whole key.
+            api_key.enter(keys.api_key(text.strip().strip("•")))
+        except BadInput as error:
+            session.tell(str(error))
+        timer.tracker()
+
+
 class RODIN_Preferences(bpy.types.AddonPreferences):
     bl_idname = PACKAGE
 
@@ -42,6 +53,13 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         name="API Key",
         description="The key of your Hyper3D account, from the API page of the Hyper3D website",
         subtype="PASSWORD",
+        get=lambda _self: api_key.dots(),
+        set=_enter_key,
+    )
+    api_key_command: bpy.props.StringProperty(
+        name="API Key Command",
+        description="A command of yours whose output's first line is the API key, such as a password manager's. "
+        "It is asked when there is no key above; what it prints is never stored",
     )
     service_address: bpy.props.StringProperty(
         name="Service Address",
@@ -131,15 +149,8 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
 
         column = layout.column()
         draw_field(column, self, "api_key")
-        source = key_source()
-        if not source.fixed:
-            paragraph(
-                column,
-                f"{'In use: the key above.' if source.value else 'No API key yet.'} Blender keeps preferences in clear "
-                "text; on a shared computer, set the environment variable RODIN_API_KEY instead.",
-                width,
-                icon="INFO",
-            )
+        draw_field(column, self, "api_key_command")
+        paragraph(column, _key_text(), width, icon="INFO")
         row = column.row(align=True)
         row.operator("rodin.test_key")
         row.operator("wm.url_open", text="Get a Key", icon="URL").url = KEY_PAGE
@@ -163,6 +174,18 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_import_settings(layout, self)
 
 
+def _key_text() -> str:
+    """Which API key is in use."""
+    is_command, source = api_key.source()
+    if source.fixed:
+        return f"In use: {'what the command prints' if is_command else 'the key'} of {source.origin}."
+    if is_command:
+        return "In use: what the command prints. It is never stored."
+    if source.value:
+        return f"In use: the key above. It is kept in {source.source}, which only you can read."
+    return "No API key yet."
+
+
 def draw_import_settings(layout: bpy.types.UILayout, preferences: RODIN_Preferences) -> None:
     """What becomes of a downloaded model; here and in the sidebar."""
     column = layout.column()
@@ -174,7 +197,7 @@ def draw_import_settings(layout: bpy.types.UILayout, preferences: RODIN_Preferen
 
 def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name: str, *, text: str = "") -> None:
     """A field; greyed, with its value and where that comes from, where the environment or a studio's file fixes it."""
-    found = resolve(name)
+    found = key_source() if name == "api_key" else resolve(name)
     row = layout.row()
     row.enabled = not found.fixed
     if text:
@@ -182,18 +205,22 @@ def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name:
     else:
         row.prop(preferences, name)
     if found.fixed:
-        value_in_use = "" if name == "api_key" else f": {found.value}"
+        value_in_use = "" if name.startswith("api_key") else f": {found.value}"
         layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")
 
 
 def get() -> RODIN_Preferences | SimpleNamespace:
     """The preferences; their defaults where a script enabled the extension without an entry in Blender's."""
-    addon = bpy.context.preferences.addons.get(PACKAGE)
-    return addon.preferences if addon else SimpleNamespace(**{name: field.default for name, field in FIELDS.items()})
+    return addon_preferences() or SimpleNamespace(**{name: field.default for name, field in FIELDS.items()})
 
 
 def resolve(name: str) -> Setting:
-    """The value in use, and where it comes from. What the environment holds wrongly is passed over, see `settings`."""
+    """The value in use, and where it comes from. What the environment holds wrongly is passed over, see `settings`.
+
+    Raises BadInput for an API key that is not known, see `api_key.in_use`.
+    """
+    if name == "api_key":
+        return api_key.in_use()
     try:
         found = configuration.fixed(name, session.file)
     except BadInput:
@@ -237,8 +264,8 @@ def over_the_hint() -> bool:
 
 
 def key_source() -> Setting:
-    """The API key in use, and where it comes from."""
-    return resolve("api_key")
+    """Where the API key comes from: the setting of it, or of the command that prints it."""
+    return api_key.source()[1]
 
 
 def settings() -> Settings:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import handlers
 from ..configuration import Setting
+from ..service.errors import BadInput
 from ..service.files import Progress
 from ..service.keys import Secret
 from ..tasks.task import Status, Task
@@ -52,6 +53,31 @@ class Import:
     """Whether the file is known to be there and whole."""
     waits_for: str = ""
     """What has to happen first, see `importing.hindrance`."""
+
+
+@dataclass
+class ApiKey:
+    """What is known of the API key, see api_key.py. A new one at each start, so that late news are of an old one."""
+
+    kept: Secret = field(default_factory=lambda: Secret(""))
+    folder: str = ""
+    """The user's folder that it is kept in; "" before it was read."""
+    trouble: str = ""
+    """Why it could not be read."""
+    reading: str = ""
+    """The folder that a worker reads, or has read."""
+    read_at: float = 0.0
+    wish: int = 0
+    """The number of the user's last wish to keep another one."""
+    looking: int = 0
+    """How many workers look it up now."""
+    refused: bool = False
+    command: str = ""
+    """The command that was asked last."""
+    asking: bool = False
+    asked_at: float = float("-inf")
+    answer: Secret | BadInput | None = None
+    """The key that it printed, or why there is none; None before its first answer."""
 
 
 LARGEST_BY_ITSELF = 200_000_000
@@ -98,7 +124,10 @@ class Session:
         """What it fixes."""
         self.file_trouble = ""
         """Why nothing is known of it; "" when all is well."""
+        self.api_key = ApiKey()
         self.key_test: KeyTested | None = None
+        self.key_test_wanted = False
+        """Whether it is to be tested as soon as it is known."""
         self.notice = ""
         """What the panel tells until it is dismissed."""
         self.announcements: list[str] = []

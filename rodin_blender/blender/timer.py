@@ -18,10 +18,12 @@ import bpy
 from bpy.app.handlers import persistent
 
 from .. import catalogue, handlers
-from ..configuration import list_folder
 from ..service.errors import BadInput, os_reason
+from ..storage import folders as places
+from ..tracking.messages import ObstacleChanged
 from ..tracking.tracker import Tracker
-from . import hand_off, importing, preferences, previews, properties, redraw, threads
+from . import api_key, hand_off, importing, preferences, previews, properties, redraw, threads
+from .folders import user_folder
 from .session import Import, session
 
 INTERVAL = 0.2
@@ -48,11 +50,12 @@ def tracker() -> Tracker:
     start(0.0)
     _settings_read_at = time.monotonic()
     preferences.follow_file()
+    api_key.follow()
     settings = preferences.settings()
     if settings.api_key != session.settings.api_key:
         session.key_test = None
     if session.tracker is None:
-        session.connect(Tracker(user_folder() / "tasks.sqlite", settings, session.tasks.values()))
+        session.connect(Tracker(places.list_path(user_folder()), settings, session.tasks.values()))
     elif settings != session.settings:
         session.tracker.configure(settings)
     session.settings = settings
@@ -93,7 +96,10 @@ def _run() -> float | None:
     known = session.tracker if time.monotonic() < _settings_read_at + SETTINGS_INTERVAL else None
     messages = (known or tracker()).messages
     while time.perf_counter() < end and not messages.empty():
-        session.take_in(messages.get_nowait())
+        message = messages.get_nowait()
+        session.take_in(message)
+        if isinstance(message, ObstacleChanged):
+            api_key.obstacle_changed(message.obstacle)
     while session.unshown and time.perf_counter() < end:
         task_id = next(iter(session.unshown))
         del session.unshown[task_id]
@@ -113,6 +119,9 @@ def _run() -> float | None:
 
 def _act() -> None:
     """What the messages asked for, once the properties show it all."""
+    if session.key_test_wanted and not session.api_key.looking:
+        session.key_test_wanted = False
+        tracker().test_key()
     if session.select:
         properties.select(session.select)
         session.select = ""
@@ -209,20 +218,7 @@ def _redraw() -> None:
 
 def download_folder() -> Path:
     """Where the folders of tasks are made. Raises BadInput where the preferences do not tell."""
-    return preferences.download_folder(user_folder() / "downloads")
-
-
-def user_folder() -> Path:
-    """Where the extension keeps the user's things. It may not exist yet: to make it is a worker's matter."""
-    named = list_folder()
-    if named:
-        return named
-    try:
-        folder = bpy.utils.extension_path_user(preferences.PACKAGE)
-    except ValueError:
-        # Not installed as an extension: run from a checkout, say.
-        folder = bpy.utils.user_resource("DATAFILES", path="rodin_blender")
-    return Path(folder)
+    return preferences.download_folder(places.downloads(user_folder()))
 
 
 @persistent

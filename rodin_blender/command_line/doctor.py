@@ -10,9 +10,10 @@ from argparse import Namespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..configuration import FIELDS, FILE_VARIABLE, FOLDER_VARIABLE
+from ..configuration import FIELDS, FILE_VARIABLE
 from ..service import keys
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
+from ..storage.folders import FOLDER_VARIABLE
 from .following import opened
 from .host import Host
 from .output import Exit, Output, for_a_shell
@@ -49,7 +50,7 @@ def _setting(host: Host, name: str) -> dict[str, Any]:
     except BadInput as error:
         return {"trouble": str(error)}
     value = found.value
-    if name == "api_key":
+    if name in ("api_key", "api_key_command"):
         value = "set" if value else "not set"
     if name == "service_address":
         value = _address(str(value))

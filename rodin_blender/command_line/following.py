@@ -14,7 +14,7 @@ from types import TracebackType
 from ..service.errors import BadInput, RodinError
 from ..storage.store import Store
 from ..tasks.task import Task
-from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, TaskChanged, TaskRemoved
+from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, Settings, TaskChanged, TaskRemoved
 from ..tracking.tracker import Tracker
 from .host import Host
 from .output import Exit, Output, task_line
@@ -22,6 +22,8 @@ from .output import Exit, Output, task_line
 LONGEST_NAME = 100
 LAST_WORDS = 5.0
 """Seconds that a command waits for its tracker to store what it knows."""
+SHORTEST_RENEWAL = 60.0
+"""Seconds: a key from a command that is refused sooner after the last one is not asked for again."""
 
 
 class Ended(RodinError):
@@ -90,12 +92,13 @@ class Follower:
 
         Raises Ended where nothing can be asked.
         """
-        settings = host.settings
+        self._host = host
+        self._deadline = deadline
+        settings = self._settings()
         check(settings.obstacle)
-        if deadline is not None:
-            settings = replace(settings, pace=replace(settings.pace, deadline=deadline))
         self.tasks: dict[str, Task] = {}
         self.tracker = Tracker(path or host.list_path, settings)
+        self._key_renewed_at = float("-inf")
         self._output = output
         self._told: dict[str, str] = {}
 
@@ -126,10 +129,28 @@ class Follower:
                 case TaskRemoved(task_id):
                     self.tasks.pop(task_id, None)
                 case ObstacleChanged(obstacle):
-                    check(obstacle)
+                    if not (obstacle and obstacle.kind == "bad_key" and self._renew_key()):
+                        check(obstacle)
                 case Notice(text):
                     self.live(text)
             yield message
+
+    def _settings(self) -> Settings:
+        settings = self._host.settings
+        if self._deadline is None:
+            return settings
+        return replace(settings, pace=replace(settings.pace, deadline=self._deadline))
+
+    def _renew_key(self) -> bool:
+        """Go on with another API key, if there is one now: the one from a command may have run out.
+
+        Raises BadInput where the command fails.
+        """
+        if time.monotonic() < self._key_renewed_at + SHORTEST_RENEWAL or not self._host.renew_key():
+            return False
+        self._key_renewed_at = time.monotonic()
+        self.tracker.configure(self._settings())
+        return True
 
     def live(self, text: str) -> None:
         self._output.live(text, time.time())

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ..configuration import FIELDS, Setting, Value, fixed, list_folder, named_file, read_file, tracker_settings
+from ..configuration import FIELDS, Setting, Value, fixed, key_source, named_file, read_file, tracker_settings
+from ..service import keys
 from ..service.errors import BadInput
+from ..service.keys import Secret
+from ..storage import api_key, folders, key_command
 from ..tasks.task import Task
 from ..tracking.messages import Settings
 
@@ -33,13 +35,15 @@ class Host:
     program: str
     resolve: Callable[[str], Setting]
     folder: Path
-    """Where the list of tasks is."""
+    """The user's folder, see `storage.folders`."""
     versions: Mapping[str, str]
     offline: str = ""
     """Why the internet may not be used; "" where it may."""
     timeout: float = 20.0
     import_models: Callable[[list[tuple[Task | None, Path]], Import], None] | None = None
     """None where there is no Blender. Raises BadInput."""
+    renew_key: Callable[[], bool] = lambda: False
+    """Ask for the API key again after a refusal. Returns whether there is another one now. Raises BadInput."""
 
     def value(self, name: str) -> Value:
         return self.resolve(name).value
@@ -50,7 +54,7 @@ class Host:
 
     @property
     def list_path(self) -> Path:
-        return self.folder / "tasks.sqlite"
+        return folders.list_path(self.folder)
 
     @property
     def downloads(self) -> Path:
@@ -58,28 +62,52 @@ class Host:
         wish = str(self.value("download_folder"))
         if wish.startswith("//"):
             raise BadInput(f"The download folder {wish} lies beside a .blend file, and here is none: give --to DIR.")
-        return Path(wish).expanduser().absolute() if wish else self.folder / "downloads"
+        return Path(wish).expanduser().absolute() if wish else folders.downloads(self.folder)
+
+
+class Key:
+    """The API key as a command has it. Where a command prints it, that is asked when the key is first needed."""
+
+    def __init__(self, source: Callable[[], tuple[bool, Setting]]) -> None:
+        """`source` does what `configuration.key_source` does, and raises BadInput."""
+        self._source = source
+        self._printed: Secret | None = None
+
+    def setting(self) -> Setting:
+        """Raises BadInput where there should be a key and is none."""
+        is_command, found = self._source()
+        if not is_command:
+            return found
+        if self._printed is None:
+            self._printed = key_command.ask(str(found.value))
+        return Setting(self._printed.reveal(), f"the API key command of {found.origin}", found.fixed)
+
+    def renew(self) -> bool:
+        """Ask a command again, since its key was refused. Returns whether there is another key now. Raises BadInput."""
+        before, self._printed = self._printed, None
+        return before is not None and keys.api_key(str(self.setting().value)) != before
 
 
 def plain() -> Host:
     """Plain Python. Raises BadInput for a studio's file that cannot be used."""
     named = named_file()
     file = read_file(Path(named)) if named else {}
+    folder = folders.user_folder()
+    key = Key(partial(_key_source, file, folder))
 
     def resolve(name: str) -> Setting:
+        if name == "api_key":
+            return key.setting()
         return fixed(name, file) or Setting(FIELDS[name].default, "default", fixed=False)
 
-    folder = list_folder() or _user_data()
-    return Host("python -m rodin_blender", resolve, folder, {"Python": platform.python_version()})
+    return Host("python -m rodin_blender", resolve, folder, {"Python": platform.python_version()}, renew_key=key.renew)
 
 
-def _user_data() -> Path:
-    home = Path.home()
-    match sys.platform:
-        case "win32":
-            folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData/Local")
-        case "darwin":
-            folder = home / "Library/Application Support"
-        case _:
-            folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
-    return folder / "rodin_blender"
+def _key_source(file: Mapping[str, Setting], folder: Path) -> tuple[bool, Setting]:
+    """See `configuration.key_source`. Raises BadInput for a kept key that is needed and cannot be read."""
+    none = Setting("", "default", fixed=False)
+    is_command, found = key_source(file, none, none)
+    if not found.value:
+        kept = api_key.read(folder)
+        found = Setting(kept.reveal(), str(api_key.path_in(folder)), fixed=False) if kept else none
+    return is_command, found

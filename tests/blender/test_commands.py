@@ -151,6 +151,7 @@ def test_every_setting_can_be_fixed(
 ) -> None:
     wanted: dict[str, Any] = {
         "api_key": "a-studios-key",
+        "api_key_command": "a-studios-command",
         "service_address": "https://rodin.studio.example/api",
         "shortest_interval": 7.0,
         "longest_interval": 70.0,

@@ -12,6 +12,7 @@ from rodin_blender.command_line.host import plain
 from rodin_blender.configuration import FIELDS, Setting, fixed, read_file, tracker_settings, wrong_in_environment
 from rodin_blender.service.errors import BadInput
 from rodin_blender.service.keys import Secret
+from rodin_blender.storage import folders
 
 SECRET = "rk-9f8e7d6c5b4a-very-secret"
 
@@ -19,7 +20,7 @@ SECRET = "rk-9f8e7d6c5b4a-very-secret"
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for field in FIELDS.values():
-        for variable in (*field.variables, configuration.FILE_VARIABLE, configuration.FOLDER_VARIABLE):
+        for variable in (*field.variables, configuration.FILE_VARIABLE, folders.FOLDER_VARIABLE):
             monkeypatch.delenv(variable, raising=False)
 
 
@@ -89,7 +90,7 @@ def test_a_wrong_variable_is_named_and_not_quoted(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (f'api_kye = "{SECRET}"', "sets 'api_kye', which is not known; known are api_key, service_address, "),
+        (f'api_kye = "{SECRET}"', "sets 'api_kye', which is not known; known are api_key, api_key_command, "),
         (f'shortest_interval = "{SECRET}"', "sets shortest_interval to something that is no number."),
         ("shortest_interval = true", "sets shortest_interval to something that is no number."),
         ("shortest_interval = 0", "sets shortest_interval to a number that is not between 1 and 300."),

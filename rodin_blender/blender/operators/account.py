@@ -5,8 +5,7 @@ import bpy
 
 from ...service import keys
 from ...service.errors import BadInput
-from .. import preferences, timer
-from ..layouts import paragraph
+from .. import api_key, preferences, timer
 from ..session import session
 from .base import OPTIONS, refuse, text_property
 
@@ -19,8 +18,9 @@ class RODIN_OT_test_key(bpy.types.Operator):
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        session.key_test = None
-        timer.tracker().test_key()
+        session.key_test, session.key_test_wanted = None, True
+        api_key.renew()
+        timer.tracker()
         return {"FINISHED"}
 
 
@@ -39,13 +39,6 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         self.layout.activate_init = True
         self.layout.prop(self, "api_key")
-        paragraph(
-            self.layout,
-            "Blender keeps it with the preferences, in clear text. On a shared computer, set the environment variable "
-            "RODIN_API_KEY instead.",
-            420 * context.preferences.system.ui_scale,
-            icon="INFO",
-        )
         self.layout.operator("wm.url_open", text="Get a Key", icon="URL").url = preferences.KEY_PAGE
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -57,8 +50,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             return refuse(self, "No API key was entered; nothing has changed.")
         if preferences.key_source().fixed:
             return refuse(self, f"The API key comes from {preferences.key_source().origin}, and is changed there.")
-        preferences.get().api_key = key.reveal()
-        context.preferences.is_dirty = True
+        api_key.enter(key)
         timer.tracker()
         return {"FINISHED"}
 

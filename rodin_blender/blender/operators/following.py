@@ -12,7 +12,7 @@ from ...service.keys import Generation
 from ...tasks import schedule
 from ...tasks.task import Download, Task
 from ...texts.wording import clock_text
-from .. import timer
+from .. import api_key, timer
 from ..session import session
 from .base import OPTIONS, OfTask, refuse, text_property
 
@@ -72,6 +72,7 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
                 f"'{task.name}' is asked about at {clock_text(session.held_until)}: "
                 "the service wants to be asked less often."
             )
+        api_key.renew()
         timer.tracker().refresh()
         timer.tracker().change(task.task_id, partial(schedule.asked_now, now=now))
 

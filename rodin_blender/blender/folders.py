@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's folder as this Blender sees it, and where things lay before there was one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..storage import folders
+
+PACKAGE = __package__.rpartition(".")[0]
+"""The extension's own name: bl_ext.user_default.rodin_blender, or another repository's."""
+
+
+def addon_preferences() -> bpy.types.AddonPreferences | None:
+    """None where a script enabled the extension without an entry in Blender's preferences."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    return addon.preferences if addon else None
+
+
+def user_folder() -> Path:
+    """Where all that is the user's is kept. It may not exist yet: making it is for a worker."""
+    return folders.user_folder(_resources())
+
+
+def own_folder() -> Path:
+    """The same, whatever RODIN_FOLDER says."""
+    return folders.own_folder(_resources())
+
+
+def _resources() -> Path | None:
+    """Blender's own resources where it is a portable one, which has them in a folder of that name beside it."""
+    resources = Path(bpy.utils.resource_path("USER"))
+    return resources if resources.name == "portable" else None

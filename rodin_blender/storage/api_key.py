@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API key as it is kept: in a file of mode 0600 in the user's folder. For workers, since it touches the disk."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from ..service import keys
+from ..service.errors import BadInput, os_reason
+from ..service.keys import LONGEST_KEY, Secret
+from . import private_files
+
+
+def path_in(folder: Path) -> Path:
+    """The file in a user's folder."""
+    return folder / "api_key"
+
+
+def read(folder: Path) -> Secret:
+    """The API key that is kept there, empty for none. Raises BadInput for a file that cannot be read or holds none."""
+    path = path_in(folder)
+    try:
+        with path.open("rb") as file:
+            content = file.read(LONGEST_KEY + 3)
+    except FileNotFoundError:
+        return Secret("")
+    except OSError as error:
+        raise BadInput(f"The API key in {path} cannot be read: {os_reason(error)}.") from None
+    try:
+        # What is no ASCII is replaced and then refused.
+        return keys.api_key(content.decode("ascii", "replace"))
+    except BadInput:
+        raise BadInput(f"What {path} holds is no API key. Enter the key anew.") from None
+
+
+def write(folder: Path, key: Secret) -> None:
+    """Keep this key from now on, or none when it is empty. Raises OSError."""
+    path = path_in(folder)
+    if key:
+        private_files.write(path, key.reveal().encode("ascii") + b"\n")
+    else:
+        path.unlink(missing_ok=True)
+        private_files.sync_folder(folder)
+
+
+def take_over(folder: Path, key: Secret, origin: str) -> Path | None:
+    """Keep a key that was kept elsewhere before, without replacing another one. Raises OSError.
+
+    Where the folder has another key, this one goes into a file of its own, named for `origin`. Returns that file.
+    """
+    stored = None
+    with suppress(BadInput):
+        stored = read(folder)
+    if stored == key:
+        return None
+    if stored == Secret(""):
+        write(folder, key)
+        return None
+    aside = path_in(folder).with_name(f"api_key of {origin}")
+    private_files.write(aside, key.reveal().encode("ascii", "replace") + b"\n")
+    return aside
+
+
+class Writer:
+    """Writes for one process in the order of the wishes, though each is written by a thread of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wished = 0
+        self._written = 0
+
+    def number(self) -> int:
+        """A wish's number, taken when it comes up."""
+        self._wished += 1
+        return self._wished
+
+    def write(self, number: int, folder: Path, key: Secret) -> str:
+        """Keep the key unless a later wish was written already. Returns what went wrong, "" for nothing."""
+        with self._lock:
+            if number < self._written:
+                return ""
+            try:
+                write(folder, key)
+            except OSError as error:
+                what = "be kept" if key else "be removed"
+                return (
+                    f"The API key could not {what} in {path_in(folder)}: {os_reason(error)}. "
+                    "It holds until Blender quits; enter it again when that is mended."
+                )
+            self._written = number
+            return ""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The API key from a command of the user's, such as a password manager's. What it prints is kept in memory only."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, cast
+
+from ..service import keys
+from ..service.errors import BadInput
+from ..service.keys import LONGEST_KEY, Secret
+
+LONGEST_RUN = 60.0
+"""Seconds: a password manager may first ask its user to unlock it."""
+_LOOK = 0.05
+"""Seconds between two looks whether it has ended."""
+_LAST_LINES = 1.0
+"""Seconds for reading the rest of what an ended command printed."""
+
+
+def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: float = LONGEST_RUN) -> Secret:
+    """Run the command without a shell; the first line of its output is the API key. For a worker: it waits.
+
+    Raises BadInput with what went wrong. Nothing of the command or of its output is in that, since either may hold a
+    key. `stopped` tells when nobody wants the answer any more; the program's end does, too.
+    """
+    try:
+        # Windows has no agreed way of splitting; there a program gets its line whole.
+        words = command if os.name == "nt" else shlex.split(command)
+    except ValueError:
+        raise BadInput("The API key command has a quotation mark that is not closed.") from None
+    process = _begun(words)
+    lines = _Lines(cast("IO[bytes]", process.stdout))
+    end = time.monotonic() + longest
+    while process.poll() is None and time.monotonic() < end and threading.main_thread().is_alive() and not stopped():
+        time.sleep(_LOOK)
+    code = process.poll()
+    if code is None:
+        _end(process)
+    # What it printed lies in the pipe. The pipe's end may never come: a program that it left behind may hold it open.
+    lines.join(_LAST_LINES)
+    if code is None:
+        raise BadInput(f"The API key command did not end within {longest:g} s. Try it in a terminal.")
+    if code:
+        raise BadInput(f"The API key command failed (exit code {code}). Try it in a terminal.")
+    try:
+        key = keys.api_key(lines.first.decode("ascii", "replace"))
+    except BadInput:
+        raise BadInput("The first line that the API key command printed is no API key.") from None
+    if not key:
+        raise BadInput("The API key command printed no API key in its first line.")
+    return key
+
+
+def _begun(words: str | list[str]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # A group of its own, so that it can be ended with all that it started; and on Windows no console opens.
+            start_new_session=os.name != "nt",
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+        )
+    except (OSError, ValueError, IndexError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it names no program"
+        raise BadInput(f"The API key command cannot be started: {reason}. Give the program's whole path.") from None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(OSError):
+        if os.name == "nt":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+class _Lines(threading.Thread):
+    """Reads all that a process prints, so that none waits for a reader, and keeps the first line."""
+
+    def __init__(self, output: IO[bytes]) -> None:
+        # A daemon, since the program's end must not wait for what the command left behind.
+        super().__init__(name="rodin-key-command", daemon=True)
+        self._output = output
+        self.first = b""
+        self.start()
+
+    def run(self) -> None:
+        with self._output as output, suppress(OSError, ValueError):
+            self.first = output.readline(LONGEST_KEY + 3)
+            while output.read(65536):
+                pass
