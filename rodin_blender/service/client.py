@@ -85,24 +85,27 @@ class Client:
         pictures: Sequence[Picture] = (),
         report: Callable[[int, int], None] = lambda _sent, _total: None,
         timeout: float = LONGEST_SILENCE,
+        begin: Callable[[], None] = lambda: None,
     ) -> answers.RawAnswer:
         """Submit a generation, once, and pay for it: on a fresh connection, without redirect or retry.
 
         `timeout` is in seconds of silence: however slow the line is, the upload goes on. Returns the answer as it
         came, or as much of it as came; `answers.read` and `submission.accepted` make sense of it. `report` is told
-        how many bytes have left, of how many.
+        how many bytes have left, of how many. `begin` is called right before the first byte leaves, and may raise
+        NotSent to keep it.
         Raises NotSent where surely no byte of the request has left. By any other ServiceError the service may have it.
         """
         connected = threading.Event()
 
-        def begin(sock: Any) -> None:
+        def stands(sock: Any) -> None:
+            begin()
             connected.set()
             transport.be_patient(sock, timeout)
 
         try:
             with (
                 Multipart(fields, pictures, report) as body,
-                transport.session(self._sockets, begin) as session,
+                transport.session(self._sockets, stands) as session,
                 session.post(
                     self.connection.address + "/rodin",
                     data=body,

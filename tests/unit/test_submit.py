@@ -204,6 +204,18 @@ def test_aborted_before_and_while_connecting_is_not_sent(service: Simulator) -> 
     assert service.requests == []
 
 
+def test_who_asks_right_before_the_first_byte_can_keep_it(service: Simulator) -> None:
+    def no() -> None:
+        raise NotSent("aborted", "Not now.")
+
+    not_sent(client_of(service.url), "aborted", begin=no)
+    time.sleep(0.1)
+    assert service.requests == []
+    asked: list[int] = []
+    assert outcome(client_of(service.url), begin=lambda: asked.append(len(service.requests))).task_uuid
+    assert asked == [0]
+
+
 def test_a_picture_that_is_gone_is_not_sent(service: Simulator, tmp_path: Path) -> None:
     pictures = kept(tmp_path, png(), png())
     pictures[1][1].unlink()
