@@ -22,17 +22,20 @@ from typing import Any
 
 from ..service.answers import Job
 from ..service.connection import Connection
-from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
+from ..service.errors import Aborted, BadInput, ClientUnavailable, NotAuthorized, Refused, Throttled
 from ..service.keys import Generation
 from ..storage import store
 from ..storage.database import StoreError
+from ..storage.outbox import Outbox, OutboxError
 from ..storage.store import Claim, Store
 from ..tasks import schedule
 from ..tasks.task import Task
+from ..tasks.wish import Wish
 from ..texts.wording import refusal, sentence, unexpected
 from .agenda import Agenda
 from .downloads import Downloads
 from .messages import (
+    BalanceTold,
     DownloadEnded,
     Followed,
     Idle,
@@ -40,6 +43,7 @@ from .messages import (
     Message,
     NotFollowed,
     Notice,
+    NotSubmitted,
     Obstacle,
     ObstacleChanged,
     RequestsHeld,
@@ -47,6 +51,7 @@ from .messages import (
     TaskChanged,
     TaskRemoved,
 )
+from .submitting import Submissions
 from .workers import Pool, Question
 
 WORKERS = 4
@@ -54,6 +59,10 @@ LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
 LAST_ANSWERS = 1.0
 """Seconds that a stopping tracker waits for its workers' answers."""
+LAST_SUBMISSIONS = 5.0
+"""Seconds more that it waits for the answers to what is being sent: one that comes later is a lost model."""
+OUTBOX = "outbox"
+"""The folder of submissions, beside the list."""
 LAST_WRITES = 1.5
 """Seconds from `stop` on in which a stopping tracker waits for other Blenders that hold the list locked; all in all."""
 
@@ -73,6 +82,9 @@ class Tracker:
         self._stopped_at = 0.0
         self._asking = Pool("rodin-ask", WORKERS, self._inbox)
         self._downloads = Downloads(self._inbox, self._change, self.messages.put)
+        self._submissions = Submissions(
+            Outbox(path.with_name(OUTBOX)), self._inbox, self._add, self._change, self._forget, self.messages.put
+        )
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
 
@@ -104,6 +116,33 @@ class Tracker:
     def follow(self, generation: Generation) -> None:
         """Store a task and follow it. Answered by `Followed` or `NotFollowed`."""
         self._call(self._follow, generation)
+
+    def generate(self, wish: Wish) -> None:
+        """Have a model generated: kept on the disk, then sent, once. Answered by `NotSubmitted` where it cannot be.
+
+        What becomes of it is told by `TaskChanged` and `SubmissionProgress`.
+        """
+        self._call(self._generate, wish)
+
+    def send_now(self, task_id: str) -> None:
+        """Send a task that was not sent yet."""
+        self._call(self._wished, self._with_task, task_id, self._submissions.send_now)
+
+    def cancel_submission(self, task_id: str) -> None:
+        """Not send a task, unless its first byte has left: that is told by a `Notice`."""
+        self._call(self._wished, self._with_task, task_id, self._submissions.cancel)
+
+    def send_again(self, task_id: str, new_task_id: str) -> None:
+        """Have what is uncertain generated once more, as another task in its place. It may be charged twice."""
+        self._call(self._wished, self._send_again, task_id, new_task_id)
+
+    def settle(self, task_id: str, answer: bytes) -> None:
+        """End an uncertain task with the service's answer to it, as JSON, which the user found elsewhere."""
+        self._call(self._wished, self._settle_submission, task_id, answer)
+
+    def ask_balance(self) -> None:
+        """Answered by `BalanceTold`, where the service tells it."""
+        self._call(self._ask_balance)
 
     def change(self, task_id: str, change: Callable[[Task], Task]) -> None:
         """Apply a pure function, such as `schedule.paused`, to the stored task."""
@@ -150,6 +189,7 @@ class Tracker:
         self._inbox.put(lambda: None)
         self._asking.stop()
         self._downloads.pool.stop()
+        self._inbox.put(self._submissions.stop)
 
     def join(self, timeout: float) -> bool:
         """Wait for the end after `stop`, for a process that is about to exit. Returns whether it ended."""
@@ -171,12 +211,17 @@ class Tracker:
         end = time.monotonic() + LAST_ANSWERS
         while self._busy and time.monotonic() < end:
             self._take(end - time.monotonic())
+        end = time.monotonic() + LAST_SUBMISSIONS
+        while self._submissions.pool.busy and time.monotonic() < end:
+            self._take(end - time.monotonic())
+        self._submissions.pool.end()
         self._asking.end()
         self._downloads.pool.end()
         # Claims still without an answer are given back, so that another Blender may ask at once.
         self._unsettled += [_Settlement(claim, _unchanged) for claim in self._under_way.values()]
         self._guarded(self._settle_again)
         self._guarded(self._downloads.note_ended)
+        self._guarded(self._submissions.note_ended)
         if self._opened:
             self._opened.close()
 
@@ -201,7 +246,7 @@ class Tracker:
         """Whatever goes wrong, the thread goes on, and the user is told."""
         try:
             call()
-        except StoreError as error:
+        except (OutboxError, StoreError) as error:
             self._note_store(str(error))
         except Exception as error:
             self.messages.put(Notice(unexpected(error)))
@@ -214,13 +259,16 @@ class Tracker:
         self._load_if_changed()
         self._settle_again()
         self._downloads.note_ended()
+        self._submissions.note_ended()
+        self._submissions.look(self._tasks, self._settings.api_key)
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
         self._store_trouble = ""
         if not self._obstacle():
             self._downloads.go_on(self._tasks.values(), self._settings.connection)
+            self._submissions.send_due(self._settings.connection, self._may_ask)
             self._ask_due()
         self._tell_obstacle()
-        busy = self._agenda or self._asking.busy or self._downloads.busy or self._unsettled
+        busy = self._agenda or self._asking.busy or self._downloads.busy or self._submissions.busy or self._unsettled
         if not busy and self._told_idle != self._handled:
             self._told_idle = self._handled
             self.messages.put(Idle(self._handled))
@@ -231,7 +279,7 @@ class Tracker:
 
     def _inbox_wait(self) -> float:
         now = time.time()
-        soonest = self._agenda.soonest
+        soonest = min((at for at in (self._agenda.soonest, self._submissions.soonest) if at is not None), default=None)
         # Due and yet not asked: something is in the way that an inbox message or the next look ends.
         return min(soonest - now, LONGEST_WAIT) if soonest is not None and soonest > now else LONGEST_WAIT
 
@@ -296,6 +344,7 @@ class Tracker:
         self._agenda.drop(task_id)
         if task:
             self._downloads.forget(task)
+            self._submissions.drop(task)
             self.messages.put(TaskRemoved(task_id))
 
     def _note_store(self, trouble: str) -> None:
@@ -333,9 +382,12 @@ class Tracker:
         """What a user pressed, and so must be told of when it could not be done."""
         try:
             method(*args)
-        except StoreError as error:
+        except BadInput as error:
+            self.messages.put(Notice(str(error)))
+        except (OutboxError, StoreError) as error:
             self.messages.put(Notice(f"This was not done; press it again. {error}"))
-            raise
+            if isinstance(error, StoreError):
+                raise
 
     def _change(self, task_id: str, change: Callable[[Task], Task]) -> None:
         task = self._store.change(task_id, change)
@@ -344,7 +396,14 @@ class Tracker:
         else:
             self._removed(task_id)
 
+    def _add(self, task: Task) -> None:
+        self._changed(self._store.add(task))
+
     def _forget(self, task_id: str) -> None:
+        """Raises BadInput for a task that is just being sent."""
+        task = self._tasks.get(task_id)
+        if task:
+            self._submissions.forget(task)
         self._store.forget(task_id)
         self._removed(task_id)
 
@@ -372,6 +431,33 @@ class Tracker:
             if connection.same_account(self._settings.connection):
                 self._refresh()
             self.messages.put(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
+
+    def _generate(self, wish: Wish) -> None:
+        obstacle = self._settings.obstacle
+        if obstacle:
+            self.messages.put(NotSubmitted(wish.task_id, f"Nothing was sent. {obstacle.text}"))
+        else:
+            self._submissions.prepare(wish, self._settings.connection)
+
+    def _send_again(self, task_id: str, new_task_id: str) -> None:
+        again = partial(self._submissions.send_again, task_id=new_task_id, connection=self._settings.connection)
+        self._with_task(task_id, again)
+
+    def _settle_submission(self, task_id: str, answer: bytes) -> None:
+        self._with_task(task_id, partial(self._submissions.settle, answer=answer))
+
+    def _ask_balance(self) -> None:
+        if not self._obstacle():
+            self._asking.ask(Question(lambda client: client.balance(), self._balance_told, self._settings.connection))
+
+    def _balance_told(self, balance: float | Exception) -> None:
+        if isinstance(balance, float):
+            self.messages.put(BalanceTold(balance))
+
+    def _may_ask(self) -> bool:
+        """Whether a request may be sent now, which is counted then. Raises StoreError."""
+        now = time.time()
+        return self._store.take_request(now) <= now
 
     def _with_task(self, task_id: str, method: Callable[[Task], None]) -> None:
         task = self._tasks.get(task_id)

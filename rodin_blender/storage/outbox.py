@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be generated, on the disk before a byte of it is sent: one folder for each submission.
+
+A folder is called by its task's id and holds `request.json`, copies of the pictures (`1.png`, …), and of each attempt
+to send it the marker `N.sent` and what came of it: `N.answer`, the service's answer as it came, or `N.unsent`, where
+the service surely did not take it. Who makes the marker, and nobody else, may send. So the files alone say what may
+still be sent, whatever becomes of the list of tasks: it may be deleted, or replaced by an older copy.
+
+All of it waits for the disk, so none of it is for Blender's main thread. Never imports `bpy`.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..service.answers import RawAnswer
+from ..service.errors import BadInput, RodinError, os_reason
+from ..service.pictures import check_picture
+from ..service.submission import Picture
+from ..tasks.task import Placement
+from ..tasks.wish import Wish
+from . import locks
+
+REQUEST = "request.json"
+SCHEMA = 1
+LOCK = ".lock"
+RESERVED = 16 * 1024
+"""Bytes that are kept free for the answer: a disk that gets full while it is awaited does not lose it."""
+PATIENCE = 2.0
+"""Seconds that a sender waits for its lock: those who look whether somebody sends hold it for a moment."""
+_FORGOTTEN = ".forgotten-"
+_NEW = ".new-"
+_ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
+
+
+class OutboxError(RodinError):
+    """A submission's folder cannot be read or written; the sentence says why."""
+
+
+class NotToBeSent(RodinError):
+    """Somebody sends it or has sent it, or its folder is gone: it must not be sent by us."""
+
+
+class State(enum.Enum):
+    """What the files of a submission say about it."""
+
+    GONE = enum.auto()
+    UNSENT = enum.auto()
+    SENDING = enum.auto()
+    """Sent by a program that is still at it."""
+    UNCERTAIN = enum.auto()
+    """Sent, and nobody waits for the answer any more."""
+    ANSWERED = enum.auto()
+
+
+class Attempt(NamedTuple):
+    """The last attempt of a submission: its number, 0 for none; when, and the account's credits just before it."""
+
+    number: int
+    at: float = 0.0
+    balance: float | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish as it lies in the outbox. `pictures` are those of the folder, in their order, with their content types."""
+
+    wish: Wish
+    pictures: tuple[Picture, ...]
+    made_at: float
+
+
+class Outbox:
+    """The submissions below one folder, which is made when it is first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, wish: Wish) -> Request:
+        """Check and copy the pictures and write the request: the folder is there whole, or not at all.
+
+        Raises BadInput for a picture that the service would not take, OutboxError for the disk.
+        """
+        new = self.folder / f"{_NEW}{wish.task_id}-{secrets.token_hex(4)}"
+        with _explained(self.folder):
+            try:
+                new.mkdir(parents=True, mode=0o700)
+                pictures = tuple(_copied(path, new, number) for number, path in enumerate(wish.pictures, 1))
+                request = Request(wish, pictures, time.time())
+                _write_synced(new / REQUEST, json.dumps(_described(request)).encode())
+                _sync_folder(new)
+                new.rename(self.folder / wish.task_id)
+                _sync_folder(self.folder)
+            finally:
+                shutil.rmtree(new, ignore_errors=True)
+        return request
+
+    def read(self, task_id: str) -> Request:
+        """Raises OutboxError where the folder is gone or makes no sense."""
+        path = self.folder / task_id / REQUEST
+        with _explained(path):
+            try:
+                return _read(json.loads(path.read_bytes()))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                raise OutboxError(f"The request at {path} is damaged. Discard it, and make it anew.") from None
+
+    def ids(self) -> list[str]:
+        """The ids of all submissions that lie here."""
+        with _explained(self.folder):
+            if not self.folder.is_dir():
+                return []
+            return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+
+    def state(self, task_id: str) -> State:
+        """What may be done with it. Raises OutboxError."""
+        folder = self.folder / task_id
+        with _explained(folder):
+            if not (folder / REQUEST).exists():
+                return State.GONE
+            number = _last(folder)
+            if number == 0 or (folder / f"{number}.unsent").exists():
+                return State.UNSENT
+            if (folder / f"{number}.answer").exists():
+                return State.ANSWERED
+            if _is_sending(folder):
+                return State.SENDING
+            # The sender may have ended between the two looks.
+            return State.ANSWERED if (folder / f"{number}.answer").exists() else State.UNCERTAIN
+
+    def last_attempt(self, task_id: str) -> Attempt:
+        """Raises OutboxError."""
+        folder = self.folder / task_id
+        with _explained(folder):
+            number = _last(folder)
+            try:
+                said = json.loads((folder / f"{number}.sent").read_bytes())
+                return Attempt(number, float(said["at"]), said["balance"])
+            except (ValueError, TypeError, KeyError, FileNotFoundError):
+                # There was none, or a kill left its note empty.
+                return Attempt(number)
+
+    def answer(self, task_id: str) -> RawAnswer:
+        """The answer to the last attempt, as it came. Raises OutboxError."""
+        folder = self.folder / task_id
+        path = folder / f"{_last(folder)}.answer"
+        with _explained(path):
+            head, _, body = path.read_bytes().partition(b"\n")
+            try:
+                said = json.loads(head)
+                return RawAnswer(int(said["http_status"]), said["retry_after"], body)
+            except (ValueError, TypeError, KeyError):
+                raise OutboxError(f"The answer at {path} is damaged.") from None
+
+    @contextmanager
+    def sending(self, task_id: str, balance: float | None) -> Iterator[Sending]:
+        """The right to send it once, now. `balance` is noted, to be compared with later.
+
+        Raises NotToBeSent where it may not be sent, and OutboxError.
+        """
+        folder = self.folder / task_id
+        if not (folder / REQUEST).exists():
+            raise NotToBeSent("Its request is no longer on the disk.")
+        with _sender(folder):
+            if self.state(task_id) is not State.UNSENT:
+                raise NotToBeSent("It was sent already.")
+            number = _last(folder) + 1
+            with _explained(folder):
+                _write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
+            _mark(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
+            yield Sending(folder, number)
+
+    def last_sending(self, task_id: str) -> Sending:
+        """The last attempt, for one who has found out what came of it."""
+        folder = self.folder / task_id
+        return Sending(folder, max(_last(folder), 1))
+
+    def picture_paths(self, task_id: str, names: tuple[str, ...]) -> list[Path]:
+        """Where the pictures of a submission lie. Does not look at the disk."""
+        return [self.folder / task_id / name for name in names]
+
+    def forget(self, task_id: str) -> None:
+        """Have it be no submission any more; `restore` brings it back, `clean` removes it. Raises OutboxError."""
+        self._rename(task_id, f"{_FORGOTTEN}{task_id}")
+
+    def restore(self, task_id: str) -> None:
+        """Undo `forget`, where it was not cleaned since. Raises OutboxError."""
+        self._rename(f"{_FORGOTTEN}{task_id}", task_id)
+
+    def _rename(self, name: str, new: str) -> None:
+        with _explained(self.folder):
+            if (self.folder / name).exists():
+                (self.folder / name).rename(self.folder / new)
+                _sync_folder(self.folder)
+
+    def clean(self) -> None:
+        """Remove what was forgotten, and what a killed program was still copying an hour ago."""
+        with suppress(OSError):
+            for path in self.folder.iterdir():
+                old = path.name.startswith(_NEW) and path.stat().st_mtime < time.time() - 3600.0
+                if old or path.name.startswith(_FORGOTTEN):
+                    shutil.rmtree(path, ignore_errors=True)
+
+
+class Sending:
+    """An attempt under way: one of the two methods tells what came of it, on the disk when it returns.
+
+    Where neither is called, nobody knows whether the service took it. Both raise OutboxError.
+    """
+
+    def __init__(self, folder: Path, number: int) -> None:
+        self._folder = folder
+        self._number = number
+
+    def answered(self, answer: RawAnswer) -> None:
+        head = {"http_status": answer.http_status, "retry_after": answer.retry_after}
+        part = self._folder / f"{self._number}.answer.part"
+        content = json.dumps(head).encode() + b"\n" + answer.body
+        with _explained(self._folder):
+            # Over the room that was kept for it, where that is there.
+            with part.open("r+b" if part.exists() else "wb") as file:
+                file.write(content)
+                file.truncate()
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self._folder / f"{self._number}.answer")
+            _sync_folder(self._folder)
+
+    def unsent(self) -> None:
+        """The service surely did not take it, so another attempt may send it. Its refusal may be noted already."""
+        refused = self._folder / f"{self._number}.answer"
+        # The room that was kept for an answer serves for this note, too, on a full disk.
+        room = self._folder / f"{self._number}.answer.part"
+        with _explained(self._folder):
+            (refused if refused.exists() else room).replace(self._folder / f"{self._number}.unsent")
+            _sync_folder(self._folder)
+
+
+def _mark(path: Path, said: dict[str, object]) -> None:
+    """Make the marker of an attempt, which only one can. Raises NotToBeSent, OutboxError."""
+    try:
+        _write_synced(path, json.dumps(said).encode(), exclusive=True)
+    except FileExistsError:
+        raise NotToBeSent("It is being sent.") from None
+    except OSError as error:
+        # Nothing was sent by it, so it is no attempt.
+        path.unlink(missing_ok=True)
+        raise OutboxError(f"What is to be sent cannot be kept in {path.parent}: {os_reason(error)}.") from None
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def _sender(folder: Path) -> Iterator[None]:
+    """Be the only one who sends it, which ends with the process at the latest. Raises NotToBeSent, OutboxError."""
+    with ExitStack() as stack:
+        try:
+            with _explained(folder):
+                stack.enter_context(locks.held(folder / LOCK, PATIENCE))
+        except locks.Locked:
+            raise NotToBeSent("It is being sent.") from None
+        yield
+
+
+def _last(folder: Path) -> int:
+    """The number of the last attempt, 0 for none."""
+    numbers = (path.name.removesuffix(".sent") for path in folder.glob("*.sent"))
+    return max((int(number) for number in numbers if number.isascii() and number.isdecimal()), default=0)
+
+
+def _is_sending(folder: Path) -> bool:
+    """Whether a living program holds the sender's lock, which ends with its process."""
+    try:
+        with locks.held(folder / LOCK):
+            return False
+    except locks.Locked:
+        return True
+
+
+def _copied(path: Path, folder: Path, number: int) -> Picture:
+    """Raises BadInput for one that cannot be read or that the service would not take."""
+    try:
+        with path.open("rb") as source:
+            kind = check_picture(path.name, source, os.fstat(source.fileno()).st_size)
+            name = f"{number}{_ENDINGS[kind]}"
+            source.seek(0)
+            content = source.read()
+    except OSError as error:
+        raise BadInput(f"The picture {path} cannot be read: {os_reason(error)}. Choose it again.") from None
+    _write_synced(folder / name, content)
+    return Picture(name, kind)
+
+
+def _write_synced(path: Path, content: bytes, *, exclusive: bool = False) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC), 0o600)
+    with os.fdopen(file, "wb") as output:
+        output.write(content)
+        output.flush()
+        os.fsync(output.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    # Windows opens no folder, and some network file systems do not sync one.
+    with suppress(OSError):
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutboxError(f"What is to be sent cannot be kept in {folder}: {os_reason(error)}.") from None
+
+
+def _described(request: Request) -> dict[str, Any]:
+    wish = request.wish
+    return {
+        "schema": SCHEMA,
+        "task_id": wish.task_id,
+        "name": wish.name,
+        "prompt": wish.prompt,
+        "options": dict(wish.options),
+        "parent": wish.parent,
+        "placement": asdict(wish.placement) if wish.placement else None,
+        "pictures": [asdict(picture) for picture in request.pictures],
+        "made_at": request.made_at,
+    }
+
+
+def _read(said: dict[str, Any]) -> Request:
+    pictures = tuple(Picture(str(found["name"]), str(found["kind"])) for found in said["pictures"])
+    wish = Wish(
+        str(said["task_id"]),
+        str(said["prompt"]),
+        tuple(Path(picture.name) for picture in pictures),
+        dict(said["options"]),
+        str(said["name"]),
+        _placement(said["placement"]),
+        str(said["parent"]),
+    )
+    return Request(wish, pictures, float(said["made_at"]))
+
+
+def _placement(said: dict[str, Any] | None) -> Placement | None:
+    if said is None:
+        return None
+    x, y, z = said["location"]
+    return Placement((float(x), float(y), float(z)), str(said["scene"]), str(said["file"]))

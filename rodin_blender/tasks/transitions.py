@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a task before the service has accepted it: what may follow on what, applied at one place.
+
+     UNSENT ─► SENDING ─► UNKNOWN     accepted: an ordinary task from here on
+        ▲         ├─────► REJECTED    the service said no, nothing was charged
+        │         ├─────► UNCERTAIN   it left us and no usable answer came: it may have been charged
+        └─────────┘                   it surely did not leave us, or was refused for now
+
+Where a task is removed, that is the user's doing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from ..service.submission import Accepted, Refusal
+from .schedule import FIRST_CHECK
+from .task import Status, Task
+
+Change = Callable[[Task], Task]
+
+_MAY_FOLLOW = {
+    Status.UNSENT: (Status.SENDING, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
+    Status.SENDING: (Status.UNSENT, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
+    Status.UNCERTAIN: (Status.UNKNOWN, Status.REJECTED, Status.UNSENT),
+    Status.REJECTED: (),
+}
+"""An older copy of the list may know less than the outbox, which is why UNSENT may be followed by any end."""
+
+
+def _moved(task: Task, to: Status, message: str, due: float = 0.0) -> Task:
+    """The task in another state; as it is where somebody else has moved it on meanwhile."""
+    if to is not task.status and to not in _MAY_FOLLOW.get(task.status, ()):
+        return task
+    return replace(task, status=to, message=message, next_check_at=due)
+
+
+def sending() -> Change:
+    return partial(_moved, to=Status.SENDING, message="")
+
+
+def waiting(message: str, due: float = 0.0) -> Change:
+    """Not sent; to be sent again by itself at the time `due`, or when the user says so where that is 0.0."""
+
+    def change(task: Task) -> Task:
+        moved = _moved(task, Status.UNSENT, message, due)
+        return replace(moved, failures=moved.failures + 1) if due and moved is not task else moved
+
+    return change
+
+
+def rejected(refusal: Refusal) -> Change:
+    return partial(_moved, to=Status.REJECTED, message=f"{refusal.text} Nothing was charged. {refusal.advice}")
+
+
+def uncertain(message: str) -> Change:
+    return partial(_moved, to=Status.UNCERTAIN, message=message)
+
+
+def accepted(found: Accepted, now: float) -> Change:
+    """From here on it is followed like any other, counted from now on."""
+
+    def change(task: Task) -> Task:
+        if task.status.submitted:
+            return task
+        return replace(
+            _moved(task, Status.UNKNOWN, "", now + FIRST_CHECK),
+            subscription_key=found.subscription_key,
+            task_uuid=found.task_uuid,
+            credits=found.credits,
+            tracked_at=now,
+            failures=0,
+        )
+
+    return change

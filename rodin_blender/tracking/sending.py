@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sending a submission of the outbox, once, and what its answer means. Blocks: for a worker's thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..service import answers, submission
+from ..service.answers import RawAnswer
+from ..service.errors import Aborted, BadAnswer, NotSent, Refused, ServiceError, Throttled, Unreachable
+from ..service.keys import Secret
+from ..service.submission import Accepted, Refusal, Submission
+from ..storage.outbox import Outbox, OutboxError, Sending
+
+if TYPE_CHECKING:
+    # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
+    from ..service.client import Client
+
+
+CANCELLED = "It was cancelled before anything had been sent."
+
+
+class Gate:
+    """Whether the first byte may leave: either the sender passes it, or whoever cancels closes it. For all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._closed = False
+        self.passed = False
+
+    def enter(self) -> None:
+        """Raises NotSent where it was closed before."""
+        with self._lock:
+            if self._closed:
+                raise NotSent("aborted", CANCELLED)
+            self.passed = True
+
+    def close(self) -> bool:
+        """Keep the first byte from leaving. Returns False where it has left."""
+        with self._lock:
+            self._closed = not self.passed
+            return self._closed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an attempt: one of `accepted` and `refusal`, or neither, and then nobody knows.
+
+    `balance` are the account's credits after it, None where they are not known. `wait` is how long the service asks
+    us to wait, in seconds, None where it does not. `text` says why nothing is known.
+    """
+
+    accepted: Accepted | None = None
+    refusal: Refusal | None = None
+    text: str = ""
+    before: float | None = None
+    balance: float | None = None
+    wait: float | None = None
+
+
+def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
+    """Send a submission that was not sent yet. `report` gets the bytes that have left and their number in all.
+
+    The answer is on the disk before it is made sense of. Raises NotToBeSent where somebody else sends it or has sent
+    it, OutboxError where the disk kept it from being sent.
+    """
+    request = outbox.read(task_id)
+    wanted = Submission(request.wish.prompt, request.wish.options, request.pictures)
+    folder = outbox.folder / task_id
+    pictures = [(picture.name, folder / picture.name, picture.kind) for picture in request.pictures]
+
+    try:
+        before = _balance_before(client)
+    except ServiceError as error:
+        return _refused(error)
+    with outbox.sending(task_id, before) as sending:
+        try:
+            answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
+        except ServiceError as error:
+            outcome = _refused(error)
+            if outcome.refusal:
+                sending.unsent()
+                return outcome
+            # What is noted on the disk, nothing but the marker, says that nobody knows.
+            return Outcome(text=str(error), before=before, balance=_balance_or_none(client))
+        _note(sending, answer)
+        outcome = read(answer, client.connection.api_key, before)
+        if outcome.refusal and outcome.refusal.again_by_itself:
+            sending.unsent()
+    return outcome if outcome.refusal else replace(outcome, balance=_balance_or_none(client))
+
+
+def read(answer: RawAnswer, api_key: Secret, before: float | None = None) -> Outcome:
+    """What an answer means that lies on the disk."""
+    try:
+        said = answers.read(answer.http_status, answer.body, answer.retry_after, time.time(), (api_key,))
+        return Outcome(accepted=submission.accepted(said), before=before)
+    except ServiceError as error:
+        outcome = _refused(error)
+        return outcome if outcome.refusal else Outcome(text=str(error), before=before)
+
+
+def _refused(error: ServiceError) -> Outcome:
+    wait = error.retry_after if isinstance(error, Throttled) else None
+    return Outcome(refusal=submission.refusal(error), text=str(error), wait=wait)
+
+
+def _note(sending: Sending, answer: RawAnswer) -> None:
+    """Have the answer on the disk, however long that takes: without it a paid model would be lost."""
+    pauses = iter((0.1, 0.5, 2.0, 5.0, 10.0, 20.0))
+    while True:
+        try:
+            sending.answered(answer)
+            return
+        except OutboxError:
+            pause = next(pauses, None)
+            if pause is None:
+                # It is not lost yet: the list of tasks gets it next.
+                return
+            time.sleep(pause)
+
+
+def _balance_before(client: Client) -> float | None:
+    """The account's credits, None where the service does not tell them.
+
+    Raises ServiceError where the service cannot be asked: then nothing of the submission has left us either.
+    """
+    try:
+        return client.balance()
+    except (BadAnswer, Refused):
+        return None
+    except Unreachable as error:
+        raise NotSent(error.cause, str(error)) from None
+    except Aborted:
+        raise NotSent("aborted", CANCELLED) from None
+
+
+def _balance_or_none(client: Client) -> float | None:
+    try:
+        return client.balance()
+    except ServiceError:
+        return None

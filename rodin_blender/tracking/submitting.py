@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Submissions: prepared and sent by workers of their own, noted in the store, never sent twice.
+
+A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `look`. All of it
+runs in the tracker's thread, but for `_prepare` and `sending.send`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from ..service.answers import RawAnswer
+from ..service.connection import Connection
+from ..service.errors import BadInput, RodinError
+from ..service.keys import Secret
+from ..service.submission import Refusal
+from ..storage.outbox import NotToBeSent, Outbox, Request, State
+from ..tasks import transitions
+from ..tasks.task import Status, Task
+from ..tasks.wish import Wish, unsent
+from ..texts.wording import unexpected
+from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
+from .sending import Gate, Outcome, read, send
+from .workers import Pool, Question
+
+if TYPE_CHECKING:
+    from ..service.client import Client
+
+SENDERS = 2
+FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
+"""Seconds until what surely was not sent is tried again: doubled each time."""
+PARALLEL_WAIT = 15.0
+"""Seconds until the next try where as many tasks run as the account's plan allows."""
+NOT_SENT_FOR = 3600.0
+"""Seconds after which what cannot be sent waits for the user: a model that comes next morning surprises."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks whether the program that sends a task still lives."""
+
+_NOT_YET = "It was not sent yet: send it now, or discard it."
+_GONE = "What was to be sent is no longer on the disk. Discard it, and generate it anew."
+
+
+@dataclass
+class _Running:
+    question: Question
+    gate: Gate = field(default_factory=Gate)
+
+
+class Submissions:
+    def __init__(
+        self,
+        outbox: Outbox,
+        inbox: SimpleQueue[Callable[[], None]],
+        add: Callable[[Task], None],
+        change: Callable[[str, Callable[[Task], Task]], None],
+        remove: Callable[[str], None],
+        tell: Callable[[Message], None],
+    ) -> None:
+        """`add` stores a new task, `change` applies a function to a stored one, `remove` takes one off the list.
+
+        `tell` sends the owner a message.
+        """
+        self.outbox = outbox
+        self.pool = Pool("rodin-submit", SENDERS, inbox)
+        self._inbox = inbox
+        self._add = add
+        self._change = change
+        self._remove = remove
+        self._tell = tell
+        self._preparing: set[str] = set()
+        self._running: dict[str, _Running] = {}
+        self._due: dict[str, float] = {}
+        """When each task is sent that this program was told to send, by id."""
+        self._unnoted: list[Callable[[], None]] = []
+        """What is not yet in the store."""
+        self._replaced: dict[str, str] = {}
+        """Uncertain tasks that another one is to take the place of, by that one's id."""
+        self._looked_at = 0.0
+
+    # For the tracker.
+
+    def prepare(self, wish: Wish, connection: Connection) -> None:
+        """Have the wish on the disk, then in the list, then sent. Answered by NotSubmitted where that cannot be."""
+        self._preparing.add(wish.task_id)
+        self.pool.ask(Question(lambda _: self.outbox.add(wish), partial(self._prepared, wish), connection))
+
+    def send_again(self, task: Task, task_id: str, connection: Connection) -> None:
+        """Have an uncertain one generated once more, as a new task in its place. Raises BadInput, OutboxError."""
+        if task.status is not Status.UNCERTAIN:
+            raise BadInput(f"It is known what became of '{task.name}'.")
+        wish = self.outbox.read(task.task_id).wish
+        pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
+        self._replaced[task_id] = task.task_id
+        self.prepare(replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id), connection)
+
+    def send_due(self, connection: Connection, may_ask: Callable[[], bool]) -> None:
+        """Begin to send what is due, as far as there are free workers and requests. Raises StoreError."""
+        now = time.time()
+        for task_id in [task_id for task_id, due in sorted(self._due.items(), key=lambda item: item[1]) if due <= now]:
+            if not self.pool.free or not may_ask():
+                return
+            del self._due[task_id]
+            self._change(task_id, transitions.sending())
+            self._send(task_id, connection)
+
+    def send_now(self, task: Task) -> None:
+        """Send one that was not sent yet, at once. Raises BadInput for another."""
+        if task.status is not Status.UNSENT:
+            raise BadInput(f"'{task.name}' was sent already.")
+        if task.task_id not in self._running:
+            self._due[task.task_id] = 0.0
+
+    def cancel(self, task: Task) -> None:
+        """Not send it, where its first byte has not left; tells where it has. Raises StoreError."""
+        running = self._running.get(task.task_id)
+        if running is None:
+            self._due.pop(task.task_id, None)
+            self._change(task.task_id, transitions.waiting(_NOT_YET))
+        elif running.gate.close():
+            self.pool.cancel(running.question)
+        else:
+            self._tell(Notice(f"'{task.name}' is on its way already, so it can no longer be cancelled."))
+
+    def settle(self, task: Task, answer: bytes) -> None:
+        """End an uncertain one with the answer that the user found. Raises BadInput, OutboxError, StoreError."""
+        self._apply(task.task_id, settled(self.outbox, task, answer))
+
+    def forget(self, task: Task) -> None:
+        """The task is to leave the list. Raises BadInput for one that is just being sent, OutboxError."""
+        if task.task_id in self._running or task.status is Status.SENDING:
+            raise BadInput(f"'{task.name}' is being sent just now. Wait for the answer, then try again.")
+        if task.kind:
+            self.outbox.forget(task.task_id)
+
+    def drop(self, task: Task) -> None:
+        """The task has left the list."""
+        self._due.pop(task.task_id, None)
+
+    def look(self, tasks: Mapping[str, Task], api_key: Secret) -> None:
+        """Have the list say what the outbox says: at the first call of all, then of those that others send.
+
+        Raises OutboxError, StoreError.
+        """
+        now = time.monotonic()
+        if self._looked_at and now < self._looked_at + LOOK_EVERY:
+            return
+        if self._looked_at:
+            ids = [task.task_id for task in tasks.values() if task.status is Status.SENDING]
+        else:
+            self.outbox.clean()
+            open_ones = {task.task_id for task in tasks.values() if not task.status.submitted}
+            ids = sorted(open_ones | (set(self.outbox.ids()) - tasks.keys()))
+        for task_id in ids:
+            if task_id not in self._running and task_id not in self._due and task_id not in self._preparing:
+                self._look_at(task_id, tasks.get(task_id), api_key)
+        # Last, so that it is done again where the disk was in the way.
+        self._looked_at = now
+
+    def note_ended(self) -> None:
+        """Store what could not be stored before. Raises StoreError."""
+        while self._unnoted:
+            self._unnoted[0]()
+            del self._unnoted[0]
+
+    def stop(self) -> None:
+        """Send nothing more. What has begun to leave us is awaited, see `busy`."""
+        self.pool.stopping = True
+        for running in self._running.values():
+            if running.gate.close():
+                self.pool.cancel(running.question)
+
+    @property
+    def soonest(self) -> float | None:
+        """When the next is due; None for none."""
+        return min(self._due.values(), default=None)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._due or self._unnoted) or self.pool.busy
+
+    # After a worker's work.
+
+    def _prepared(self, wish: Wish, result: Request | Exception) -> None:
+        task_id = wish.task_id
+        self._preparing.discard(task_id)
+        replaced = self._replaced.pop(task_id, "")
+        if isinstance(result, Exception):
+            self._tell(NotSubmitted(task_id, str(result) if isinstance(result, RodinError) else unexpected(result)))
+            return
+        self._due[task_id] = 0.0
+        self._note(partial(self._add, _task(result)))
+        if replaced:
+            self._note(partial(self._remove, replaced))
+
+    def _send(self, task_id: str, connection: Connection) -> None:
+        gate = Gate()
+
+        def report(sent: int, total: int) -> None:
+            self._inbox.put(partial(self._tell, SubmissionProgress(task_id, sent, total)))
+
+        def call(client: Client) -> Outcome:
+            return send(client, self.outbox, task_id, gate, report)
+
+        question = Question(call, partial(self._sent, task_id), connection)
+        self._running[task_id] = _Running(question, gate)
+        self.pool.ask(question)
+
+    def _sent(self, task_id: str, outcome: Outcome | Exception) -> None:
+        running = self._running.pop(task_id)
+        if isinstance(outcome, Exception):
+            # Nobody was paid: these come before the first byte, and what comes after it is an Outcome.
+            text = str(outcome) if isinstance(outcome, RodinError) else unexpected(outcome)
+            if running.gate.passed or isinstance(outcome, NotToBeSent):
+                self._looked_at = 0.0  # What the outbox says is found out at the next look.
+                return
+            self._apply(task_id, transitions.waiting(f"{text} {_NOT_YET}"))
+            return
+        if outcome.balance is not None:
+            self._tell(BalanceTold(outcome.balance))
+        self._apply_outcome(task_id, outcome)
+
+    def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
+        refusal = outcome.refusal
+        if outcome.accepted:
+            self._apply(task_id, transitions.accepted(outcome.accepted, time.time()))
+        elif refusal is None:
+            self._apply(task_id, transitions.uncertain(uncertain_text(outcome)))
+        elif refusal.again_by_itself and not self.pool.stopping:
+            self._apply(task_id, partial(self._wait, refusal=refusal, asked_wait=outcome.wait))
+        elif refusal.code == "NOT_SENT" or refusal.again_by_itself:
+            self._apply(task_id, transitions.waiting(f"{refusal.text} {_NOT_YET}"))
+        else:
+            self._apply(task_id, transitions.rejected(refusal))
+
+    def _wait(self, task: Task, refusal: Refusal, asked_wait: float | None) -> Task:
+        """For `change`: the task that waits for its next attempt, which is put on the agenda."""
+        now = time.time()
+        parallel = refusal.code == "PARALLELISM_LIMIT_REACHED"
+        if not parallel and now > task.tracked_at + NOT_SENT_FOR:
+            return transitions.waiting(f"{refusal.text} {_NOT_YET}")(task)
+        wait = PARALLEL_WAIT if parallel else min(FIRST_WAIT * 2.0 ** min(task.failures, 10), LONGEST_WAIT)
+        due = now + max(asked_wait or 0.0, wait)
+        self._due[task.task_id] = due
+        advice = refusal.advice if refusal.code != "NOT_SENT" else "It is tried again by itself."
+        return transitions.waiting(f"{refusal.text} {advice}", due)(task)
+
+    def _look_at(self, task_id: str, task: Task | None, api_key: Secret) -> None:
+        state = self.outbox.state(task_id)
+        if state is State.GONE:
+            if task and task.kind and task.status is not Status.REJECTED:
+                self._apply(task_id, partial(_with_message, text=_GONE))
+            return
+        if task is None:
+            self._add(_task(self.outbox.read(task_id)))
+        if state is State.ANSWERED:
+            attempt = self.outbox.last_attempt(task_id)
+            outcome = read(self.outbox.answer(task_id), api_key, attempt.balance)
+            if outcome.refusal and outcome.refusal.again_by_itself:
+                self.outbox.last_sending(task_id).unsent()
+                state = State.UNSENT
+            elif outcome.accepted or task is None or task.status in (Status.UNSENT, Status.SENDING):
+                self._apply_outcome(task_id, outcome)
+        if state is State.UNSENT:
+            self._apply(task_id, transitions.waiting(_NOT_YET))
+        elif state is State.SENDING:
+            self._apply(task_id, transitions.sending())
+        elif state is State.UNCERTAIN and (task is None or task.status is not Status.UNCERTAIN):
+            before = self.outbox.last_attempt(task_id).balance
+            text = "Blender ended before the service had answered."
+            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=text, before=before))))
+
+    def _apply(self, task_id: str, change: Callable[[Task], Task]) -> None:
+        self._note(partial(self._change, task_id, change))
+
+    def _note(self, note: Callable[[], None]) -> None:
+        """Store something, now or as soon as the disk allows it."""
+        self._unnoted.append(note)
+        self.note_ended()
+
+
+def settled(outbox: Outbox, task: Task, answer: bytes) -> Callable[[Task], Task]:
+    """What becomes of an uncertain task by the answer that its user found, which is kept in the outbox first.
+
+    Raises BadInput where it is no answer that means yes, or nothing is uncertain; OutboxError.
+    """
+    if task.status is not Status.UNCERTAIN:
+        raise BadInput(f"It is known what became of '{task.name}', so there is nothing to settle.")
+    raw = RawAnswer(200, None, answer)
+    outcome = read(raw, Secret(""))
+    if not outcome.accepted:
+        raise BadInput(f"This is no answer by which '{task.name}' can be followed. {outcome.text}")
+    if outbox.state(task.task_id) is not State.GONE:
+        outbox.last_sending(task.task_id).answered(raw)
+    return transitions.accepted(outcome.accepted, time.time())
+
+
+def uncertain_text(outcome: Outcome) -> str:
+    """What is known of a submission that may have been charged, and what to do."""
+    before, after = outcome.before, outcome.balance
+    if before is None or after is None:
+        known = f" The balance was {before:g} credits before it." if before is not None else ""
+    elif after < before:
+        known = f" The balance went down from {before:g} to {after:g} credits, so it was probably charged."
+    else:
+        known = f" The balance is still {after:g} credits, so it was probably not charged."
+    return (
+        f"It was sent, and no usable answer came: {outcome.text.rstrip('.')}. It may have been charged.{known} "
+        "It is never sent again by itself: choose what to do."
+    )
+
+
+def _task(request: Request) -> Task:
+    return unsent(request.wish, request.made_at, tuple(picture.name for picture in request.pictures))
+
+
+def _with_message(task: Task, text: str) -> Task:
+    return task if task.status.submitted else replace(task, message=text)

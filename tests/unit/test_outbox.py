@@ -1,0 +1,242 @@
+"""The outbox: whole or not there, sent by one and once, and what its files alone say of a submission."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rodin_blender.service.answers import RawAnswer
+from rodin_blender.service.errors import BadInput
+from rodin_blender.storage.outbox import NotToBeSent, Outbox, OutboxError, State
+from rodin_blender.tasks import options
+from rodin_blender.tasks.task import Placement
+from rodin_blender.tasks.wish import Wish
+from tests.unit.disks import fill, read_only, small_disk  # noqa: F401
+from tests.unit.pictures import large_png, png
+
+ANSWER = RawAnswer(201, "7", b'{"uuid": "u", "jobs": {"subscription_key": "k"}}')
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(tmp_path / "folder" / "outbox")
+
+
+def wish(task_id: str = "0a1b2c3d", pictures: tuple[Path, ...] = (), prompt: str = "A glazed vase") -> Wish:
+    return Wish(
+        task_id, prompt, pictures, options.checked({"tier": "Gen-2", "seed": 7}), "Vase",
+        Placement((1.0, -2.5, 0.0), "Scène", "/show/a.blend"), "parent",
+    )  # fmt: skip
+
+
+def in_other_process(outbox: Outbox, script: str) -> subprocess.Popen[str]:
+    """A Python that has the outbox as `box`, and that tells `ready` on a line of its own."""
+    head = (
+        "import sys, time; from pathlib import Path; from rodin_blender.storage.outbox import *\n"
+        "from rodin_blender.service.answers import RawAnswer\n"
+        f"box = Outbox(Path({str(outbox.folder)!r}))\n"
+    )
+    return subprocess.Popen([sys.executable, "-c", head + script], stdout=subprocess.PIPE, text=True)
+
+
+# Kept before it is sent.
+
+
+def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path: Path) -> None:
+    one, two = png(tmp_path / "front.png"), png(tmp_path / "Seite.PNG", 700, 2)
+    made = outbox.add(wish(pictures=(one, two)))
+    found = outbox.read("0a1b2c3d")
+    assert found == made or (found.wish.prompt, found.pictures) == (made.wish.prompt, made.pictures)
+    assert found.wish.options == wish().options and found.wish.placement == wish().placement
+    assert (found.wish.name, found.wish.parent) == ("Vase", "parent")
+    assert [(picture.name, picture.kind) for picture in found.pictures] == [("1.png", "image/png"), ("2.png", "image/png")]
+    copies = outbox.picture_paths("0a1b2c3d", ("1.png", "2.png"))
+    assert [path.read_bytes() for path in copies] == [one.read_bytes(), two.read_bytes()]
+    assert outbox.ids() == ["0a1b2c3d"] and outbox.state("0a1b2c3d") is State.UNSENT
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_only_the_user_may_read_what_is_to_be_sent(outbox: Outbox, tmp_path: Path) -> None:
+    outbox.add(wish(pictures=(png(tmp_path / "a.png"),)))
+    with outbox.sending("0a1b2c3d", 1.0) as sending:
+        sending.answered(ANSWER)
+    for path in outbox.folder.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_a_bad_picture_leaves_nothing_behind(outbox: Outbox, tmp_path: Path) -> None:
+    good, small = png(tmp_path / "good.png"), png(tmp_path / "small.png", 100)
+    for bad in (small, tmp_path / "missing.png", tmp_path):
+        with pytest.raises(BadInput):
+            outbox.add(wish(pictures=(good, bad)))
+    assert [*outbox.folder.iterdir()] == [] and outbox.ids() == []
+
+
+def test_a_full_disk_leaves_nothing_behind(small_disk: Path, tmp_path: Path) -> None:  # noqa: F811
+    outbox = Outbox(small_disk / "outbox")
+    outbox.add(wish("first"))
+    fill(small_disk)
+    with pytest.raises(OutboxError, match="No space left"):
+        outbox.add(wish("second", (large_png(tmp_path / "a.png", 200_000),)))
+    assert outbox.ids() == ["first"] and [path.name for path in outbox.folder.iterdir()] == ["first"]
+
+
+def test_the_answer_has_its_room_on_a_disk_that_gets_full_meanwhile(small_disk: Path) -> None:  # noqa: F811
+    outbox = Outbox(small_disk / "outbox")
+    for number, end in enumerate((lambda sending: sending.answered(ANSWER), lambda sending: sending.unsent())):
+        outbox.add(wish(f"task-{number}"))
+        with outbox.sending(f"task-{number}", None) as sending:
+            filler = fill(small_disk)
+            end(sending)
+        filler.unlink()
+    assert outbox.answer("task-0") == ANSWER
+    assert outbox.state("task-1") is State.UNSENT
+
+
+# Sent once.
+
+
+def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
+    outbox.add(wish())
+    others = [
+        in_other_process(
+            outbox,
+            "try:\n"
+            "    with box.sending('0a1b2c3d', 1.0) as s: time.sleep(0.2); s.answered(RawAnswer(201, None, b'{}')); print('sent')\n"
+            "except NotToBeSent: print('not')\n",
+        )
+        for _ in range(4)
+    ]
+    ours: list[str] = []
+
+    def send() -> None:
+        try:
+            with outbox.sending("0a1b2c3d", 1.0) as sending:
+                time.sleep(0.2)
+                sending.answered(ANSWER)
+            ours.append("sent")
+        except NotToBeSent:
+            ours.append("not")
+
+    threads = [threading.Thread(target=send) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    said = ours + [process.communicate(timeout=30)[0].split()[-1] for process in others]
+    assert sorted(said) == ["not"] * 7 + ["sent"]
+
+
+def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbox: Outbox) -> None:
+    outbox.add(wish())
+    for number in (1, 2, 3):
+        with outbox.sending("0a1b2c3d", 12.5) as sending:
+            assert outbox.last_attempt("0a1b2c3d")[::2] == (number, 12.5)
+            if number == 2:
+                sending.answered(RawAnswer(429, "5", b"later"))  # Kept, then found to be no answer for good.
+            sending.unsent()
+        assert outbox.state("0a1b2c3d") is State.UNSENT
+    with outbox.sending("0a1b2c3d", None) as sending:
+        sending.answered(ANSWER)
+    assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
+    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", None):
+        pass
+
+
+def test_what_is_gone_or_was_never_there_is_not_sent(outbox: Outbox) -> None:
+    outbox.add(wish())
+    outbox.forget("0a1b2c3d")
+    for task_id in ("0a1b2c3d", "never"):
+        assert outbox.state(task_id) is State.GONE
+        with pytest.raises(NotToBeSent), outbox.sending(task_id, None):
+            pass
+
+
+def test_an_attempt_whose_marker_cannot_be_written_is_none(read_only: tuple[Path, Callable[[], None]]) -> None:  # noqa: F811
+    folder, make_writable = read_only
+    make_writable()
+    outbox = Outbox(folder / "outbox")
+    outbox.add(wish())
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    with pytest.raises(OutboxError), outbox.sending("0a1b2c3d", None):
+        pytest.fail("It may not be sent without a marker.")
+    make_writable()
+    assert outbox.state("0a1b2c3d") is State.UNSENT
+
+
+# What the files say when the sender is gone.
+
+
+def test_a_living_sender_is_sending_and_a_killed_one_is_uncertain(outbox: Outbox) -> None:
+    outbox.add(wish())
+    sender = in_other_process(outbox, "with box.sending('0a1b2c3d', 12.5): print('ready', flush=True); time.sleep(60)\n")
+    assert sender.stdout and sender.stdout.readline() == "ready\n"
+    try:
+        assert outbox.state("0a1b2c3d") is State.SENDING
+        with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", None):
+            pass
+    finally:
+        sender.send_signal(signal.SIGKILL)
+        sender.wait()
+    assert outbox.state("0a1b2c3d") is State.UNCERTAIN
+    assert outbox.last_attempt("0a1b2c3d").balance == 12.5
+    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", None):
+        pass
+
+
+def test_a_note_that_a_kill_left_empty_is_an_attempt_all_the_same(outbox: Outbox) -> None:
+    outbox.add(wish())
+    (outbox.folder / "0a1b2c3d" / "1.sent").touch()
+    assert outbox.state("0a1b2c3d") is State.UNCERTAIN
+    assert outbox.last_attempt("0a1b2c3d") == (1, 0.0, None)
+
+
+def test_a_damaged_request_is_a_sentence_with_its_place(outbox: Outbox) -> None:
+    outbox.add(wish())
+    for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe"):
+        (outbox.folder / "0a1b2c3d" / "request.json").write_bytes(content)
+        with pytest.raises(OutboxError, match=r"request\.json is damaged"):
+            outbox.read("0a1b2c3d")
+
+
+def test_what_was_forgotten_can_come_back_until_it_is_cleaned(outbox: Outbox) -> None:
+    outbox.add(wish("kept"))
+    outbox.add(wish("again"))
+    outbox.add(wish("gone"))
+    for task_id in ("again", "gone", "never"):
+        outbox.forget(task_id)
+    assert outbox.ids() == ["kept"]
+    outbox.restore("again")
+    outbox.clean()
+    outbox.restore("gone")
+    assert outbox.ids() == ["again", "kept"]
+
+
+def test_a_kill_while_pictures_are_copied_leaves_no_half_submission(outbox: Outbox, tmp_path: Path) -> None:
+    pictures = [str(large_png(tmp_path / f"{n}.png", 4_000_000, seed=n)) for n in range(5)]
+    script = (
+        "from rodin_blender.tasks.wish import Wish; from rodin_blender.tasks import options; import itertools\n"
+        "print('ready', flush=True)\n"
+        "for n in itertools.count():\n"
+        f"    box.add(Wish(f'task-{{n}}', 'p', tuple(map(Path, {pictures!r})), options.defaults()))\n"
+    )
+    for pause in (0.02, 0.06, 0.11, 0.17):
+        copier = in_other_process(outbox, script)
+        assert copier.stdout and copier.stdout.readline() == "ready\n"
+        time.sleep(pause)
+        copier.kill()
+        copier.wait()
+        for task_id in outbox.ids():
+            request = outbox.read(task_id)
+            paths = outbox.picture_paths(task_id, tuple(picture.name for picture in request.pictures))
+            assert [path.stat().st_size for path in paths] == [Path(path).stat().st_size for path in pictures]
+            outbox.forget(task_id)
+        outbox.clean()
