@@ -1,4 +1,4 @@
-"""Looks for an answer of the service, or a text from the clipboard, that the extension cannot cope with.
+"""Looks for an answer of the service, a text from the clipboard or a picture that the extension cannot cope with.
 
     python3 tools/fuzz.py [--seconds 60]
 
@@ -44,6 +44,15 @@ SEEDS: tuple[tuple[int, bytes, object], ...] = (
     (429, b"Fri, 31 Dec 9999 23:59:59 GMT", {}),
     (200, b"", {"uuid": UUID, "prompt": "a vase", "jobs": {"uuids": [UUID], "subscription_key": KEY}}),
     (200, b"", {"uuid": UUID, "subscription_key": KEY}),
+    (201, b"", {"uuid": UUID, "jobs": {"uuids": [UUID], "subscription_key": KEY}, "consumed": 0.5}),
+    (201, b"", {"error": "API_INSUFFICIENT_FUND", "message": "The fund is insufficient."}),
+)
+PICTURES = (
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\2\0\0\0\2\0\x08\2\0\0\0",
+    b"\xff\xd8\xff\xe1\0\6Exif\xff\xc2\0\x11\x08\2\0\2\0\3",
+    b"RIFF\x16\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\xff\1\0\xff\1\0\0\0\0\0",
+    b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0\0\0\0\x9d\1\x2a\0\2\0\2\0\0\0\0",
+    b"RIFF\x16\0\0\0WEBPVP8L\x0a\0\0\0\x2f\xff\xc1\x7f\0\0\0\0\0\0\0\0\0\0",
 )
 WORDS = (
     "error", "message", "jobs", "status", "uuid", "queue_length", "list", "name", "url", "balance", "prompt",
@@ -75,10 +84,11 @@ def check(data: bytes) -> None:
     # As http.client decodes headers.
     _check_answer(HTTP[data[0] % len(HTTP)] if data else 200, head.decode("latin-1"), body)
     _check_pasted(body.decode(errors="surrogateescape"))
+    _check_picture(body)
 
 
 def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
-    from rodin_blender.service import answers
+    from rodin_blender.service import answers, submission
     from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, Throttled
     from rodin_blender.tasks.task import Status, is_done, status_of
 
@@ -87,6 +97,9 @@ def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
         answer = answers.read(http_status, body, retry_after, NOW)
     except (NotAuthorized, Throttled, Refused, BadAnswer) as error:
         _check_told(error)
+        refusal = submission.refusal(error)
+        assert refusal is not None or type(error) is BadAnswer
+        assert refusal is None or (refusal.text.isprintable() and 0 < len(refusal.text) < 400), refusal
         if isinstance(error, Throttled):
             _check_wait(error.retry_after)
         return
@@ -106,6 +119,18 @@ def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
         assert not any(len(file.url) >= LONG_WORD and file.url in repr(file) for file in files if file.url != file.name)
     balance = _value_or_told(answers.balance, answer, BadAnswer)
     assert balance is None or (type(balance) is float and math.isfinite(balance))
+    promised = _value_or_told(submission.accepted, answer, BadAnswer)
+    if promised is not None:
+        assert promised.task_uuid and promised.subscription_key
+        assert promised.credits is None or 0 <= promised.credits <= 1e6
+
+
+def _check_picture(content: bytes) -> None:
+    from rodin_blender.service.errors import BadInput
+    from rodin_blender.service.pictures import check_picture
+
+    kind = _value_or_told(lambda given: check_picture("vase.png", given, len(given)), content, BadInput)
+    assert kind in (None, "image/png", "image/jpeg", "image/webp")
 
 
 def _check_pasted(text: str) -> None:
@@ -209,12 +234,14 @@ def _fuzz(seconds: int, folder: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["rodin_blender", "json", "email._parseaddr", "email.utils"]):
-        from rodin_blender.service import answers, keys  # noqa: F401
+        from rodin_blender.service import answers, keys, pictures, submission  # noqa: F401
         from rodin_blender.tasks import task  # noqa: F401
     corpus, dictionary = folder / "corpus", folder / "words"
     corpus.mkdir()
     for number, (http_status, retry_after, answer) in enumerate(SEEDS):
         (corpus / f"answer-{number}").write_bytes(packed(http_status, retry_after, json.dumps(answer).encode()))
+    for number, picture in enumerate(PICTURES):
+        (corpus / f"picture-{number}").write_bytes(packed(200, b"", picture))
     (corpus / "key").write_bytes(packed(200, b"", KEY.encode()))
     dictionary.write_text("".join(f'"{word}"\n' for word in WORDS))
     # Each find is one for good: a hang after 10 s, and 1 GB of memory, are finds, too.
