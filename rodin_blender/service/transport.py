@@ -14,6 +14,8 @@ import urllib3
 import urllib3.connection
 import urllib3.connectionpool
 
+from .keys import is_loopback
+
 SEND_BUFFER = 128 * 1024
 """Bytes. A line with 0.1 s of delay still takes more than a megabyte a second."""
 
@@ -66,10 +68,16 @@ def be_patient(sock: Any, silence: float) -> None:
 
 
 class _Session(requests.Session):
-    """A session for which there are no redirects. The usual one, even told not to follow, reads their whole body."""
+    """A session that follows no redirect, and reaches this computer itself past all proxies."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        # The usual session, even told not to follow a redirect, reads its whole body.
         return None
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        # A proxy would get to see what http:// does not encrypt, the API key with it, and has another loopback.
+        return {**settings, "proxies": {}} if is_loopback(url) else settings
 
 
 def session(sockets: Sockets, connected: Callable[[Any], None] | None = None) -> requests.Session:

@@ -83,10 +83,10 @@ class Proxy:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, str]:
-    """A server's TLS context for 127.0.0.1, and the path of the CA bundle that trusts it."""
+    """A server's TLS context for 127.0.0.1 and service.invalid, and the path of the CA bundle that trusts it."""
     ca = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert("127.0.0.1", "service.invalid").configure_cert(context)
     bundle = tmp_path_factory.mktemp("ca") / "ca.pem"
     ca.cert_pem.write_to_path(bundle)
     return context, str(bundle)
@@ -270,14 +270,39 @@ def test_the_environments_proxies_are_used(simulator, authority, monkeypatch):
         monkeypatch.setenv("HTTP_PROXY", address.replace("//", "//user:pass@"))
         monkeypatch.setenv("HTTPS_PROXY", address)
         assert client_of("http://service.invalid/api/v2").balance() == 12.5
-        assert client_of(secure.url).balance() == 12.5
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        assert client_of(simulator.url).balance() == 12.5
+        plain.tunnel_to = secure.root.removeprefix("https://")
+        assert client_of("https://service.invalid/api/v2").balance() == 12.5
+        monkeypatch.setenv("NO_PROXY", "service.invalid")
+        with pytest.raises(Unreachable, match="DNS"):
+            client_of("https://service.invalid/api/v2").balance()
     through, tunnel = plain.heads
     assert through.startswith("GET http://service.invalid/api/v2/check_balance ")
     assert "Proxy-Authorization: Basic" in through
-    assert tunnel.startswith("CONNECT 127.0.0.1:")
+    assert tunnel.startswith("CONNECT service.invalid:443 ")
     assert API_KEY not in tunnel
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_computer_itself_is_reached_past_proxies_which_would_see_the_key(simulator, monkeypatch, variable, host):
+    proxy = Proxy(simulator.root.removeprefix("http://"))
+    with serving(proxy) as address:
+        monkeypatch.setenv(variable, address)
+        client = client_of(simulator.url.replace("127.0.0.1", host))
+        assert client.balance() == 12.5
+        (file,) = client.download_list(simulator.add(files={"a.glb": b"x"})["uuid"])
+        assert fetched(client, file) == b"x"
+    assert proxy.heads == []
+
+
+def test_this_computer_itself_is_reached_past_https_proxies(authority, monkeypatch):
+    context, bundle = authority
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
+    proxy = Proxy()
+    with Simulator(tls=context) as secure, serving(proxy) as address:
+        monkeypatch.setenv("HTTPS_PROXY", address)
+        assert client_of(secure.url).balance() == 12.5
+    assert proxy.heads == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -700,13 +725,16 @@ def test_a_file_that_is_known_to_be_whole_is_so_after_an_abort_too(head, whole):
 def test_abort_ends_a_call_through_a_proxys_tunnel(authority, monkeypatch, proxy_tls):
     context, bundle = authority
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
-    with Simulator(tls=context) as simulator, serving(Proxy(), context if proxy_tls else None) as address:
+    proxy = Proxy()
+    with Simulator(tls=context) as simulator, serving(proxy, context if proxy_tls else None) as address:
+        proxy.tunnel_to = simulator.root.removeprefix("https://")
         monkeypatch.setenv("HTTPS_PROXY", address)
         simulator.fail("check_balance", "hang")
-        client = client_of(simulator.url, timeout=30.0)
+        client = client_of("https://service.invalid/api/v2", timeout=30.0)
         error, seconds = ended_by_abort(client, client.balance)
     assert type(error) is Aborted
     assert seconds < 1.0
+    assert len(proxy.heads) == 1
 
 
 def test_a_call_aborted_while_it_connects_ends_as_such_by_the_connect_timeout():

@@ -20,7 +20,7 @@ from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Placement
 from rodin_blender.tasks.wish import Wish
 from tests.unit.disks import fill, read_only, small_disk  # noqa: F401
-from tests.unit.pictures import large_png, png
+from tests.unit.pictures import large_file, png_file
 
 ANSWER = RawAnswer(201, "7", b'{"uuid": "u", "jobs": {"subscription_key": "k"}}')
 
@@ -51,7 +51,7 @@ def in_other_process(outbox: Outbox, script: str) -> subprocess.Popen[str]:
 
 
 def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path: Path) -> None:
-    one, two = png(tmp_path / "front.png"), png(tmp_path / "Seite.PNG", 700, 2)
+    one, two = png_file(tmp_path / "front.png"), png_file(tmp_path / "Seite.PNG", 700, 2)
     made = outbox.add(wish(pictures=(one, two)))
     found = outbox.read("0a1b2c3d")
     assert found == made or (found.wish.prompt, found.pictures) == (made.wish.prompt, made.pictures)
@@ -65,7 +65,7 @@ def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_only_the_user_may_read_what_is_to_be_sent(outbox: Outbox, tmp_path: Path) -> None:
-    outbox.add(wish(pictures=(png(tmp_path / "a.png"),)))
+    outbox.add(wish(pictures=(png_file(tmp_path / "a.png"),)))
     with outbox.sending("0a1b2c3d", 1.0) as sending:
         sending.answered(ANSWER)
     for path in outbox.folder.rglob("*"):
@@ -73,7 +73,7 @@ def test_only_the_user_may_read_what_is_to_be_sent(outbox: Outbox, tmp_path: Pat
 
 
 def test_a_bad_picture_leaves_nothing_behind(outbox: Outbox, tmp_path: Path) -> None:
-    good, small = png(tmp_path / "good.png"), png(tmp_path / "small.png", 100)
+    good, small = png_file(tmp_path / "good.png"), png_file(tmp_path / "small.png", 100)
     for bad in (small, tmp_path / "missing.png", tmp_path):
         with pytest.raises(BadInput):
             outbox.add(wish(pictures=(good, bad)))
@@ -85,7 +85,7 @@ def test_a_full_disk_leaves_nothing_behind(small_disk: Path, tmp_path: Path) -> 
     outbox.add(wish("first"))
     fill(small_disk)
     with pytest.raises(OutboxError, match="No space left"):
-        outbox.add(wish("second", (large_png(tmp_path / "a.png", 200_000),)))
+        outbox.add(wish("second", (large_file(tmp_path / "a.png", 200_000),)))
     assert outbox.ids() == ["first"] and [path.name for path in outbox.folder.iterdir()] == ["first"]
 
 
@@ -221,7 +221,7 @@ def test_what_was_forgotten_can_come_back_until_it_is_cleaned(outbox: Outbox) ->
 
 
 def test_a_kill_while_pictures_are_copied_leaves_no_half_submission(outbox: Outbox, tmp_path: Path) -> None:
-    pictures = [str(large_png(tmp_path / f"{n}.png", 4_000_000, seed=n)) for n in range(5)]
+    pictures = [str(large_file(tmp_path / f"{n}.png", 4_000_000, seed=n)) for n in range(5)]
     script = (
         "from rodin_blender.tasks.wish import Wish; from rodin_blender.tasks import options; import itertools\n"
         "print('ready', flush=True)\n"

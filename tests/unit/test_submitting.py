@@ -17,7 +17,7 @@ from rodin_blender.tasks.task import Placement, Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
 from rodin_blender.tracking import submitting
 from rodin_blender.tracking.messages import BalanceTold, Notice, NotSubmitted, Settings, SubmissionProgress, TaskChanged
-from tests.unit.pictures import large_png, png
+from tests.unit.pictures import large_file, png_file
 from tests.unit.watching import PACE, Watched, wait_until
 from tools.simulator import API_KEY, Simulator
 
@@ -86,7 +86,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, tmp_path: Path
 ) -> None:
     watched = begin()
-    task_id = watched.generate(pictures=(png(tmp_path / "a.png"), png(tmp_path / "b.png", seed=2)), tier="Gen-2", seed=7)
+    task_id = watched.generate(pictures=(png_file(tmp_path / "a.png"), png_file(tmp_path / "b.png", seed=2)), tier="Gen-2", seed=7)
     done = watched.until(task_id, Status.DONE)
     assert watched.told_statuses(task_id)[:3] == [Status.UNSENT, Status.SENDING, Status.UNKNOWN]
     assert (done.name, done.prompt, done.placement, done.kind) == ("A glazed vase", "A glazed vase", PLACE, "generate")
@@ -102,7 +102,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
 
 def test_the_bytes_that_have_left_are_told(begin: Callable[..., Generating], tmp_path: Path) -> None:
     watched = begin()
-    task_id = watched.generate(pictures=(large_png(tmp_path / "a.png", 8_000_000),))
+    task_id = watched.generate(pictures=(large_file(tmp_path / "a.png", 8_000_000),))
     watched.until(task_id, Status.UNKNOWN)
     told = [(message.sent, message.total) for message in watched.of(SubmissionProgress)]
     assert told[0][0] < told[-1][0] == told[-1][1] > 8_000_000
@@ -125,7 +125,7 @@ def test_a_bad_picture_leaves_everything_as_it_was(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, tmp_path: Path
 ) -> None:
     watched = begin()
-    task_id = watched.generate(pictures=(png(tmp_path / "tiny.png", 100),))
+    task_id = watched.generate(pictures=(png_file(tmp_path / "tiny.png", 100),))
     told = watched.next(NotSubmitted)
     assert told.task_id == task_id and "tiny.png" in told.text and "512" in told.text
     assert stored(folder) == {} and watched.outbox.ids() == [] and simulator.asked("rodin") == []
@@ -240,7 +240,7 @@ def test_a_lost_answer_is_uncertain_and_told_with_the_balance(
 ) -> None:
     simulator.fail("rodin", fault)
     watched = begin()
-    task = watched.until(watched.generate(pictures=(large_png(tmp_path / "a.png", 2_000_000),)), Status.UNCERTAIN)
+    task = watched.until(watched.generate(pictures=(large_file(tmp_path / "a.png", 2_000_000),)), Status.UNCERTAIN)
     assert words in task.message and "may have been charged" in task.message
     time.sleep(0.6)
     assert len(simulator.asked("rodin")) == 1
@@ -289,7 +289,7 @@ def test_an_uncertain_task_is_sent_again_only_as_another_one_that_takes_its_plac
 ) -> None:
     simulator.fail("rodin", "taken-and-closed")
     watched = begin()
-    task_id = watched.generate(pictures=(png(tmp_path / "a.png"),))
+    task_id = watched.generate(pictures=(png_file(tmp_path / "a.png"),))
     uncertain = watched.until(task_id, Status.UNCERTAIN)
     new = new_task_id()
     watched.tracker.send_again(task_id, new)
@@ -327,7 +327,7 @@ def test_after_the_first_byte_it_says_that_it_is_on_its_way(
 ) -> None:
     simulator.upload_rate = 2_000_000.0
     watched = begin()
-    task_id = watched.generate(pictures=(large_png(tmp_path / "a.png", 6_000_000),))
+    task_id = watched.generate(pictures=(large_file(tmp_path / "a.png", 6_000_000),))
     watched.next(SubmissionProgress, lambda told: told.sent > 0)
     watched.tracker.cancel_submission(task_id)
     assert "on its way already" in watched.next(Notice).text
