@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rodin_blender.service.errors import BadInput
 from rodin_blender.service.pictures import HEAD, LARGEST_PICTURE, check_picture
-from tests.unit.encoded import jpeg, png, webp
+from tests.unit.pictures import jpeg, png, webp
 
 ROOT = Path(__file__).parents[2]
 WHOLE = [png(512, 512), jpeg(before=300), webp(), webp(kind=b"VP8 "), webp(kind=b"VP8L")]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.unit.encoded import png
+from tests.unit.pictures import png
 from tools.simulator import API_KEY, Simulator
 from tools.simulator.generation_faults import REFUSALS
 

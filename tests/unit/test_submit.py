@@ -25,7 +25,7 @@ from rodin_blender.service.errors import Aborted, BadAnswer, NotSent, ServiceErr
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.multipart import Multipart
 from rodin_blender.service.submission import accepted, fields, refusal, submission
-from tests.unit.encoded import jpeg, png, webp
+from tests.unit.pictures import jpeg, png, webp
 from tests.unit.sockets import hanging, serving
 from tools.simulator import API_KEY, Simulator
 
