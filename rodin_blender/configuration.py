@@ -16,13 +16,14 @@ from pathlib import Path
 
 from .service import keys
 from .service.errors import BadInput
+from .tasks.options import OPTIONS, Option
 from .tasks.schedule import Pace
 from .tracking.messages import Obstacle, Settings
 
 FILE_VARIABLE = "RODIN_CONFIG"
 SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
 
-Value = str | float | bool
+Value = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,17 @@ class Field:
     @property
     def variables(self) -> tuple[str, ...]:
         return self.older_variables or (f"RODIN_{self.name.upper()}",)
+
+
+GENERATE = "generate_"
+"""What the names of those settings begin with that are options of a generation."""
+
+
+def _of_option(option: Option) -> Field:
+    """What an option is until the form or a command line says otherwise."""
+    # 0 or -1, as the option has it, is the number that leaves the matter to the service.
+    low = min(option.low, option.default) if isinstance(option.default, int) else option.low
+    return Field(f"{GENERATE}{option.name}", option.default, low, option.high, option.choices)
 
 
 FIELDS = {
@@ -64,6 +76,11 @@ FIELDS = {
         Field("import_as_asset", False),
         # Gigabytes; 0 for no hint.
         Field("storage_hint", 5.0, 0.0, 1e6),
+        # Whether tasks may be begun here, or followed only.
+        Field("allow_generation", True),
+        # Credits; 0 for no limit.
+        Field("max_credits_per_task", 0.0, 0.0, 1e6),
+        *(_of_option(option) for option in OPTIONS.values()),
     )
 }
 
@@ -187,9 +204,9 @@ def _from_text(field: Field, text: str, variable: str) -> Value:
     if isinstance(field.default, bool):
         value = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
         return _checked(field, value.get(text.lower()), where)
-    if isinstance(field.default, float):
+    if isinstance(field.default, (int, float)):
         try:
-            return _checked(field, float(text), where)
+            return _checked(field, type(field.default)(text), where)
         except ValueError:
             return _checked(field, None, where)
     return _checked(field, text, where)
@@ -201,14 +218,19 @@ def _checked(field: Field, value: object, where: str) -> Value:
         if not isinstance(value, bool):
             raise BadInput(f"{where} something that is neither true nor false.")
         return value
-    if isinstance(field.default, float):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise BadInput(f"{where} something that is no number.")
+    if isinstance(field.default, (int, float)):
+        whole = isinstance(field.default, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            raise BadInput(f"{where} something that is no {'whole ' if whole else ''}number.")
         if not field.low <= value <= field.high:
-            raise BadInput(f"{where} a number that is not between {field.low:g} and {field.high:g}.")
-        return float(value)
+            raise BadInput(f"{where} a number that is not between {_number(field.low)} and {_number(field.high)}.")
+        return type(field.default)(value)
     if not isinstance(value, str):
         raise BadInput(f"{where} something that is no text.")
     if field.choices and value not in field.choices:
-        raise BadInput(f"{where} something else than {' or '.join(field.choices)}.")
+        raise BadInput(f"{where} something else than {' or '.join(filter(None, field.choices))}.")
     return value
+
+
+def _number(limit: float) -> str:
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"

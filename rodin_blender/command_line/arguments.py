@@ -16,6 +16,7 @@ from typing import NoReturn
 from ..service import keys
 from ..service.errors import BadInput, os_reason
 from ..service.keys import Generation
+from ..tasks.options import OPTIONS
 
 _KEY = (
     "a subscription key; @FILE for a file of them, one a line, or of generation answers; - for standard input, "
@@ -24,7 +25,7 @@ _KEY = (
 _TASK = "a task's id or its name in the list"
 _CODES = (
     "exit codes: 0 all done, 1 trouble in asking, 2 wrong usage or settings, 3 a task failed or failed in part, "
-    "4 time ran out, 5 offline access not allowed, 130 interrupted"
+    "4 time ran out, 5 offline access not allowed, 6 a submission is uncertain, 130 interrupted"
 )
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -61,6 +62,17 @@ def parser(program: str) -> argparse.ArgumentParser:
         )
         made.add_argument("--json", action="store_true", help="one JSON object a line on standard output (schema 1)")
         return made
+
+    example = 'generate --prompt "A glazed vase" --to out'
+    _add_generate(command("generate", "have models generated, which costs credits", example))
+
+    what = "say what becomes of a task that is uncertain, or was not sent"
+    settled = command("settle", what, "settle Vase --answer answer.json")
+    settled.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
+    way = settled.add_mutually_exclusive_group(required=True)
+    way.add_argument("--answer", type=Path, metavar="FILE", help="follow it by the service's answer in this file")
+    way.add_argument("--again", action="store_true", help="send it; what is uncertain may then be charged twice")
+    way.add_argument("--discard", action="store_true", help="remove it from the list; it may have been charged")
 
     asked = command("status", "ask once for each key and print the status", "status - < key.txt")
     asked.add_argument("keys", nargs="+", metavar="KEY", help=_KEY)
@@ -110,6 +122,27 @@ def parser(program: str) -> argparse.ArgumentParser:
     return whole
 
 
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what is to be made; - for standard input")
+    what = "a picture of it, png, jpg or webp; once for each, the first decides the material"
+    parser.add_argument("--image", type=Path, action="append", default=[], metavar="FILE", help=what)
+    parser.add_argument("--name", default="", help="the name in the list, the prompt's beginning unless given")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="so many models of it, each paid for")
+    parser.add_argument("--wait", action="store_true", help="follow until all are final")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="wait, and have the tasks' folders here")
+    parser.add_argument("--timeout", type=_number, metavar="S", help="give up waiting after S seconds")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent and its price, send nothing")
+    parser.add_argument("--max-credits", type=_number, metavar="N", help="refuse what would cost more, all in all")
+    group = parser.add_argument_group("options of the generation, as the settings say unless given")
+    for option in OPTIONS.values():
+        choices = ", ".join(choice for choice in option.choices if choice)
+        text = f"{option.description}{f' ({choices})' if choices else ''}".replace("%", "%%")
+        metavar = "yes|no" if isinstance(option.default, bool) else "N" if isinstance(option.default, int) else "WORD"
+        # The words are checked by the table, for all front ends alike; None says that it was not given.
+        flag = f"--{option.name.replace('_', '-')}"
+        group.add_argument(flag, dest=f"option_{option.name}", default=None, metavar=metavar, help=text)
+
+
 def generations(words: list[str]) -> list[Generation]:
     """The keys that these arguments name, without repetition. Raises BadInput."""
     found: dict[keys.Secret, Generation] = {}
@@ -143,8 +176,11 @@ def _split(content: str) -> Iterator[str]:
 
 
 def _content(word: str) -> str:
-    if word != "-":
-        return read(Path(word[1:]))
+    return standard_input() if word == "-" else read(Path(word[1:]))
+
+
+def standard_input() -> str:
+    """All of it. Raises BadInput."""
     # On Windows a Blender may have none.
     return _text(sys.stdin.buffer.read(LARGEST_FILE + 1), "standard input") if sys.stdin else ""
 

@@ -16,6 +16,7 @@ from ..service.keys import Secret
 from ..storage import api_key, folders, key_command
 from ..tasks.task import Task
 from ..tracking.messages import Settings
+from ..tracking.tracker import OUTBOX
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,11 @@ class Host:
     @property
     def list_path(self) -> Path:
         return folders.list_path(self.folder)
+
+    @property
+    def outbox(self) -> Path:
+        """The folder of what is to be generated."""
+        return self.folder / OUTBOX
 
     @property
     def downloads(self) -> Path:

@@ -20,7 +20,7 @@ from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch, status_of
 from ..texts.wording import clock_text, refusal
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import arguments, batch, doctor
+from . import arguments, batch, doctor, generating
 from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened
 from .host import Host, Import
 from .output import Exit, Output, describe, task_line
@@ -103,7 +103,7 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
         wanted = _known_or_added(store, given.keys)
         for task in wanted:
             # Whoever waits for a task wants it to be asked about.
-            if not task.followed and not task.status.final:
+            if task.status.submitted and not task.followed and not task.status.final:
                 store.change(task.task_id, _resumed)
     left = {task.task_id for task in wanted}
     codes: list[Exit] = []
@@ -122,7 +122,7 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
             for message in follower.messages(until):
                 match message:
                     case TaskChanged(task) if task.task_id in left:
-                        if task.followed:
+                        if task.followed or task.status is Status.SENDING:
                             follower.live_task(task)
                         else:
                             end(task)
@@ -136,6 +136,19 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
         text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run it again to go on."
         raise Ended(Exit.TIME_RAN_OUT, text)
     return max(codes)
+
+
+def _generate(host: Host, output: Output, given: Namespace) -> Exit:
+    ids = generating.submit(host, output, given)
+    if not ids or not (given.wait or given.to):
+        return Exit.DONE
+    code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False))
+    if given.to and code in (Exit.DONE, Exit.FAILED):
+        with _open(host, output) as store:
+            whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
+        if whole:
+            code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to)))
+    return code
 
 
 def _known_or_added(store: Store, words: list[str]) -> list[Task]:
@@ -152,6 +165,8 @@ def _code(task: Task) -> Exit:
     """What a task that is no longer followed means for the exit code."""
     if task.status.final:
         return Exit.DONE if task.status is Status.DONE else Exit.FAILED
+    if not task.status.submitted:
+        return {Status.UNCERTAIN: Exit.UNCERTAIN, Status.REJECTED: Exit.FAILED}.get(task.status, Exit.TROUBLE)
     return Exit.TIME_RAN_OUT if task.watch is Watch.OVERDUE else Exit.TROUBLE
 
 
@@ -380,6 +395,8 @@ def _balance(host: Host, output: Output, given: Namespace) -> Exit:
 
 
 _COMMANDS: dict[str, Callable[[Host, Output, Namespace], Exit]] = {
+    "generate": _generate,
+    "settle": generating.settle,
     "status": _status,
     "wait": _wait,
     "track": _track,

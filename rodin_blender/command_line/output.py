@@ -4,9 +4,10 @@
 Schema 1. Every object has `schema` (1) and `event`. Members and events may be added, so unknown ones are to be passed
 over; none is taken away or changes its meaning without another schema. No object holds a key.
 
-    task     status, wait, track, list, pause, resume, forget, download: a task, as in `describe`
+    task     generate, settle, status, wait, track, list, pause, resume, forget, download: a task, as in `describe`
     result   batch, and in its results.jsonl: a task that has ended, as in `describe`
     import   name, task_id ("" for a file that was named), model and blend (paths)
+    submission  generate --dry-run: fields (texts by the service's names), images (paths) and price (credits)
     account  balance: credits, a number
     doctor   system; versions and environment: texts by name; settings: by name `value` and `source`, or `trouble` where
              the value is wrong; list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`,
@@ -62,6 +63,8 @@ class Exit(IntEnum):
     TIME_RAN_OUT = 4
     OFFLINE = 5
     """Blender is not allowed to go online."""
+    UNCERTAIN = 6
+    """Something was sent and may have been charged, and no usable answer came: see `settle`."""
     INTERRUPTED = 130
 
 
@@ -88,6 +91,12 @@ def describe(task: Task) -> dict[str, Any]:
         "finished_at": task.finished_at,
         "folder": task.folder,
         "downloaded": task.download == "SAVED",
+        "kind": task.kind,
+        "parent": task.parent,
+        "prompt": task.prompt,
+        "options": dict(task.options),
+        "price": task.price,
+        "credits": task.credits,
         "files": [{"name": file.name, "size": file.size} for file in task.files],
     }
 

@@ -106,7 +106,9 @@ def after_refusal(task: Task, message: str, now: float) -> Task:
 
 
 def resumed(task: Task, now: float) -> Task:
-    """The task followed again, its deadline begun anew."""
+    """The task followed again, its deadline begun anew; as it is where there is nothing to follow it by yet."""
+    if not task.status.submitted:
+        return task
     return replace(
         task,
         watch=Watch.FOLLOWING,

@@ -137,7 +137,7 @@ def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:
 
 @pytest.fixture
 def shell(tmp_path: Path, simulator: Simulator) -> Iterator[Shell]:
-    """In the end no key is in what was printed, nor in any file but the lists and what the user gave."""
+    """In the end no key is in what was printed, nor in any file but the lists, answers and what the user gave."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RODIN_", "HYPER3D_"))}
     environment |= {
         "RODIN_FOLDER": str(tmp_path / "rodin"),
@@ -157,7 +157,8 @@ def told_keys(shell: Shell, folder: Path) -> list[str]:
     secrets = [secret.encode() for secret in shell.secrets()]
     found = [text for text in shell.printed if any(secret in text.encode() for secret in secrets)]
     for path in folder.rglob("*"):
-        if path.is_file() and "given" not in path.parts and not path.name.startswith("tasks."):
+        kept = path.name.startswith("tasks.") or path.suffix == ".answer"
+        if path.is_file() and "given" not in path.parts and not kept:
             content = path.read_bytes()
             found += [str(path)] * any(secret in content for secret in secrets)
     return found
@@ -169,7 +170,10 @@ TASK = {
     "task_id": str,
     "name": str,
     "task_uuid": str,
-    "status": {"UNKNOWN", "WAITING", "GENERATING", "DONE", "PARTLY_FAILED", "FAILED"},
+    "status": {
+        "UNSENT", "SENDING", "UNCERTAIN", "REJECTED", "UNKNOWN", "WAITING", "GENERATING", "DONE", "PARTLY_FAILED",
+        "FAILED",
+    },
     "watch": {"FOLLOWING", "PAUSED", "OVERDUE", "REFUSED"},
     "message": str,
     "jobs": [{"uuid": str, "status": str}],
@@ -179,6 +183,12 @@ TASK = {
     "finished_at": float,
     "folder": str,
     "downloaded": bool,
+    "kind": {"", "generate"},
+    "parent": str,
+    "prompt": str,
+    "options": {...: (str, int, bool)},
+    "price": float,
+    "credits": (float, type(None)),
     "files": [{"name": str, "size": int}],
 }
 EVENTS: dict[str, dict[str, Any]] = {
@@ -186,7 +196,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "result": TASK,
     "import": {"name": str, "task_id": str, "model": str, "blend": str},
     "account": {"balance": float},
-    "error": {"text": str, "exit": {1, 2, 3, 4, 5, 130}},
+    "submission": {"fields": {...: str}, "images": [str], "price": float},
+    "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 130}},
     "doctor": {
         "system": str,
         "versions": {...: str},

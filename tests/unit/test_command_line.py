@@ -44,7 +44,7 @@ NOW_DONE = [[(0.0, "Done")], [(0.0, "Done")]]
 NOW_FAILED = [[(0.0, "Failed")]]
 NOW_IN_PART = [[(0.0, "Done")], [(0.0, "Failed")]]
 COMMANDS = (
-    "status", "wait", "track", "list", "pause", "resume", "forget", "download", "import", "batch", "balance", "doctor",
+    "generate", "settle", "status", "wait", "track", "list", "pause", "resume", "forget", "download", "import", "batch", "balance", "doctor",
 )  # fmt: skip
 
 

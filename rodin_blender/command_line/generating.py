@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tasks that are begun from a shell: each is paid for once, whatever ends the command."""
+
+from __future__ import annotations
+
+import os
+import time
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..configuration import GENERATE
+from ..service.errors import BadInput, os_reason
+from ..service.pictures import check_picture
+from ..service.submission import fields, submission
+from ..storage.outbox import Outbox
+from ..tasks import options
+from ..tasks.options import OPTIONS, Value
+from ..tasks.task import Status, Task, new_task_id
+from ..tasks.wish import Wish
+from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
+from ..tracking.submitting import settled
+from . import arguments
+from .following import Ended, Follower, check, listed, opened
+from .host import Host
+from .output import Exit, Output
+
+MOST_AT_ONCE = 100
+"""Tasks of one `generate`: a mistyped number is not to cost a fortune."""
+
+
+def submit(host: Host, output: Output, given: Namespace) -> list[str]:
+    """Have the tasks generated, as far as being accepted. Returns their ids; none for a dry run. Raises Ended."""
+    prompt = arguments.standard_input() if given.prompt == "-" else given.prompt
+    wishes = _wishes(host, given, prompt)
+    total = sum(options.price(wish.options) for wish in wishes)
+    _check_price(host, given, wishes, total)
+    if given.dry_run:
+        for wish in wishes:
+            _tell_what_would_be_sent(output, wish)
+        output.live(f"Nothing was sent. It would cost about {total:g} credits.", time.time())
+        return []
+    return _send(host, output, wishes)
+
+
+def settle(host: Host, output: Output, given: Namespace) -> Exit:
+    """End what is uncertain as the user says. Raises BadInput, Ended."""
+    outbox = Outbox(host.outbox)
+    answer = arguments.read(given.answer).encode() if given.answer else b""
+    with opened(host.list_path, output) as store:
+        tasks = listed(store, given.tasks)
+        if given.answer and len(tasks) > 1:
+            raise BadInput("--answer is for a single task, and there are several.")
+        for task in tasks:
+            if task.status not in (Status.UNCERTAIN, Status.UNSENT, Status.REJECTED):
+                what = "is being sent just now" if task.status is Status.SENDING else "was accepted by the service"
+                raise BadInput(f"'{task.name}' {what}, so there is nothing to settle.")
+        for task in tasks if given.discard else ():
+            outbox.forget(task.task_id)
+            store.forget(task.task_id)
+            output.task(task)
+        if given.answer:
+            changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer))
+            output.task(changed or tasks[0])
+    if given.again:
+        _send_again(host, output, tasks)
+    return Exit.DONE
+
+
+def _wishes(host: Host, given: Namespace, prompt: str) -> list[Wish]:
+    """What is asked for, checked as far as can be before anything is sent. Raises BadInput."""
+    if not host.value("allow_generation"):
+        origin = host.resolve("allow_generation").origin
+        raise BadInput(f"Generating is switched off here (allow_generation, by {origin}).")
+    if not 1 <= given.count <= MOST_AT_ONCE:
+        raise BadInput(f"--count takes a number from 1 to {MOST_AT_ONCE}.")
+    wished = {name: getattr(given, f"option_{name}") for name in OPTIONS}
+    chosen = _options(host, {name: value for name, value in wished.items() if value is not None})
+    paths = tuple(path.expanduser().absolute() for path in given.image)
+    wanted = submission(prompt, len(paths), chosen)
+    for path in paths:
+        _check_picture(path)
+    names = [given.name] if given.count == 1 or not given.name else _numbered(given.name, given.count)
+    return [
+        Wish(new_task_id(), wanted.prompt, paths, wanted.options, names[number % len(names)])
+        for number in range(given.count)
+    ]
+
+
+def _options(host: Host, given: Mapping[str, object]) -> dict[str, Value]:
+    """The settings' options with those that were given in their place. Raises BadInput."""
+    set_ones = {name: _whole(host.value(f"{GENERATE}{name}")) for name in OPTIONS}
+    for name, value in given.items():
+        found = host.resolve(f"{GENERATE}{name}")
+        if found.fixed and str(found.value).casefold() != str(value).casefold():
+            raise BadInput(f"--{name.replace('_', '-')} is fixed to '{found.value}' by {found.origin}.")
+    deciding = {name: given[name] for name in ("tier", "mesh_mode") if name in given}
+    typed = options.checked(deciding)
+    # A setting that the tier does not take is passed over, since nobody asked for it now.
+    base = options.fitted({**set_ones, **{name: typed[name] for name in deciding}})
+    return options.checked({**base, **given})
+
+
+def _whole(value: str | float | bool) -> Value:
+    """A setting's value as an option's: those have no fractions."""
+    return int(value) if isinstance(value, float) else value
+
+
+def _check_picture(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            check_picture(path.name, file, os.fstat(file.fileno()).st_size)
+    except OSError as error:
+        raise BadInput(f"The picture {path} cannot be read: {os_reason(error)}.") from None
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [f"{name} {number}" for number in range(1, count + 1)]
+
+
+def _check_price(host: Host, given: Namespace, wishes: list[Wish], total: float) -> None:
+    limit = float(host.value("max_credits_per_task"))
+    dearest = max(options.price(wish.options) for wish in wishes)
+    if limit and dearest > limit:
+        origin = host.resolve("max_credits_per_task").origin
+        raise BadInput(
+            f"It would cost about {dearest:g} credits, and a task may cost {limit:g} (max_credits_per_task, by "
+            f"{origin}). Choose another tier or fewer extras."
+        )
+    if given.max_credits is not None and total > given.max_credits:
+        raise BadInput(f"It would cost about {total:g} credits, more than --max-credits {given.max_credits:g}.")
+
+
+def _tell_what_would_be_sent(output: Output, wish: Wish) -> None:
+    form = fields(submission(wish.prompt, len(wish.pictures), wish.options))
+    price = options.price(wish.options)
+    words = "\n".join([f"{name}: {value}" for name, value in form] + [f"images: {path}" for path in wish.pictures])
+    members = {"fields": dict(form), "images": [str(path) for path in wish.pictures], "price": price}
+    output.tell("submission", f"{words}\nabout {price:g} credits", **members)
+
+
+def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
+    """Returns the ids of tasks that were accepted, all of them. Raises Ended where one was not."""
+    with Follower(host, output) as follower:
+        for wish in wishes:
+            follower.tracker.generate(wish)
+        try:
+            _until_settled(follower, output, {wish.task_id for wish in wishes})
+        except KeyboardInterrupt:
+            text = (
+                "Interrupted. What was begun is in the list: run `list`, then `wait` or `settle`. The same command "
+                "once more would generate, and cost, once more."
+            )
+            raise Ended(Exit.INTERRUPTED, text) from None
+    return [wish.task_id for wish in wishes]
+
+
+def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
+    """Until it is known of each task what became of its submission. Raises Ended with the worst that was."""
+    troubles: list[tuple[Exit, str]] = []
+    told: dict[str, int] = {}
+    for message in follower.messages(float("inf")) if left else ():
+        match message:
+            case NotSubmitted(task_id, text) if task_id in left:
+                left.remove(task_id)
+                troubles.append((Exit.USAGE, text))
+            case SubmissionProgress(task_id, sent, total) if task_id in left and total > 1_000_000:
+                tenth = sent * 10 // total
+                if told.get(task_id) != tenth:
+                    told[task_id] = tenth
+                    follower.live(f"{task_id}  {sent / 1e6:.1f} of {total / 1e6:.1f} MB sent")
+            case TaskChanged(task) if task.task_id in left:
+                if task.status.submitted or task.status in (Status.REJECTED, Status.UNCERTAIN):
+                    left.remove(task.task_id)
+                    output.task(task)
+                    troubles += _trouble(task)
+                elif task.status is Status.UNSENT and not task.next_check_at and task.message:
+                    # It waits for somebody to say so, such as after an hour without a network.
+                    left.remove(task.task_id)
+                    output.task(task)
+                    troubles.append((Exit.TROUBLE, f"'{task.name}': {task.message}"))
+                else:
+                    follower.live_task(task)
+            case TaskRemoved(task_id) if task_id in left:
+                left.remove(task_id)
+                troubles.append((Exit.TROUBLE, f"{task_id} was removed from the list."))
+        if not left:
+            break
+    if troubles:
+        raise Ended(max(code for code, _ in troubles), " ".join(text for _, text in troubles))
+
+
+def _trouble(task: Task) -> list[tuple[Exit, str]]:
+    if task.status is Status.UNCERTAIN:
+        return [(Exit.UNCERTAIN, f"'{task.name}': {task.message} Run `settle {task.task_id}`, see its --help.")]
+    if task.status is Status.REJECTED:
+        return [(Exit.FAILED, f"'{task.name}': {task.message}")]
+    return []
+
+
+def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
+    """What was not sent, and what is uncertain once more, which may be charged twice. Raises BadInput, Ended."""
+    for task in tasks:
+        if task.status is Status.REJECTED:
+            raise BadInput(f"'{task.name}' was rejected: change what was wrong, and `generate` it.")
+    left: set[str] = set()
+    check(host.settings.obstacle)
+    with Follower(host, output) as follower:
+        for message in follower.messages(float("inf")):
+            if isinstance(message, TaskChanged) and follower.tasks.keys() >= {task.task_id for task in tasks}:
+                break
+        for task in tasks:
+            if task.status is Status.UNSENT:
+                left.add(task.task_id)
+                follower.tracker.send_now(task.task_id)
+            else:
+                left.add(new := new_task_id())
+                follower.tracker.send_again(task.task_id, new)
+        _until_settled(follower, output, left)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`generate` and `settle`, run as a user runs them: paid once, whatever ends the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from rodin_blender.storage.store import Store
+from rodin_blender.tasks.task import Status, Task
+from tests.unit import shell as shells
+from tests.unit.pictures import large_file, png_file
+from tests.unit.shell import FILES, Shell, wait_until
+
+shell = shells.shell
+
+
+@pytest.fixture(autouse=True)
+def quick(shell: Shell) -> None:
+    shell.simulator.story = "one-job"
+    shell.simulator.speed = 20.0
+    shell.simulator.result_files = FILES
+
+
+def stored(shell: Shell) -> list[Task]:
+    with closing(Store(shell.folder / "tasks.sqlite")) as store:
+        return store.tasks()
+
+
+def test_a_prompt_and_a_picture_become_a_model_in_a_folder(shell: Shell, tmp_path: Path) -> None:
+    picture, out = png_file(tmp_path / "given.png"), tmp_path / "out"
+    ran = shell.json(
+        "generate", "--prompt", "A glazed vase", "--image", picture, "--tier", "gen-2", "--seed", 7, "--t-pose", "yes",
+        "--to", out,
+    )  # fmt: skip
+    assert ran.code == 0
+    accepted, final, saved = ran.events
+    assert (accepted["status"], accepted["prompt"], accepted["price"], accepted["credits"]) == ("UNKNOWN", "A glazed vase", 0.5, 0.5)
+    assert final["status"] == "DONE" and saved["downloaded"]
+    assert (out / f"A glazed vase {saved['task_id']}" / "base_basic_pbr.glb").is_file()
+    (sent,) = shell.simulator.submissions
+    assert {("tier", "Gen-2"), ("seed", "7"), ("TAPose", "true"), ("mesh_mode", "Raw")} <= set(map(tuple, sent.fields))
+    assert len(sent.pictures) == 1
+
+
+def test_a_dry_run_prints_what_would_be_sent_and_sends_nothing(shell: Shell) -> None:
+    ran = shell.json("generate", "--prompt", "A vase", "--high-pack", "yes", "--dry-run", "--count", 2)
+    assert ran.code == 0 and "about 3 credits" in ran.err
+    for event in ran.events:
+        assert event["price"] == 1.5 and event["fields"]["addons"] == '["HighPack"]'
+    assert shell.simulator.requests == [] and not (shell.folder / "tasks.sqlite").exists()
+
+
+def test_the_prompt_may_come_from_standard_input(shell: Shell) -> None:
+    assert shell.run("generate", "--prompt", "-", stdin="A red\nchair\n").code == 0
+    assert shell.simulator.submissions[0].prompt == "A red\nchair"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Say what you want to make, or add a picture."),
+        (["--prompt", "x" * 1025], "1,025 characters"),
+        (["--prompt", "a", "--tier", "Sketch", "--file-format", "usdz"], "usdz"),
+        (["--prompt", "a", "--seed", "70000"], "Seed must lie between 0 and 65,535"),
+        (["--prompt", "a", "--faces", "12"], "Faces must lie between"),
+        (["--prompt", "a", "--image", "missing.png"], "cannot be read"),
+        (["--prompt", "a", "--count", "0"], "--count takes a number from 1 to 100"),
+        (["--prompt", "a", "--count", "3", "--max-credits", "1"], "about 1.5 credits, more than --max-credits 1"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_sent(shell: Shell, words: list[str], said: str) -> None:
+    ran = shell.json("generate", *words)
+    assert ran.code == 2 and said in ran.event["text"]
+    assert shell.simulator.requests == []
+
+
+def test_studio_settings_fix_options_and_switch_generating_off(shell: Shell, tmp_path: Path) -> None:
+    off = shell.json("generate", "--prompt", "a", RODIN_ALLOW_GENERATION="false")
+    assert off.code == 2 and "RODIN_ALLOW_GENERATION" in off.event["text"]
+    fixed = shell.json("generate", "--prompt", "a", "--tier", "Sketch", RODIN_GENERATE_TIER="Gen-2")
+    assert fixed.code == 2 and "RODIN_GENERATE_TIER" in fixed.event["text"]
+    dear = shell.json("generate", "--prompt", "a", "--high-pack", "yes", RODIN_MAX_CREDITS_PER_TASK="1")
+    assert dear.code == 2 and "RODIN_MAX_CREDITS_PER_TASK" in dear.event["text"]
+    assert shell.simulator.requests == []
+    # A setting that another tier does not take is passed over.
+    ran = shell.json("generate", "--prompt", "a", "--tier", "Sketch", RODIN_GENERATE_SYMMETRY="symmetric")
+    assert ran.code == 0 and ran.event["options"]["symmetry"] == ""
+
+
+def test_a_rejection_says_why_and_ends_with_3(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "refused-insufficient-fund")
+    ran = shell.json("generate", "--prompt", "a")
+    rejected, error = ran.events
+    assert ran.code == 3 and rejected["status"] == "REJECTED" and "too few credits" in error["text"]
+    assert "hyper3d.ai" in error["text"] and "charged" in error["text"]
+
+
+def test_an_uncertain_one_ends_with_6_and_is_settled_in_each_way(shell: Shell) -> None:
+    simulator = shell.simulator
+    for way in ("--discard", "--again", "--answer"):
+        simulator.fail("rodin", "taken-and-closed")
+        ran = shell.json("generate", "--prompt", f"wish {way}", "--name", f"Wish {way[2:]}")
+        task, error = ran.events
+        assert ran.code == 6 and task["status"] == "UNCERTAIN"
+        assert "went down from" in error["text"] and f"settle {task['task_id']}" in error["text"]
+        more = []
+        if way == "--answer":
+            more = [shell.file("answer.json", json.dumps(simulator.add("done", files=FILES)))]
+        before = len(simulator.submissions)
+        settled = shell.json("settle", task["task_id"], way, *more)
+        assert settled.code == 0
+        assert len(simulator.submissions) - before == (1 if way == "--again" else 0)
+    names = {task.name: task.status for task in stored(shell)}
+    assert names.keys() == {"Wish again", "Wish answer"} and all(status.submitted for status in names.values())
+    nothing = shell.json("settle", "Wish again", "--discard")
+    assert nothing.code == 2 and "was accepted by the service" in nothing.event["text"]
+
+
+def test_an_answer_that_is_none_settles_nothing(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    task_id = shell.json("generate", "--prompt", "a").events[0]["task_id"]
+    for content in ("", "{}", '{"error": "INSUFFICIENT_FUND", "message": "no"}', "key"):
+        ran = shell.json("settle", task_id, "--answer", shell.file("answer.json", content))
+        assert ran.code == 2 and "no answer by which" in ran.event["text"]
+    assert [task.status for task in stored(shell)] == [Status.UNCERTAIN]
+
+
+def test_ctrl_c_loses_nothing_and_does_not_say_to_run_it_again(shell: Shell, tmp_path: Path) -> None:
+    shell.simulator.fail("rodin", "taken-and-hung")
+    ran = shell.interrupted(
+        "generate", "--prompt", "a", "--json", when=lambda: bool(shell.simulator.submissions)
+    )
+    assert ran.code == 130 and "would generate, and cost, once more" in ran.err
+    (task,) = shell.json("list").events
+    assert task["status"] in ("SENDING", "UNCERTAIN")
+    waited = shell.json("wait", task["task_id"])
+    assert waited.code == 6 and waited.events[0]["status"] == "UNCERTAIN"
+
+
+def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: Shell, tmp_path: Path) -> None:
+    """kill -9 at random moments from the start to the stored answer; the service counts."""
+    pictures = [png_file(tmp_path / "1.png"), large_file(tmp_path / "2.png", 3_000_000)]
+    simulator, moments = shell.simulator, random.Random(5)
+    began = time.monotonic()
+    shell.run("generate", "--prompt", "whole", "--image", pictures[0], "--image", pictures[1])
+    whole = time.monotonic() - began
+    count = int(os.environ.get("RODIN_KILLS", "6"))
+    for number in range(count):
+        process = shell.start("generate", "--prompt", f"wish {number}", "--image", pictures[0], "--image", pictures[1])
+        time.sleep(moments.uniform(0.3, 1.0) * whole)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    time.sleep(1.0)
+    # Whoever looks next finds what became of each.
+    shell.run("generate", "--prompt", "last")
+    tasks = {task.prompt: task for task in stored(shell)}
+    accepted = [sent.prompt for sent in simulator.submissions if not sent.outcome]
+    assert len(accepted) == len(set(accepted))
+    for prompt in accepted:
+        assert tasks[prompt].status.submitted or tasks[prompt].status is Status.UNCERTAIN, prompt
+    for prompt, task in tasks.items():
+        if task.status.submitted:
+            assert prompt in accepted
+        if task.status is Status.UNSENT:
+            assert prompt not in accepted
+    for folder in (shell.folder / "outbox").iterdir():
+        if not folder.name.startswith("."):
+            sizes = [path.stat().st_size for path in sorted(folder.glob("*.png"))]
+            assert sizes in ([], [path.stat().st_size for path in pictures])
+    wait_until(lambda: True)
