@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from .errors import BadAnswer, NotAuthorized, Refused, Throttled
 from .keys import Secret, quoted, shown
 
 LONGEST_RETRY_AFTER = 24 * 3600.0
+LONGEST_ADDRESS = 100
+"""Characters of a foreign address that are shown."""
+_NOT_AUTHORIZED = ("UNAUTHORIZED", "PERMISSION_DENIED", "USER_NOT_FOUND", "GROUP_NOT_FOUND")
 
 
 @dataclass(frozen=True)
@@ -51,31 +55,41 @@ class RawAnswer:
 
 
 def read(
-    http_status: int, body: bytes, retry_after: str | None = None, now: float = 0.0, secrets: Iterable[Secret] = ()
+    http_status: int,
+    body: bytes,
+    retry_after: str | None = None,
+    now: float = 0.0,
+    secrets: Iterable[Secret] = (),
+    redirect: str = "",
 ) -> dict[str, Any]:
     """The JSON object of an answer that means yes.
 
     `retry_after` is the header's text, `now` seconds since the epoch, for its date form. `secrets` are the keys that
-    were sent: an error does not repeat them where the answer does.
+    were sent: an error does not repeat them where the answer does. `redirect` is where the answer points to, see
+    `redirect_target`.
     Raises NotAuthorized, Throttled, Refused, BadAnswer.
     """
+    answer = _json_object_or_none(body)
+    code, detail = _refusal(answer or {}, secrets)
     if http_status in (401, 403):
-        raise NotAuthorized(http_status)
+        # The service answers in JSON; a bare 401 may be its own, too.
+        if answer is None and (http_status == 403 or _is_page(body)):
+            raise BadAnswer(
+                http_status,
+                f"A firewall or proxy, and not the service, refused the request (HTTP {http_status}); "
+                "if this stays, tell whoever looks after the network.",
+            )
+        raise NotAuthorized(http_status, code, detail)
     if http_status == 429:
         raise Throttled(retry_after_seconds(retry_after, now))
-    answer = _json_object_or_none(body)
-    if answer is not None and http_status < 500:
-        error = answer.get("error")
-        if error and error != "OK":
-            code = quoted(error if isinstance(error, str) else json.dumps(error), 60, secrets).removeprefix("API_")
-            if code == "UNAUTHORIZED":
-                raise NotAuthorized(http_status)
-            detail = answer.get("message")
-            raise Refused(code, quoted(detail, 200, secrets) if isinstance(detail, str) else "")
+    if code and http_status < 500:
+        raise NotAuthorized(http_status, code, detail) if code in _NOT_AUTHORIZED else Refused(code, detail)
     if 300 <= http_status < 400:
-        raise BadAnswer(
-            http_status, f"The service address redirects elsewhere (HTTP {http_status}); the key is not sent there."
-        )
+        where = f"to {redirect}" if redirect else "elsewhere"
+        text = f"The service address redirects {where} (HTTP {http_status}); the API key is not sent there."
+        if redirect and http_status in (301, 308):
+            text += " If that is the service's new address, set it in the preferences."
+        raise BadAnswer(http_status, text)
     if not 200 <= http_status < 300:
         raise BadAnswer(http_status, f"The service is in trouble (HTTP {http_status}).")
     if answer is None:
@@ -136,6 +150,21 @@ def balance(answer: dict[str, Any]) -> float:
     return credits_
 
 
+def redirect_target(asked: str, location: str, call: str, secrets: Iterable[Secret] = ()) -> str:
+    """The service address to which a Location header points, without password and query; "" where it tells none.
+
+    `asked` is the address that was asked, and ends in the path of the `call`, such as /status.
+    """
+    try:
+        parts = urlsplit(urljoin(asked, location))
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    target = shown(f"{parts.scheme}://{host}{parts.path.rstrip('/').removesuffix(call)}", LONGEST_ADDRESS)
+    known = any(secret.reveal() in target for secret in secrets if secret)
+    return target if location and host and parts.scheme in ("http", "https") and not known else ""
+
+
 def retry_after_seconds(header: str | None, now: float) -> float | None:
     """Seconds to wait by a Retry-After header, which holds seconds or an HTTP date; None where it tells nothing."""
     if not header:
@@ -151,6 +180,20 @@ def retry_after_seconds(header: str | None, now: float) -> float | None:
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _refusal(answer: dict[str, Any], secrets: Iterable[Secret]) -> tuple[str, str]:
+    """The code and the text of an answer that means no; both "" for one that means yes."""
+    error, text = answer.get("error"), answer.get("message")
+    if not error or error == "OK":
+        return "", ""
+    code = quoted(error if isinstance(error, str) else json.dumps(error), 60, secrets).removeprefix("API_")
+    return code, quoted(text, 200, secrets) if isinstance(text, str) else ""
+
+
+def _is_page(body: bytes) -> bool:
+    """Whether it is HTML, as firewalls and proxies send."""
+    return body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
 def _json_object_or_none(body: bytes) -> dict[str, Any] | None:

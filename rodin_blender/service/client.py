@@ -23,7 +23,16 @@ import urllib3.exceptions
 
 from . import answers, transport
 from .connection import Connection
-from .errors import Aborted, BadAnswer, LinkExpired, NotSent, ServiceError, Unreachable
+from .errors import (
+    Aborted,
+    BadAnswer,
+    LinkExpired,
+    NotAuthorized,
+    NotSent,
+    Refused,
+    ServiceError,
+    Unreachable,
+)
 from .keys import Secret, is_loopback, shown
 from .multipart import Multipart, Picture, Unreadable
 from .trouble import BROKE_OFF, unreachable
@@ -56,7 +65,10 @@ class Content:
 
 
 class Client:
-    """Asks the service. Every method blocks, and raises a `ServiceError` where no usable answer came."""
+    """Asks the service. Every method blocks, and raises a `ServiceError` where no usable answer came.
+
+    NotAuthorized is raised for a key that is not accepted at all, not for a task that the key may not see.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -69,11 +81,11 @@ class Client:
     def status(self, subscription_key: Secret) -> tuple[answers.Job, ...]:
         """The jobs of a task; empty while the service lists none."""
         body = {"subscription_key": subscription_key.reveal()}
-        return answers.jobs(self._call("POST", "/status", body, subscription_key))
+        return answers.jobs(self._call_about_task("/status", body, subscription_key))
 
     def download_list(self, task_uuid: str) -> tuple[answers.ResultFile, ...]:
         """The files of a task. Their links are short-lived: ask at each use."""
-        return answers.files(self._call("POST", "/download", {"task_uuid": task_uuid}))
+        return answers.files(self._call_about_task("/download", {"task_uuid": task_uuid}))
 
     def balance(self) -> float:
         """The account's credits: the free way to test an API key."""
@@ -192,8 +204,27 @@ class Client:
                 break
         raise BadAnswer(response.status_code, f"The file server sends us from one address to the next for {name}.")
 
+    def _call_about_task(self, path: str, body: dict[str, str], *secrets: Secret) -> dict[str, Any]:
+        """As `_call`. The balance, which is free, tells whether a refusal is for the API key or for this task alone.
+
+        Where the balance does not come, that trouble is raised: nothing is known of the key then.
+        """
+        try:
+            return self._call("POST", path, body, *secrets)
+        except NotAuthorized as error:
+            refused = error
+        if refused.is_the_keys:
+            raise refused
+        try:
+            self._call("GET", "/check_balance")
+        except Refused as error:
+            text = f"The service does not tell whether it accepts the API key ({error.code})."
+            raise BadAnswer(refused.http_status, text) from None
+        raise refused.of_task()
+
     def _call(self, method: str, path: str, body: dict[str, str] | None = None, *secrets: Secret) -> dict[str, Any]:
-        with self._sending(method, self.connection.address + path, self._api, body) as response:
+        address, sent = self.connection.address + path, (self.connection.api_key, *secrets)
+        with self._sending(method, address, self._api, body) as response:
             content = bytearray()
             size = _announced_length(response) or 0
             if size <= LARGEST_ANSWER:
@@ -212,7 +243,8 @@ class Client:
                 bytes(content),
                 response.headers.get("Retry-After"),
                 time.time(),
-                (self.connection.api_key, *secrets),
+                sent,
+                answers.redirect_target(address, response.headers.get("Location", ""), path, sent),
             )
 
     def _as_it_came(self, response: requests.Response, longest: float) -> answers.RawAnswer:

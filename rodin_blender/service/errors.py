@@ -10,7 +10,7 @@
         ├── Aborted             we cut the call short ourselves
         ├── BadAnswer           an HTTP answer that is not what the service sends (5xx, HTML, not JSON, too large)
         │   └── LinkExpired     the file server refuses a result file's link: it is no longer good
-        ├── NotAuthorized       401 or 403: the API key is not accepted
+        ├── NotAuthorized       the API key is not accepted
         ├── Throttled           429
         └── Refused             a well-formed error answer: NO_SUCH_TASK and the like
 
@@ -72,11 +72,30 @@ class LinkExpired(BadAnswer):
 
 
 class NotAuthorized(ServiceError):
-    """HTTP 401 or 403: the API key is not accepted."""
+    """The API key is not accepted. `code` is the service's word for it, "" where the answer held none.
 
-    def __init__(self, http_status: int) -> None:
-        super().__init__(f"The service does not accept the API key (HTTP {http_status}).")
+    As `answers.read` raises it, the refusal may be for the task that was asked about alone, unless `is_the_keys`. The
+    client finds that out: its calls raise NotAuthorized for the key, and what `of_task` returns for the task.
+    """
+
+    def __init__(self, http_status: int, code: str = "", detail: str = "") -> None:
         self.http_status = http_status
+        self.code = code
+        self.detail = detail
+        self._word = code if code and http_status not in (401, 403) else f"HTTP {http_status}"
+        super().__init__(f"The service does not accept the API key ({self._word}).")
+
+    @property
+    def is_the_keys(self) -> bool:
+        """Whether no task can be the reason."""
+        return self.code in ("USER_NOT_FOUND", "GROUP_NOT_FOUND")
+
+    def of_task(self) -> ServiceError:
+        """What the refusal means where the key is known to be accepted: a word about the task, or a passing trouble."""
+        if self.code in ("", "UNAUTHORIZED"):
+            text = f"The service refused this request ({self._word}), though it accepts the API key."
+            return BadAnswer(self.http_status, text)
+        return Refused(self.code, self.detail)
 
 
 class Throttled(ServiceError):

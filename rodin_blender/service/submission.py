@@ -114,6 +114,8 @@ def refusal(error: ServiceError) -> Refusal | None:
             return Refusal("NOT_SENT", str(error), "It was not sent.")
         case Throttled():
             return Refusal("THROTTLED", str(error), "It is sent again by itself in a while.", again_by_itself=True)
+        case NotAuthorized() if error.code in _REFUSALS:
+            return _refused(Refused(error.code, error.detail))
         case NotAuthorized():
             return Refusal("UNAUTHORIZED", str(error), _OTHER_KEY)
         case Refused():

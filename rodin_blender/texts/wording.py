@@ -58,8 +58,16 @@ def unexpected(error: Exception) -> str:
     return f"Something in the Rodin extension itself went wrong ({type(error).__name__}); please report it."
 
 
+NOT_PERMITTED = (
+    "The service accepts the API key, but does not let it see this task (PERMISSION_DENIED): "
+    "it may be another account's."
+)
+
+
 def refusal(error: Refused) -> str:
     """What the user reads when the service said no to a status check."""
+    if error.code == "PERMISSION_DENIED":
+        return f"{NOT_PERMITTED} Forget the task, or press Check Now to ask once more."
     if error.code == "NO_SUCH_TASK":
         return (
             "The service knows no such task (NO_SUCH_TASK). The subscription key is wrong, was swapped with the task "

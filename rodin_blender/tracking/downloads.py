@@ -19,7 +19,7 @@ from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
 from ..service.files import Progress, SavedFile, models, safe_name, stated_size
 from ..tasks.task import Download, Status, Task
-from ..texts.wording import sentence, size_text
+from ..texts.wording import NOT_PERMITTED, sentence, size_text
 from .fetching import BeingSaved, head, remove
 from .fetching import Download as Fetching
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
@@ -261,6 +261,8 @@ def _ended_text(task: Task, outcome: _Outcome) -> str:
         return _UNKNOWN_UUID
     if isinstance(error, NotAuthorized):
         return f"{error} Enter another key, then press Download."
+    if isinstance(error, Refused) and error.code == "PERMISSION_DENIED":
+        return f"{NOT_PERMITTED} Press Download to try again."
     if isinstance(error, ServiceError) and not isinstance(error, ClientUnavailable):
         return f"The list of its files did not come. {str(error).removesuffix('.')}. Press Download to try again."
     return sentence(error)

@@ -105,6 +105,8 @@ class Tracker:
         self._store_trouble = ""
         self._client_trouble = ""
         self._refused: Obstacle | None = None
+        self._accepted_at = 0.0
+        """When the present API key last brought an answer, as `time.monotonic` has it."""
         self._told_obstacle: Obstacle | None = None
         self._held_until = 0.0
         self._told_idle = -1
@@ -492,7 +494,7 @@ class Tracker:
             self._under_way[claim.task.task_id] = claim
             self._agenda.drop(claim.task.task_id)
             key = claim.task.subscription_key
-            answered = partial(self._answered, claim, self._settings.connection)
+            answered = partial(self._answered, claim, self._settings.connection, time.monotonic())
             call = lambda client, key=key: client.status(key)  # noqa: E731
             self._asking.ask(Question(call, answered, self._settings.connection))
 
@@ -502,10 +504,16 @@ class Tracker:
             self.messages.put(RequestsHeld(until))
 
     def _answered(
-        self, claim: Claim, connection: Connection, outcome: tuple[Job, ...] | Exception
+        self, claim: Claim, connection: Connection, asked_at: float, outcome: tuple[Job, ...] | Exception
     ) -> None:
         self._under_way.pop(claim.task.task_id, None)
         self._with_task(claim.task.task_id, self._agenda.put)
+        with_present_key = connection.same_account(self._settings.connection)
+        if isinstance(outcome, tuple) and with_present_key:
+            # The key is accepted: what refused it meanwhile was a passing trouble.
+            self._accepted_at, self._refused = time.monotonic(), None
+        elif isinstance(outcome, NotAuthorized) and with_present_key and self._accepted_at > asked_at:
+            outcome = NotAuthorized(outcome.http_status).of_task()
         now = time.time()
         pace, chance = self._settings.pace, random.random()
         held_until = 0.0
@@ -523,7 +531,7 @@ class Tracker:
             change = _unchanged
             if isinstance(outcome, ClientUnavailable):
                 self._client_trouble = str(outcome)
-            elif isinstance(outcome, NotAuthorized) and connection.same_account(self._settings.connection):
+            elif isinstance(outcome, NotAuthorized) and with_present_key:
                 self._refused = Obstacle(
                     "bad_key", f"{outcome} Nothing is asked until it changes, or you press Check Now."
                 )

@@ -179,21 +179,35 @@ def test_a_no_that_quotes_a_key_or_a_link_is_told_without_it(where, said):
     ("http_status", "content"),
     [
         (401, b""),
-        (403, b"<html>"),
+        (401, b"Unauthorized"),
         (401, body({"jobs": []})),
+        (403, body({"message": "Forbidden"})),
+        (403, body({"error": "NO_SUCH_TASK"})),
         (200, body({"error": "UNAUTHORIZED"})),
         (201, body({"error": "API_UNAUTHORIZED", "message": "x"})),
+        (201, body({"error": "API_PERMISSION_DENIED"})),
+        (400, body({"error": "PERMISSION_DENIED"})),
+        (200, body({"error": "USER_NOT_FOUND"})),
+        (201, body({"error": "API_GROUP_NOT_FOUND"})),
     ],
 )
 def test_an_api_key_that_is_not_accepted_is_told_apart(http_status, content):
     with pytest.raises(NotAuthorized) as caught:
         answers.read(http_status, content)
     assert caught.value.http_status == http_status
+    assert caught.value.is_the_keys == (b"_NOT_FOUND" in content)
+    assert "()" not in str(caught.value) and "API_" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("http_status", "content", "said"),
     [
+        (403, b"<html>", "firewall or proxy"),
+        (403, b"", "firewall or proxy"),
+        (403, b"Forbidden", "firewall or proxy"),
+        (403, b"[1]", "firewall or proxy"),
+        (401, b"<html>", "firewall or proxy"),
+        (401, b"\xef\xbb\xbf\r\n <!DOCTYPE html>", "firewall or proxy"),
         (500, body({"error": "UNKNOWN"}), "HTTP 500"),
         (503, body({"jobs": []}), "HTTP 503"),
         (502, b"<html>", "HTTP 502"),
@@ -213,6 +227,37 @@ def test_what_the_service_does_not_send_when_well_is_a_bad_answer(http_status, c
     with pytest.raises(BadAnswer, match=said) as caught:
         answers.read(http_status, content)
     assert caught.value.http_status == http_status
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://new.example/api/v3/status", "https://new.example/api/v3"),
+        ("https://new.example:8443/api/v3/status/", "https://new.example:8443/api/v3"),
+        ("https://me:s3cret@new.example/api/v3/status?token=s3cret#s3cret", "https://new.example/api/v3"),
+        ("http://api.example/api/v2/status", "http://api.example/api/v2"),
+        ("/api/v3/status", "https://api.example/api/v3"),
+        ("//new.example/status", "https://new.example"),
+        ("https://login.example/?back=s3cret", "https://login.example"),
+        ("https://new.example/" + "a" * 500, "https://new.example/" + "a" * 79 + "…"),
+        ("https://new.example/s3cret", ""),
+        ("mailto:s3cret", ""),
+        ("https://[s3cret", ""),
+        ("", ""),
+    ],
+)
+def test_a_redirect_says_where_it_points_without_password_and_query(location, target):
+    told = answers.redirect_target("https://api.example/api/v2/status", location, "/status", [Secret("s3cret")])
+    assert told == target
+
+
+@pytest.mark.parametrize(("http_status", "advised"), [(301, True), (308, True), (302, False), (307, False)])
+def test_a_redirect_for_good_advises_to_change_the_setting(http_status, advised):
+    with pytest.raises(BadAnswer) as caught:
+        answers.read(http_status, b"", redirect="https://new.example/api/v3")
+    text = "The service address redirects to https://new.example/api/v3 "
+    text += f"(HTTP {http_status}); the API key is not sent there."
+    assert str(caught.value) == text + " If that is the service's new address, set it in the preferences." * advised
 
 
 @pytest.mark.parametrize(

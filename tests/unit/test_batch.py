@@ -305,8 +305,22 @@ def test_a_refused_key_ends_with_2_and_the_right_one_goes_on(made: Batch) -> Non
     made.write(*((f"M{n}", made.shell.add(NOW_DONE)) for n in range(8)))
     ran = made.run(RODIN_API_KEY="wrong")
     assert ran.code == 2 and "HTTP 401" in ran.event["text"] and made.results == []
-    assert len(made.shell.simulator.requests) <= 4
+    assert len(made.shell.simulator.requests) <= 8, "what was under way, and the balance for each"
     assert made.run().code == 0 and len(made.statuses) == 8
+
+
+@pytest.mark.parametrize("path", ["status", "download"])
+@pytest.mark.parametrize("fault", ["permission-denied", "403-html", "401-bare"])
+def test_one_refused_of_21_leaves_the_others_and_is_had_by_the_next_run(made: Batch, path: str, fault: str) -> None:
+    names = [f"Model {n}" for n in range(21)]
+    made.write(*((name, made.shell.add(NOW_DONE)) for name in names))
+    made.shell.simulator.fail(path, fault)
+    ran = made.run()
+    again = path == "status" and fault != "permission-denied"
+    assert ran.code == (0 if again else 1) and len(made.statuses) == (21 if again else 20)
+    assert made.run().code == 0 and sorted(made.statuses) == sorted(names)
+    assert "does not accept the API key" not in ran.out + ran.err
+    made.check_folders()
 
 
 def test_timeout_ends_with_4_and_run_again_it_goes_on(made: Batch) -> None:

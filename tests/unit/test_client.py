@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,16 @@ def told(error: BaseException) -> str:
 # What the service's troubles are called.
 
 TROUBLES: dict[str, tuple[type[ServiceError], dict[str, object]]] = {
-    "401": (NotAuthorized, {"http_status": 401}),
-    "403": (NotAuthorized, {"http_status": 403}),
+    "401": (BadAnswer, {"http_status": 401}),
+    "401-bare": (BadAnswer, {"http_status": 401}),
+    "401-html": (BadAnswer, {"http_status": 401}),
+    "403": (BadAnswer, {"http_status": 403}),
+    "403-html": (BadAnswer, {"http_status": 403}),
+    "403-json": (BadAnswer, {"http_status": 403}),
+    "permission-denied-403": (Refused, {"code": "PERMISSION_DENIED", "detail": "No permission."}),
+    "permission-denied": (Refused, {"code": "PERMISSION_DENIED", "detail": "No permission."}),
+    "user-not-found": (NotAuthorized, {"code": "USER_NOT_FOUND"}),
+    "group-not-found": (NotAuthorized, {"code": "GROUP_NOT_FOUND"}),
     "404": (BadAnswer, {"http_status": 404}),
     "429": (Throttled, {"retry_after": None}),
     "429-seconds": (Throttled, {"retry_after": 3.0}),
@@ -148,6 +157,41 @@ def test_a_fault_is_named_tells_no_key_and_leaves_the_client_usable(simulator, c
     assert key not in told(caught.value)
     assert str(caught.value).isprintable()
     assert [job.status for job in client.status(Secret(key))] == ["Waiting", "Waiting"]
+
+
+MAY_BE_THE_KEYS = ("401", "401-bare", "403-json", "permission-denied", "permission-denied-403")
+PROVES_NOTHING = ("401-html", "403", "403-html", "502-html", "api-error", "no-such-task", "reset", "429-seconds", "hang")
+
+
+@pytest.mark.parametrize("fault", MAY_BE_THE_KEYS)
+@pytest.mark.parametrize("path", ["status", "download"])
+def test_the_balance_tells_whether_a_refusal_is_for_the_key(simulator, client, path, fault):
+    call = {"status": lambda: client.status(KEY), "download": lambda: client.download_list("a-task")}[path]
+    simulator.fail(path, fault, fault)
+    with pytest.raises((BadAnswer, Refused)) as caught:
+        call()
+    assert "API key" not in str(caught.value) or "it accepts the API key" in str(caught.value)
+    simulator.fail("check_balance", fault)
+    with pytest.raises(NotAuthorized, match="does not accept the API key"):
+        call()
+    assert [asked.path for asked in simulator.requests] == [path, "check_balance"] * 2
+
+
+@pytest.mark.parametrize("fault", PROVES_NOTHING)
+def test_no_key_is_blamed_where_the_balance_does_not_come(simulator, client, fault):
+    simulator.fail("status", "permission-denied")
+    simulator.fail("check_balance", fault)
+    with pytest.raises((BadAnswer, Unreachable, Throttled)) as caught:
+        client.status(KEY)
+    assert "does not accept" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", sorted(set(FAULTS) - set(MAY_BE_THE_KEYS) - ENDED_BY_ABORT_ONLY))
+def test_the_balance_is_asked_only_where_it_tells_something(simulator, client, fault):
+    simulator.fail("status", fault)
+    with suppress(ServiceError):
+        client.status(KEY)
+    assert len(simulator.requests) == 1
 
 
 @pytest.mark.parametrize("fault", sorted(NOT_TROUBLES))
@@ -343,7 +387,7 @@ def test_a_proxy_that_refuses_the_tunnel_is_named(monkeypatch):
 
 def test_a_redirect_of_the_service_is_not_followed_and_one_of_the_file_host_without_the_key(simulator, client):
     simulator.fail("status", "redirect!")
-    with pytest.raises(BadAnswer, match="redirects elsewhere"):
+    with pytest.raises(BadAnswer, match=f"redirects to {simulator.root}/api/v2/check_balance "):
         client.status(KEY)
     assert [asked.path for asked in simulator.requests] == ["status"]
     # To a call that would need the key.

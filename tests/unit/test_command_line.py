@@ -299,6 +299,58 @@ def test_keys_that_come_by_standard_input_are_in_no_list_of_processes(shell: She
     assert shell.end(process).code == 4
 
 
+# Refusals.
+
+ONE_OF_MANY = 21
+ASKED_AGAIN = ("401-bare", "401-html", "403", "403-html", "403-json")
+"""Refusals that may pass: whose they are is not known, or not the service's at all."""
+THIS_TASK_ONLY = ("permission-denied", "permission-denied-403")
+
+
+def many(shell: Shell, fault: str) -> str:
+    """An argument that names many finished tasks, to one of which the service answers so at first."""
+    faults = {9: [fault] if fault else []}
+    return shell.keys(*(shell.add(NOW_DONE, prompt=f"Model {n}", faults=faults.get(n, ())) for n in range(ONE_OF_MANY)))
+
+
+@pytest.mark.parametrize("fault", ASKED_AGAIN)
+def test_a_refusal_that_may_pass_holds_up_no_other_task_and_is_asked_again(shell: Shell, fault: str) -> None:
+    ran = shell.json("wait", many(shell, fault))
+    assert ran.code == 0 and [event["status"] for event in ran.events] == ["DONE"] * ONE_OF_MANY
+    assert "does not accept the API key" not in ran.err
+    ran = shell.json("status", many(shell, fault))
+    assert ran.code == 1 and [e["name"] for e in ran.events if e["status"] != "DONE"] == ["Model 9"]
+    assert len(ran.events) == ONE_OF_MANY
+
+
+@pytest.mark.parametrize("fault", THIS_TASK_ONLY)
+def test_a_task_that_the_key_may_not_see_is_refused_alone(shell: Shell, fault: str) -> None:
+    given = many(shell, fault)
+    ran = shell.json("wait", given)
+    assert ran.code == 1 and sum(event["status"] == "DONE" for event in ran.events) == ONE_OF_MANY - 1
+    (refused,) = [event for event in ran.events if event["status"] != "DONE"]
+    assert (refused["name"], refused["watch"]) == ("Model 9", "REFUSED")
+    assert "PERMISSION_DENIED" in refused["message"] and "run `resume`" in refused["message"]
+    assert shell.json("wait", given).code == 0, "asked once more"
+    ran = shell.json("status", many(shell, fault))
+    assert ran.code == 1 and [e["name"] for e in ran.events if e["status"] != "DONE"] == ["Model 9"]
+
+
+def test_while_a_firewall_answers_in_place_of_the_balance_too_no_key_is_blamed(shell: Shell) -> None:
+    shell.simulator.fail("check_balance", "403-html!")
+    ran = shell.json("wait", many(shell, "permission-denied"))
+    assert ran.code == 0 and len(ran.events) == ONE_OF_MANY and "does not accept the API key" not in ran.err
+    assert shell.json("balance").code == shell.json("doctor").code == 1
+
+
+def test_a_key_that_the_balance_refuses_too_ends_all(shell: Shell) -> None:
+    shell.simulator.fail("check_balance", "403-json!")
+    shell.simulator.fail("status", "403-json!")
+    for command in ("wait", "status"):
+        ran = shell.json(command, many(shell, ""))
+        assert ran.code == 2 and "does not accept the API key (HTTP 403)" in ran.events[-1]["text"]
+
+
 # Settings in the way.
 
 

@@ -270,7 +270,25 @@ def test_a_uuid_that_the_service_does_not_know_is_told_and_cleared(
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        ("401", "The service does not accept the API key (HTTP 401). Enter another key, then press Download."),
+        (
+            "user-not-found",
+            "The service does not accept the API key (USER_NOT_FOUND). Enter another key, then press Download.",
+        ),
+        (
+            "permission-denied",
+            "The service accepts the API key, but does not let it see this task (PERMISSION_DENIED): it may be another "
+            "account's. Press Download to try again.",
+        ),
+        (
+            "401",
+            "The list of its files did not come. The service refused this request (HTTP 401), though it accepts the "
+            "API key. Press Download to try again.",
+        ),
+        (
+            "403-html",
+            "The list of its files did not come. A firewall or proxy, and not the service, refused the request "
+            "(HTTP 403); if this stays, tell whoever looks after the network. Press Download to try again.",
+        ),
         (
             "api-error",
             "The list of its files did not come. The service answered INVALID_REQUEST: The request is wrong. "

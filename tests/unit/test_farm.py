@@ -13,6 +13,11 @@ from typing import Any
 
 import pytest
 
+from tests.unit import shell as shells
+from tests.unit.shell import Shell
+
+shell = shells.shell
+
 FARM = Path(__file__).resolve().parent.parent.parent / "farm"
 GIVEN = {"BatchFile": "/show/models.csv", "Models": "12", "Folder": "/show/out"}
 KEY = "aaaa.bbbb.cccc"
@@ -244,6 +249,27 @@ def test_the_step_fails_where_nothing_can_be_had(shop: Shop, code: int, results:
     done = shop.follow()
     assert done.returncode == code
     assert "What is wrong." in done.stderr
+
+
+@pytest.mark.parametrize("fault", ["403-html", "permission-denied!"])
+def test_one_refused_of_21_does_not_fail_the_step(shell: Shell, tmp_path: Path, fault: str) -> None:
+    """With the real command line: a plain Python in Blender's place."""
+    blender = tmp_path / "blender"
+    blender.write_text(f'#!/bin/sh\nshift 4\nexec {sys.executable} -m rodin_blender "$@"\n')
+    blender.chmod(0o755)
+    faults = {9: [fault]}
+    answers = [shell.add([[(0.0, "Done")]], prompt=f"Pot {n}", faults=faults.get(n, ())) for n in range(1, 22)]
+    batch, folder = shell.file("show.jsonl", "".join(json.dumps(answer) + "\n" for answer in answers)), tmp_path / "out"
+    folder.mkdir()
+    command = [sys.executable, FARM / "rodin_farm.py", "follow", "--models=21", "--pause=0.01"]
+    done = subprocess.run(
+        [*command, f"--batch-file={batch}", f"--folder={folder}", f"--blender={blender}"],
+        cwd=FARM.parent, env=shell.environment, text=True, capture_output=True, timeout=50, check=False,
+    )  # fmt: skip
+    shell.printed += [done.stdout, done.stderr]
+    assert done.returncode == 0, done.stderr
+    numbers = [json.loads(line)["number"] for line in (folder / "models.jsonl").read_text().splitlines()]
+    assert numbers == [number for number in range(1, 22) if number != 9 or fault == "403-html"]
 
 
 def test_a_model_becomes_a_blend_file_a_picture_and_a_line(shop: Shop) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from rodin_blender.service.client import _CHUNK as CHUNK
 from rodin_blender.service.client import Client
 from rodin_blender.service.connection import Connection
-from rodin_blender.service.errors import Aborted, NotAuthorized, Refused, RodinError
+from rodin_blender.service.errors import Aborted, BadAnswer, NotAuthorized, Refused, RodinError
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
 from rodin_blender.tracking import fetching
@@ -166,8 +166,9 @@ def test_two_files_of_one_name_are_both_saved_and_again_found(simulator, client,
 
 TAKEN_FOR_THE_FILE = {"api-error", "bytes", "deep", "empty", "html", "huge", "huge-chunked", "job-without-status"}
 TAKEN_FOR_THE_FILE |= {"jobs-missing", "jobs-not-list", "list", "no-jobs", "no-such-task", "not-json"}
+TAKEN_FOR_THE_FILE |= {"permission-denied", "user-not-found", "group-not-found"}
 """Answers with HTTP 200 that come to their end."""
-REFUSED_LINKS = {"401", "403", "redirect"}
+REFUSED_LINKS = {"401", "401-bare", "401-html", "403", "403-html", "403-json", "permission-denied-403", "redirect"}
 LASTING = {"404"}
 PASSING = FAULTS.keys() - TAKEN_FOR_THE_FILE - REFUSED_LINKS - LASTING - {"drip"}
 
@@ -290,7 +291,15 @@ def test_an_empty_list_is_told_and_no_folder_made(simulator, client, tmp_path, f
     assert not (tmp_path / "folder").exists()
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("401", NotAuthorized), ("no-such-task", Refused)])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("user-not-found", NotAuthorized),
+        ("permission-denied", Refused),
+        ("no-such-task", Refused),
+        ("403-html", BadAnswer),
+    ],
+)
 def test_without_a_list_no_folder_is_made(simulator, client, tmp_path, fault, kind):
     simulator.fail("download", fault)
     with pytest.raises(kind):

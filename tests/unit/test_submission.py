@@ -244,7 +244,7 @@ def test_each_refusal_in_plain_words(prefix: str, code: str, words: str, advice:
         (error_of(429, b""), "THROTTLED", True),
         (error_of(401, b""), "UNAUTHORIZED", False),
         (error_of(201, b'{"error": "UNAUTHORIZED"}'), "UNAUTHORIZED", False),
-        (error_of(403, b"<html>"), "UNAUTHORIZED", False),
+        (error_of(403, b"<html>"), "HTTP_403", False),
         (error_of(404, b"<html>"), "HTTP_404", False),
         (error_of(413, b"<html>"), "HTTP_413", False),
         (error_of(302, b""), "HTTP_302", False),

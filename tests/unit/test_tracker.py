@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -45,6 +46,7 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.tracker import WORKERS
 from tests.unit import disks, watching
 from tests.unit.disks import fill
+from tests.unit.sockets import serving
 from tests.unit.watching import AT_ONCE, PACE, SOON, Begin, threads_after, wait_until
 from tools.simulator import API_KEY, FAULTS, Simulator
 
@@ -145,7 +147,7 @@ def test_a_paused_task_is_not_asked_about_and_a_forgotten_one_is_gone(begin: Beg
 # Trouble.
 
 HOLDING = {"429-seconds", "429-date"}
-STOPPING = {"401", "403", "no-such-task", "api-error"}
+STOPPING = {"no-such-task", "api-error", "permission-denied", "permission-denied-403", "user-not-found", "group-not-found"}
 NO_JOBS = {"no-jobs", "jobs-missing"}
 
 
@@ -185,7 +187,15 @@ def test_trouble_leaves_the_last_known_status_and_jobs(begin: Begin, simulator: 
     assert watched.becomes(task, lambda t: t.failures == 0).message == ""
 
 
-@pytest.mark.parametrize(("fault", "said"), [("no-such-task", "NO_SUCH_TASK"), ("api-error", "INVALID_REQUEST")])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("no-such-task", "NO_SUCH_TASK"),
+        ("api-error", "INVALID_REQUEST"),
+        ("permission-denied", "accepts the API key, but does not let it see this task (PERMISSION_DENIED)"),
+        ("permission-denied-403", "accepts the API key, but does not let it see this task (PERMISSION_DENIED)"),
+    ],
+)
 def test_a_refused_task_is_not_asked_about_again_until_the_user_wishes(
     begin: Begin, simulator: Simulator, fault: str, said: str
 ) -> None:
@@ -209,7 +219,7 @@ def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_anothe
     assert obstacle and obstacle.kind == "bad_key" and "HTTP 401" in obstacle.text
     time.sleep(0.3)
     count = len(simulator.requests)
-    assert count <= WORKERS, "only what was under way when the key was refused"
+    assert count <= 2 * WORKERS, "only what was under way when the key was refused, and the balance"
     watched.tracker.configure(
         Settings(simulator.url, Secret("wrong-key"), pace=Pace(0.2, 0.5, 60.0))
     )  # another pace is no other key
@@ -223,20 +233,89 @@ def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_anothe
     assert len(simulator.requests) == count + len(tasks)
 
 
-def test_403_is_a_refused_key_too_and_check_now_asks_once_more(begin: Begin, simulator: Simulator) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("403-json", "HTTP 403"), ("permission-denied", "PERMISSION_DENIED"), ("user-not-found", "USER_NOT_FOUND")],
+)
+def test_a_key_that_the_balance_refuses_too_stops_all_and_check_now_asks_once_more(
+    begin: Begin, simulator: Simulator, fault: str, said: str
+) -> None:
     watched = begin()
-    task = watched.follow(simulator.add(AT_ONCE, faults=["403", "403"]))
+    task = watched.follow(simulator.add(AT_ONCE, faults=[fault, fault]))
+    simulator.fail("check_balance", fault, fault)
     for count in (1, 2):
         obstacle = watched.next(ObstacleChanged, lambda m: m.obstacle is not None).obstacle
-        assert obstacle and obstacle.kind == "bad_key" and "HTTP 403" in obstacle.text
+        assert obstacle and obstacle.kind == "bad_key"
+        assert f"does not accept the API key ({said})" in obstacle.text
         assert nothing_is_asked(simulator) and len(asked_for(simulator, task)) == count
         watched.tracker.refresh()
     watched.gets(task, Status.DONE)
 
 
+@pytest.mark.parametrize("fault", ["401", "401-html", "403", "403-html", "403-json", "permission-denied"])
+def test_one_refused_of_21_holds_up_no_other(begin: Begin, simulator: Simulator, fault: str) -> None:
+    watched = begin()
+    troubled = watched.follow(simulator.add(AT_ONCE, faults=[f"{fault}!"]))
+    for task in [watched.follow(simulator.add(AT_ONCE)) for _ in range(20)]:
+        wait_until(lambda task=task: any(m.task.task_id == task.task_id and m.task.status is Status.DONE for m in watched.of(TaskChanged)))
+    last = [m.task for m in watched.of(TaskChanged) if m.task.task_id == troubled.task_id][-1]
+    assert last.status is Status.UNKNOWN and last.message and last.followed == (fault != "permission-denied")
+    assert watched.of(ObstacleChanged) == []
+
+
+REFUSED = b'HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 25\r\n\r\n{"error": "UNAUTHORIZED"}'
+DONE = b'HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{"jobs": [{"status": "Done"}]}'
+
+
+@pytest.mark.parametrize("first", ["refused", "accepted"])
+def test_a_good_answer_about_another_task_since_a_refusal_shows_that_the_key_is_accepted(
+    begin: Begin, first: str
+) -> None:
+    """Both are under way at once, and the balance refuses the key, too: what comes first is one or the other."""
+    balance_asked, may_accept, may_refuse = threading.Event(), threading.Event(), threading.Event()
+
+    def handle(connection: socket.socket) -> None:
+        request = connection.recv(65536)
+        while request.startswith(b"POST") and not request.endswith(b"}"):
+            request += connection.recv(65536)
+        if b"accepted-one" in request:
+            assert may_accept.wait(SOON)
+            connection.sendall(DONE)
+        elif request.startswith(b"GET"):
+            balance_asked.set()
+            assert may_refuse.wait(SOON)
+            connection.sendall(REFUSED)
+        else:
+            connection.sendall(DONE if balance_asked.is_set() else REFUSED)
+
+    with serving(handle) as address:
+        watched = begin(address=address, timeout=SOON)
+        tasks = {}
+        for name in ("accepted-one", "refused-one"):
+            watched.tracker.follow(Generation(Secret(name)))
+            tasks[name] = watched.next(Followed).task
+        assert balance_asked.wait(SOON)
+        if first == "refused":
+            may_refuse.set()
+            obstacle = watched.next(ObstacleChanged).obstacle
+            assert obstacle and obstacle.kind == "bad_key"
+            may_accept.set()
+            watched.gets(tasks["accepted-one"], Status.DONE)
+            assert watched.next(ObstacleChanged).obstacle is None
+        else:
+            may_accept.set()
+            watched.gets(tasks["accepted-one"], Status.DONE)
+            may_refuse.set()
+            troubled = watched.becomes(tasks["refused-one"], lambda t: t.failures == 1)
+            assert "refused this request (HTTP 401), though it accepts the API key." in troubled.message
+        watched.gets(tasks["refused-one"], Status.DONE)
+        assert len(watched.of(ObstacleChanged)) == (2 if first == "refused" else 0)
+
+
 def test_a_key_found_good_by_testing_it_ends_the_obstacle(begin: Begin, simulator: Simulator) -> None:
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE, faults=["401"]))
+    simulator.fail("check_balance", "401")
     watched.next(ObstacleChanged)
     watched.tracker.test_key()
     assert watched.next(KeyTested) == KeyTested(True, "The API key is accepted. Balance: 12.5 credits.")

@@ -74,7 +74,7 @@ def test_each_trouble_is_told_in_plain_words(window, simulator, connected):
     given = {
         "tasks": tasks,
         "throttled": simulator.add("waiting", prompt="throttled", faults=["429-seconds"]),
-        "refused": simulator.add("waiting", prompt="refused", faults=["401"]),
+        "refused": simulator.add("waiting", prompt="refused", faults=["user-not-found!"]),
     }
     outcome = window.play("each_trouble", given, **connected)
     told = outcome.facts["messages"]

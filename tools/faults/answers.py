@@ -11,8 +11,14 @@ from tools.faults.world import Row, World, usual_course
 CHECK = "check_now"
 ANSWERS: tuple[tuple[str, str, str, str], ...] = (
     # the fault's name in tools/simulator, what it is, words that the user must read, what the user then does
-    ("401", "401: the API key is not accepted", "does not accept the API key (HTTP 401)", CHECK),
-    ("403", "403 with an empty body", "does not accept the API key (HTTP 403)", CHECK),
+    ("401", "401 with JSON, while the balance is told", "though it accepts the API key", ""),
+    ("401-bare", "401 with an empty body, while the balance is told", "though it accepts the API key", ""),
+    ("401-html", "401 with a proxy's HTML", "A firewall or proxy", ""),
+    ("403", "403 with an empty body", "A firewall or proxy", ""),
+    ("403-html", "403 with a firewall's HTML", "A firewall or proxy", ""),
+    ("403-json", "403 with JSON, while the balance is told", "though it accepts the API key", ""),
+    ("permission-denied", "200 with the error PERMISSION_DENIED", "(PERMISSION_DENIED)", CHECK),
+    ("user-not-found", "200 with the error USER_NOT_FOUND", "does not accept the API key (USER_NOT_FOUND)", CHECK),
     ("404", "404 with HTML", "HTTP 404", ""),
     ("429", "429 without Retry-After", "slow down", ""),
     ("429-seconds", "429 with Retry-After in seconds", "slow down", ""),
@@ -51,6 +57,21 @@ def answer(world: World, fault: str, says: str, remedy: str) -> None:
     )
 
 
+def balance_too(world: World, fault: str, balance_fault: str, says: str, remedy: str) -> None:
+    """The balance, which tells whose fault a refusal is, does not come either."""
+    simulator = world.simulator
+
+    def strike() -> None:
+        simulator.fail("check_balance", f"{balance_fault}!")
+        simulator.fail("status", f"{fault}!")
+
+    def relieve() -> None:
+        simulator.mend("check_balance")
+        simulator.mend("status")
+
+    usual_course(world, strike, relieve, says, remedy=remedy)
+
+
 def refused(world: World, code: str, says: str) -> None:
     """Answers that the simulator does not know: by the gateway before it."""
     body = json.dumps({"error": code, "message": "Try again in autumn."}).encode()
@@ -71,7 +92,7 @@ def redirected(world: World) -> None:
     """To a name that is another host for a client, though the simulator answers there, too, and would see a key."""
     target = f"http://localhost:{world.simulator.port}/api/v2/check_balance"
     head = f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"
-    cut(world, said(head.encode()), "redirects elsewhere")
+    cut(world, said(head.encode()), f"redirects to {target} (HTTP 302)")
     if world.simulator.asked("check_balance"):
         world.broken.append("secret: a redirect was followed to another host")
 
@@ -96,6 +117,16 @@ def unknown_word(world: World) -> None:
 GATEWAY = "a gateway before the simulator answers so"
 ROWS = (
     *(_row(*row) for row in ANSWERS),
+    Row(
+        "401 to every call: the API key is not accepted",
+        "simulator's fault `401`, to the balance, too",
+        lambda world: balance_too(world, "401", "401", "does not accept the API key (HTTP 401)", CHECK),
+    ),
+    Row(
+        "PERMISSION_DENIED, and a firewall's HTML in place of the balance",
+        "simulator's faults `permission-denied` and `403-html`",
+        lambda world: balance_too(world, "permission-denied", "403-html", "A firewall or proxy", ""),
+    ),
     Row(
         "200 with an error code nobody knows",
         GATEWAY,

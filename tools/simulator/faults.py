@@ -82,7 +82,15 @@ def _redirect(simulator: Simulator, _request: Request) -> Response:
 
 FAULTS: dict[str, Fault] = {
     "401": _always(json.dumps({"error": "UNAUTHORIZED", "message": "Active API key is required."}), 401),
+    "401-bare": _always("", 401),
+    "401-html": _always("<html>The proxy wants to know who you are</html>", 401, mimetype="text/html"),
     "403": _always("", 403),
+    "403-html": _always("<html><h1>403 Forbidden</h1></html>", 403, mimetype="text/html"),
+    "403-json": _always(json.dumps({"message": "Forbidden"}), 403),
+    "permission-denied-403": lambda _s, _r: as_error("PERMISSION_DENIED", "No permission.", 403),
+    "permission-denied": lambda _s, _r: as_error("API_PERMISSION_DENIED", "No permission."),
+    "user-not-found": lambda _s, _r: as_error("API_USER_NOT_FOUND", "No such user."),
+    "group-not-found": lambda _s, _r: as_error("GROUP_NOT_FOUND", "No such group."),
     "404": _always("<html>not found</html>", 404),
     "429": _throttled(None),
     "429-seconds": _throttled(lambda: "3"),
