@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from rodin_blender.service import keys
+from rodin_blender.service import pasted
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
@@ -91,7 +91,7 @@ def serve(tasks: int, seconds: float, folder: Path) -> None:
         with (folder / "events").open("w") as events:
             for number in range(tasks):
                 answer = simulator.add(story(chance, seconds), prompt=f"Model {number}", files={})
-                task = listed.add(schedule.begun(keys.generation_answer(answer), time.time()))
+                task = listed.add(schedule.begun(pasted.generation_answer(answer), time.time()))
                 print(time.time(), "followed", answer["jobs"]["subscription_key"], file=events)
                 uuids[task.task_id] = answer["jobs"]["uuids"]
         use(listed, uuids, chance)
@@ -189,7 +189,7 @@ class Owner:
             f"{self.root}/simulator/tasks", json.dumps(wish).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(asked, timeout=10) as answer:
-            generation = keys.generation_answer(json.load(answer))
+            generation = pasted.generation_answer(json.load(answer))
         self.tracker.follow(generation)
         print(time.time(), "followed", generation.subscription_key.reveal(), file=self.events)
 

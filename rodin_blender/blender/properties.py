@@ -71,7 +71,7 @@ class RODIN_View(bpy.types.PropertyGroup):
     # subtype PASSWORD cuts off what is longer than 127 characters (seen in 4.3), and these keys have 300 or more.
     typed_key: bpy.props.StringProperty(
         name="Subscription Key",
-        description="The subscription key of a generation call's answer (jobs.subscription_key)",
+        description="A subscription key, or the whole answer that came back when a task was started",
         get=_typed_key,
         set=_set_typed_key,
     )

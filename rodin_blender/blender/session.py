@@ -8,14 +8,14 @@ properties that the panel and other people's scripts read are a copy, see proper
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import handlers
 from ..configuration import Setting
 from ..service.errors import BadInput
 from ..service.files import Progress
-from ..service.keys import Secret
+from ..service.keys import Generation, Secret
 from ..tasks.task import Status, Task
 from ..texts.wording import size_text
 from ..tracking.messages import (
@@ -37,6 +37,7 @@ from ..tracking.messages import (
     TaskRemoved,
 )
 from ..tracking.tracker import Tracker
+from .presses import Press
 
 
 @dataclass
@@ -135,6 +136,8 @@ class Session:
         self.announcing = False
         """Whether one waits to be seen."""
         self.typed_key = Secret("")
+        self.presses: deque[Press] = deque()
+        """Presses of Track and Paste that the tracker has not answered yet, the oldest first."""
         self._idle_after = -1
 
     def connect(self, tracker: Tracker) -> None:
@@ -154,6 +157,7 @@ class Session:
         # Without a tracker nobody tells when these are over; the next one tells them anew.
         self.obstacle = None
         self.held_until = 0.0
+        self.presses.clear()
 
     def tell(self, text: str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
@@ -200,9 +204,13 @@ class Session:
                 self.begun_here.add(task.task_id)
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
-                if was_known:
-                    self.announcements.append(f"Rodin: this key is in the list already, as '{task.name}'")
-            case NotFollowed(text) | Notice(text):
+                self._press.take_in(task.name, was_known)
+                self._end_press()
+            case NotFollowed(text):
+                self._press.fail()
+                self._end_press()
+                self.tell(text)
+            case Notice(text):
                 self.tell(text)
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
@@ -231,6 +239,28 @@ class Session:
                 self._idle_after = calls
                 drawn = False
         self.undrawn |= drawn
+
+    def follow(self, tracker: Tracker, generations: Sequence[Generation], typed: Secret) -> None:
+        """Have the tracker follow these. `typed` is what was in the panel's field, where they come from there."""
+        self.presses.append(Press(len(generations), typed))
+        for generation in generations:
+            tracker.follow(generation)
+
+    @property
+    def _press(self) -> Press:
+        if not self.presses:
+            self.presses.append(Press())
+        return self.presses[0]
+
+    def _end_press(self) -> None:
+        press = self._press
+        if press.awaited > 0:
+            return
+        self.presses.popleft()
+        if not press.failed and press.typed == self.typed_key:
+            self.typed_key = Secret("")
+        if press.text:
+            self.announcements.append(f"Rodin: {press.text}")
 
     def tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import argparse
 import codecs
-import json
 import math
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from ..service import keys
+from ..service import pasted
 from ..service.errors import BadInput, os_reason
-from ..service.keys import Generation
+from ..service.keys import Generation, Secret
 from ..tasks.options import OPTIONS
 
 _KEY = (
-    "a subscription key; @FILE for a file of them, one a line, or of generation answers; - for standard input, "
+    "a subscription key; @FILE for a file of them, one a line, or with generation answers in it; - for standard input, "
     "so that keys need not stand in the list of processes"
 )
 _TASK = "a task's id or its name in the list"
@@ -143,36 +141,25 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, dest=f"option_{option.name}", default=None, metavar=metavar, help=text)
 
 
-def generations(words: list[str]) -> list[Generation]:
-    """The keys that these arguments name, without repetition. Raises BadInput."""
-    found: dict[keys.Secret, Generation] = {}
+def generations(words: list[str], api_key: Secret | None = None) -> tuple[list[Generation], list[str]]:
+    """The tasks that these arguments name, without repetition, and what is to be told of error answers among them.
+
+    Raises BadInput for anything else among them, and where there is no task.
+    """
+    found: dict[Secret, Generation] = {}
+    refused: list[str] = []
     for word in words:
         source = "standard input" if word == "-" else word[1:] if word.startswith("@") else ""
-        for number, text in enumerate(_split(_content(word)) if source else [word], 1):
-            try:
-                generation = keys.pasted(text)
-            except BadInput as error:
-                raise BadInput(f"Number {number} in {source}: {error}" if source else str(error)) from None
-            found.setdefault(generation.subscription_key, generation)
-    if not found:
-        raise BadInput("There is no subscription key in what was given.")
-    return list(found.values())
-
-
-def _split(content: str) -> Iterator[str]:
-    """Generation answers, each on a line or spread over several, and keys, one a line."""
-    content = content.strip()
-    start = 0
-    while content.startswith("{", start):
         try:
-            _, end = json.JSONDecoder().raw_decode(content, start)
-        except (ValueError, RecursionError):
-            break
-        yield content[start:end]
-        while content[end : end + 1].isspace():
-            end += 1
-        start = end
-    yield from (line for line in content[start:].splitlines() if line.strip())
+            given = pasted.read(_content(word) if source else word, api_key, LARGEST_FILE)
+        except BadInput as error:
+            raise BadInput(f"In {source}: {error}" if source else str(error)) from None
+        if given.wrong:
+            raise BadInput(f"Number {given.wrong[0].number} in {source or 'what was given'}: {given.wrong[0].text}")
+        refused += (f"Number {trouble.number} in {source}: {trouble.text}" for trouble in given.refused)
+        for generation in given.generations:
+            found.setdefault(generation.subscription_key, generation)
+    return list(found.values()), refused
 
 
 def _content(word: str) -> str:

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from ..service import keys
+from ..service import keys, pasted
 from ..service.errors import BadInput
 from ..service.files import SavedFile
 from ..service.keys import Generation, Secret
@@ -176,7 +176,7 @@ def read(path: Path) -> list[Generation]:
         where = f"{path}, line {number}"
         try:
             generation = (
-                keys.generation_answer(row)
+                pasted.generation_answer(row)
                 if "jobs" in row
                 else Generation(
                     keys.subscription_key(str(row.get("subscription_key") or "")),

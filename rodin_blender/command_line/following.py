@@ -84,6 +84,13 @@ def listed(store: Store, words: list[str]) -> list[Task]:
     return list(found.values())
 
 
+def told_refused(output: Output, refused: list[str]) -> Exit:
+    """Tell of the error answers of `arguments.generations`. Returns what they mean for the exit code."""
+    for text in refused:
+        output.live(text, time.time())
+    return Exit.FAILED if refused else Exit.DONE
+
+
 class Follower:
     """Follows the list until its block ends. `tasks` holds what is known, by id."""
 

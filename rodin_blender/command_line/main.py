@@ -14,14 +14,14 @@ from pathlib import Path
 
 from ..service.errors import BadInput, NotAuthorized, Refused, RodinError, ServiceError, Throttled, os_reason
 from ..service.files import MODEL_KINDS, models
-from ..service.keys import Generation, shown, task_uuid
+from ..service.keys import WHERE_THE_UUID_IS, Generation, Secret, shown, task_uuid
 from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch, status_of
 from ..texts.wording import clock_text, refusal
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
 from . import arguments, batch, doctor, generating
-from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened
+from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened, told_refused
 from .host import Host, Import
 from .output import Exit, Output, describe, task_line
 
@@ -63,9 +63,9 @@ def _status(host: Host, output: Output, given: Namespace) -> Exit:
 
     settings = host.settings
     check(settings.obstacle)
-    wanted = arguments.generations(given.keys)
+    wanted, refused = arguments.generations(given.keys, settings.api_key)
     client = Client(settings.connection)
-    code = Exit.DONE
+    code = told_refused(output, refused)
     with _open(host, output) as store:
         known = {task.subscription_key: task for task in store.tasks()}
         for number, generation in enumerate(wanted, 1):
@@ -100,12 +100,13 @@ def _await_turn(store: Store) -> None:
 def _wait(host: Host, output: Output, given: Namespace) -> Exit:
     check(host.settings.obstacle)
     with _open(host, output) as store:
-        wanted = _known_or_added(store, given.keys)
+        wanted, refused = _known_or_added(store, given.keys, host.settings.api_key)
         for task in wanted:
             # Whoever waits for a task wants it to be asked about.
             if task.status.submitted and not task.followed and not task.status.final:
                 store.change(task.task_id, _resumed)
     left = {task.task_id for task in wanted}
+    told = told_refused(output, refused)
     codes: list[Exit] = []
 
     def end(task: Task) -> None:
@@ -135,7 +136,7 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
     if left and not (codes and given.any):
         text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run it again to go on."
         raise Ended(Exit.TIME_RAN_OUT, text)
-    return max(codes)
+    return max(told, *codes)
 
 
 def _generate(host: Host, output: Output, given: Namespace) -> Exit:
@@ -151,14 +152,15 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
     return code
 
 
-def _known_or_added(store: Store, words: list[str]) -> list[Task]:
+def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:
     named = Named(store.tasks())
     found = {task.task_id: task for word in words if (task := named.get(word))}
     keys = [word for word in words if not named.get(word)]
-    for generation in arguments.generations(keys) if keys else ():
+    generations, refused = arguments.generations(keys, api_key) if keys else ([], [])
+    for generation in generations:
         task = store.add(schedule.begun(generation, time.time()))
         found[task.task_id] = task
-    return list(found.values())
+    return list(found.values()), refused
 
 
 def _code(task: Task) -> Exit:
@@ -171,7 +173,7 @@ def _code(task: Task) -> Exit:
 
 
 def _track(host: Host, output: Output, given: Namespace) -> Exit:
-    wanted = arguments.generations(given.keys)
+    wanted, refused = arguments.generations(given.keys, host.settings.api_key)
     if len(wanted) > 1 and (given.name or given.task_uuid):
         raise BadInput("--name and --task-uuid are for a single key, and there are several.")
     uuid, name = task_uuid(given.task_uuid), shown(given.name, LONGEST_NAME)
@@ -183,7 +185,7 @@ def _track(host: Host, output: Output, given: Namespace) -> Exit:
                 # It was in the list already.
                 task = store.change(task.task_id, partial(replace, name=name)) or task
             output.task(task)
-    return Exit.DONE
+    return told_refused(output, refused)
 
 
 def _list(host: Host, output: Output, given: Namespace) -> Exit:
@@ -280,8 +282,8 @@ def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> dict
     for task in wanted:
         if not task.task_uuid:
             raise BadInput(
-                f"The download of '{task.name}' needs its task uuid, the \"uuid\" at the top level of the generation "
-                "call's answer: `track KEY --task-uuid UUID`."
+                f"The download of '{task.name}' needs its task uuid: `track KEY --task-uuid UUID`. "
+                f"{WHERE_THE_UUID_IS}"
             )
     if not wanted:
         return {}

@@ -8,7 +8,6 @@ no form is promised) and the *task uuid* (download needs it). Neither can be der
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +16,17 @@ from urllib.parse import urlsplit
 from .errors import BadInput
 
 LONGEST_KEY = 8192
-LONGEST_PASTE = 256 * 1024
 SHORTEST_SECRET = 8
 """What is shorter is no key, but may well be a part of some word."""
 _LINK = re.compile(r"[\w+.-]{0,20}://\S*")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_WEB_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]*:)?//.*|www\..*|[\w-]+(?:\.[\w-]+)*\.(?:ai|app|com|io|net|org)(?:[/?#:].*)?", re.IGNORECASE
+)
+_OF_THE_VENDOR = re.compile(r"(?i)^(?:https?:)?/{0,2}(?:[\w-]+\.)*(?:hyper3d\.(?:ai|com)|deemos\.com)(?![\w.-])")
+NEEDED = "Give the whole answer that came back when the task was started, or only the subscription key in it."
+"""What a user is told to bring instead."""
+WHERE_THE_UUID_IS = 'It is the "uuid", not one of the "uuids", in the answer that came back when the task was started.'
 
 
 class Secret:
@@ -65,23 +70,29 @@ def subscription_key(text: str) -> Secret:
     text = _unwrapped(text)
     if not text:
         raise BadInput(
-            "No subscription key was given. Copy it from the generation call's answer (jobs.subscription_key)."
+            f"No subscription key was given. {NEEDED}"
         )
-    if _UUID.fullmatch(text):
+    if re.fullmatch(UUID, text):
         raise BadInput(
             "This looks like a uuid, not a subscription key; perhaps the two are swapped. "
-            "The subscription key is the long text at jobs.subscription_key of the generation call's answer."
+            f"The subscription key is much longer. {NEEDED}"
+        )
+    if len(text) <= LONGEST_KEY and _WEB_ADDRESS.fullmatch(text):
+        raise BadInput(
+            f"This is a link to {'the website of Hyper3D' if _OF_THE_VENDOR.search(text) else 'a web page'}, "
+            f"and does not tell which task to follow. {NEEDED}"
         )
     if len(text) > LONGEST_KEY:
         raise BadInput(
-            f"This text of {_size(len(text))} is too long for a subscription key (about 300 characters are usual). "
-            "Copy only jobs.subscription_key from the generation call's answer."
+            f"This text of {size_of(len(text))} is too long for a subscription key (about 300 characters are usual). "
+            f"{NEEDED}"
         )
     if not text.isascii() or not text.isprintable() or " " in text:
         raise BadInput(
-            "A subscription key has no spaces, line breaks or special characters, and this text has. "
-            "Copy only jobs.subscription_key from the generation call's answer."
+            f"A subscription key has no spaces, line breaks or special characters, and this text has. {NEEDED}"
         )
+    if "***" in text or "..." in text or not any(map(str.isalnum, text)):
+        raise BadInput(f"A part of this subscription key was left out where it was shown. {NEEDED}")
     return Secret(text)
 
 
@@ -90,17 +101,15 @@ def task_uuid(text: str) -> str:
     text = _unwrapped(text)
     if not text:
         return ""
-    if _UUID.fullmatch(text):
+    if re.fullmatch(UUID, text):
         return text.lower()
     if len(text) > 60 or text.count(".") >= 2:
         raise BadInput(
             "This looks like a subscription key, not a task uuid; perhaps the two are swapped. "
-            "The task uuid is the short \"uuid\" at the top level of the generation call's answer."
+            f"The task uuid is short. {WHERE_THE_UUID_IS}"
         )
-    raise BadInput(
-        "This is not a task uuid. It has the form 123e4567-e89b-12d3-a456-426614174000 "
-        "and stands as \"uuid\" at the top level of the generation call's answer."
-    )
+    form = "123e4567-e89b-12d3-a456-426614174000"
+    raise BadInput(f"This is not a task uuid. One looks like {form}. {WHERE_THE_UUID_IS}")
 
 
 def api_key(text: str) -> Secret:
@@ -145,64 +154,6 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def pasted(text: str) -> Generation:
-    """What a clipboard holds: a bare subscription key, or a generation call's whole answer as JSON.
-
-    Raises BadInput when it is neither.
-    """
-    if len(text) > LONGEST_PASTE:
-        raise BadInput(
-            f"The clipboard holds {_size(len(text))}, far too much for a subscription key or a generation answer. "
-            "Copy the key again, then paste."
-        )
-    text = text.strip()
-    if not text:
-        raise BadInput(
-            "The clipboard holds no text. Copy a subscription key or the generation call's answer, then paste."
-        )
-    if any(not (c.isprintable() or c.isspace()) for c in text):
-        raise BadInput("The clipboard holds data that is not text. Copy a subscription key, then paste.")
-    if not text.startswith(("{", "[")):
-        return Generation(subscription_key(text))
-    try:
-        answer = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadInput(
-            "The clipboard holds something like JSON that cannot be read; perhaps a part is missing. "
-            "Copy the generation call's whole answer, or only its jobs.subscription_key."
-        ) from None
-    return generation_answer(answer)
-
-
-def generation_answer(answer: object) -> Generation:
-    """Both identifiers of a generation call's decoded JSON answer. Raises BadInput where the key is not there."""
-    if not isinstance(answer, dict):
-        answer = {}
-    jobs = answer.get("jobs")
-    key = jobs.get("subscription_key") if isinstance(jobs, dict) else None
-    if not isinstance(key, str):
-        key = answer.get("subscription_key")
-    if not isinstance(key, str):
-        error = answer.get("error")
-        if isinstance(error, str) and error and error != "OK":
-            raise BadInput(
-                f"This is an error answer of the generation call ({quoted(error, 60)}): nothing was started, "
-                "so there is nothing to follow."
-            )
-        raise BadInput(
-            "The JSON holds no jobs.subscription_key. Copy the whole answer of the generation call (POST /rodin); "
-            "a status or download answer cannot be followed."
-        )
-    uuid = answer.get("uuid")
-    prompt = answer.get("prompt")
-    secret = subscription_key(key)
-    return Generation(
-        secret,
-        task_uuid(uuid) if isinstance(uuid, str) else "",
-        quoted(prompt, 60, (secret,)) if isinstance(prompt, str) else "",
-    )
-
-
 def shown(text: str, most: int) -> str:
     """Foreign text fit for one line of an interface: printable, at most `most` characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: most * 4]).split())
@@ -220,10 +171,10 @@ def quoted(text: str, most: int, secrets: Iterable[Secret] = ()) -> str:
 
 def _unwrapped(text: str) -> str:
     """`text` without the spaces and quotation marks around it, however they are mixed."""
-    while (inner := text.strip().strip("\"'")) != text:
+    while (inner := text.strip().strip("\"'`,;")) != text:
         text = inner
     return text
 
 
-def _size(characters: int) -> str:
+def size_of(characters: int) -> str:
     return f"{characters / 1e6:.1f} MB" if characters >= 100_000 else f"{characters} characters"

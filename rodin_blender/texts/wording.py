@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from ..service.errors import Aborted, Refused, RodinError
@@ -42,6 +43,12 @@ def progress_text(received: int, size: int | None, speed: float) -> str:
         whole = size_text(size)
         amount = f"{amount.removesuffix(whole[-3:])} of {whole}"
     return f"{amount}, {size_text(speed)}/s" if speed else amount
+
+
+def listed(words: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Words in a row: a, b and 3 more."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return separator.join(words[:most]) + more
 
 
 def sentence(error: Exception) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
 from ..service.files import Progress, SavedFile, models, safe_name, stated_size
+from ..service.keys import WHERE_THE_UUID_IS
 from ..tasks.task import Download, Status, Task
 from ..texts.wording import NOT_PERMITTED, sentence, size_text
 from .fetching import BeingSaved, head, remove
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 DOWNLOADERS = 2
 
 _UNKNOWN_UUID = (
-    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the \"uuid\" that stands at the "
-    "top level of the generation call's answer. Results are kept for 7 days."
+    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the right one. "
+    f"{WHERE_THE_UUID_IS} Results are kept for 7 days."
 )
 
 Change = Callable[[str, Callable[[Task], Task]], None]

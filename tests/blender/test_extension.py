@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -172,13 +173,17 @@ def test_what_another_blender_did_meanwhile_is_seen(rodin: Rodin, service: Servi
 @pytest.mark.parametrize(
     ("key", "uuid", "words"),
     [
-        ("", "", "No subscription key"),
-        (" \n", "", "No subscription key"),
+        ("", "", "field is empty"),
+        (" \n", "", "field is empty|Nothing was given"),
         (UUID, "", "swapped"),
         ("two words", "", "no spaces"),
         ("k" * 9000, "", "too long"),
         ("a-good-key", "aaaa.bbbb.cccc", "swapped"),
         ("a-good-key", "1234", "not a task uuid"),
+        (API_KEY, "", "This is your API key"),
+        ("https://hyper3d.ai/rodin/vase", "", "link to the website of Hyper3D"),
+        ('{"generation_id": "g", "status": "queued", "display_url": "https://x"}', "", "another Hyper3D tool"),
+        ('[{"subscription_key": "one-good-key"}, {"subscription_key": "another-good-key"}]', UUID, "there are several"),
     ],
 )
 def test_bad_input_is_refused_and_changes_nothing(rodin: Rodin, key: str, uuid: str, words: str) -> None:
@@ -187,6 +192,44 @@ def test_bad_input_is_refused_and_changes_nothing(rodin: Rodin, key: str, uuid: 
         bpy.ops.rodin.track(subscription_key=key, task_uuid=uuid)
     assert rodin.session.tracker is None
     assert len(rodin.view.tasks) == 0
+
+
+def test_all_answers_of_a_text_are_followed_and_told_in_one_line(rodin: Rodin, service: Service) -> None:
+    known = rodin.track(service.add("waiting", prompt="A chair"))
+    answers = [service.add("waiting", prompt=f"Model {number}") for number in range(7)]
+    refused = {"error": "API_INSUFFICIENT_FUND", "message": "The fund in your wallet is insufficient."}
+    again = {"subscription_key": rodin.session.tasks[known].subscription_key.reveal()}
+    told: list[str] = []
+    rodin.session.announcements = _Announced(told)
+    text = "\n".join(map(json.dumps, [*answers[:3], refused, again])) + f"\n12:00 [INFO] {answers[3:]!r} ready"
+    bpy.ops.rodin.track(subscription_key=text)
+    rodin.until(lambda: len(rodin.view.tasks) == 8 and told, "all are in the list")
+    assert sorted(item.name for item in rodin.view.tasks) == ["A chair", *(f"Model {number}" for number in range(7))]
+    assert [line for line in told if "followed now" in line] == [
+        "Rodin: 7 tasks are followed now; already in the list: 'A chair'"
+    ]
+    assert "Number 4: This is an error answer (API_INSUFFICIENT_FUND: The fund" in rodin.session.notice
+    assert rodin.view.tasks[rodin.view.active_index].name == "Model 6"
+
+
+class _Announced(list[str]):
+    """The lines for the status bar, which there is none of here, kept for the test as they come."""
+
+    def __init__(self, told: list[str]) -> None:
+        super().__init__()
+        self.append = told.append  # type: ignore[method-assign]
+
+
+def test_the_field_takes_a_whole_answer_and_is_cleared_once_it_is_stored(rodin: Rodin, service: Service) -> None:
+    rodin.view.typed_key = json.dumps(service.add("waiting", prompt="A chair"))
+    bpy.ops.rodin.track()
+    assert rodin.view.typed_key, "not yet stored"
+    rodin.until(lambda: [item.name for item in rodin.view.tasks] == ["A chair"], "it is in the list")
+    assert rodin.view.typed_key == "" and not rodin.session.typed_key
+    rodin.view.typed_key = "https://hyper3d.ai/rodin/vase"
+    with pytest.raises(RuntimeError, match="link to the website"):
+        bpy.ops.rodin.track()
+    assert rodin.session.typed_key.reveal() == "https://hyper3d.ai/rodin/vase", "what was refused can be mended"
 
 
 def test_a_known_key_selects_its_task_and_brings_the_uuid(rodin: Rodin, service: Service) -> None:

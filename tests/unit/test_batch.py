@@ -162,7 +162,7 @@ KEY = "k" * 60
         (f'{{"name": "A"}}\n[1, "{KEY}"]\n', "line 1: No subscription key"),
         (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + f'\n{{"name": "{KEY}\n', "line 2 is no JSON object."),
         (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + "\n[1]", "line 2 is no JSON object."),
-        ('{"error": "API_INSUFFICIENT_FUND", "jobs": {}}', "line 1: This is an error answer of the generation call"),
+        ('{"error": "API_INSUFFICIENT_FUND", "jobs": {}}', "line 1: This is an error answer"),
         ('{"a":' * 50_000, "line 1 is no JSON object."),
         (b"\xff\xd8\xff\xe0" * 50, "is no text in UTF-8."),
         (b"\x00" * 50, "must name the columns"),

@@ -24,8 +24,9 @@ import trustme
 from rodin_blender.command_line import arguments, main
 from rodin_blender.command_line.host import plain
 from rodin_blender.command_line.output import Exit, for_a_shell
-from rodin_blender.service import keys
+from rodin_blender.service import keys, pasted
 from rodin_blender.service.errors import BadInput
+from rodin_blender.service.keys import Generation
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
@@ -182,20 +183,23 @@ def test_keys_come_from_files_standard_input_and_arguments_each_once(shell: Shel
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "There is no subscription key in what was given."),
-        (b"\n \n", "There is no subscription key in what was given."),
+        (b"", "Nothing was given."),
+        (b"\n \n", "Nothing was given."),
         (b"\xff\xd8\xff\xe0" + bytes(range(256)), "is no text in UTF-8"),
-        (b"a key with spaces", "Number 1 in standard input: A subscription key has no spaces"),
+        (b"a key with spaces", "In standard input: A subscription key has no spaces"),
         (b"good-key\n123e4567-e89b-12d3-a456-426614174000\n", "Number 2 in standard input: This looks like a uuid"),
         (b"x" * 10_000_000, "10.0 MB"),
-        (b'{"jobs": {"subscription_key": ', "cannot be read; perhaps a part is missing"),
-        (b'{\n "error": "API_INSUFFICIENT_FUND"\n}', "error answer of the generation call (API_INSUFFICIENT_FUND)"),
-        (b'{"jobs": []}', "holds no jobs.subscription_key"),
+        (b'{"jobs": {"subscription_key": ', "In standard input: A part of this answer is missing"),
+        (b'{\n "error": "API_INSUFFICIENT_FUND"\n}', "This is an error answer (API_INSUFFICIENT_FUND)"),
+        (b'{"jobs": []}', "tells a task's status, and not its subscription key"),
         (b"[" * 200_000, "cannot be read"),
         (b'{"a":' * 40_000, "cannot be read"),
+        (API_KEY.encode(), "This is your API key"),
+        (b"https://hyper3d.ai/rodin/vase", "link to the website of Hyper3D"),
+        (b'{"generation_id": "g", "status": "queued", "display_url": "https://x"}', "another Hyper3D tool"),
         (b"\x00\x01\x02", "not text"),
     ],
-    ids=range(12),
+    ids=range(15),
 )
 def test_what_is_no_key_ends_with_2_and_says_why(shell: Shell, content: bytes, said: str) -> None:
     for command in ("status", "wait", "track"):
@@ -203,6 +207,22 @@ def test_what_is_no_key_ends_with_2_and_says_why(shell: Shell, content: bytes, s
         assert ran.code == 2 and said in ran.err and len(ran.err) < 500 and ran.out == ""
     assert "lipboard" not in ran.err and "paste" not in ran.err
     assert shell.simulator.requests == [] and shell.json("list").events == []
+
+
+def test_answers_are_found_inside_other_text_and_an_error_answer_stops_nobody(shell: Shell) -> None:
+    answers = [shell.add(NOW_DONE, prompt=f"Model {number}") for number in range(6)]
+    refused = {"error": "API_INSUFFICIENT_FUND", "message": "The fund in your wallet is insufficient."}
+    listed = shell.file("list.json", json.dumps([answers[0], refused, answers[1]], indent=1))
+    log = shell.file("tool.log", f"12:00 [INFO] started {answers[2]!r}\n12:01 [INFO] got {json.dumps(answers[3])} in 3 s\n")
+    curl = f"HTTP/2 201\r\ncontent-type: application/json\r\n\r\n{json.dumps(answers[4])}"
+    copied = pasted.copied(Generation(keys.Secret(key_of(answers[5])), answers[5]["uuid"], "A stool"))
+    for command in ("status", "track", "wait"):
+        ran = shell.json(command, f"@{listed}", f"@{log}", "-", stdin=f"{curl}\n{copied}")
+        names = [f"Model {number}" for number in range(5)] + ["A stool"]
+        assert [event["name"] for event in ran.events] == names or command == "wait"
+        assert sorted(event["name"] for event in ran.events) == sorted(names)
+        assert ran.code == 3 and f"Number 2 in {listed}: This is an error answer (API_INSUFFICIENT_FUND: The fund" in ran.err
+        assert [event["task_uuid"] for event in ran.events if event["name"] == "A stool"] == [answers[5]["uuid"]]
 
 
 def test_a_swapped_pair_is_told(shell: Shell) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from rodin_blender.service import keys
+from rodin_blender.service import pasted
 from rodin_blender.service.answers import Job
 from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Generation, Secret
@@ -116,7 +116,7 @@ def test_following_a_known_key_again_gives_the_task_that_is_there(begin: Begin, 
     watched.tracker.follow(Generation(key))
     first = watched.next(Followed)
     watched.gets(first.task, Status.DONE)
-    watched.tracker.follow(keys.generation_answer(answer))
+    watched.tracker.follow(pasted.generation_answer(answer))
     again = watched.next(Followed)
     assert again.was_known and again.task.task_id == first.task.task_id
     assert (again.task.task_uuid, again.task.status) == (answer["uuid"], Status.DONE)
@@ -408,7 +408,7 @@ def test_with_the_list_out_of_reach_nothing_is_asked_and_keys_are_reported_as_no
     obstacle = watched.next(ObstacleChanged).obstacle
     assert obstacle and obstacle.kind == "store" and str(path) in obstacle.text
     answer = simulator.add(AT_ONCE)
-    watched.tracker.follow(keys.generation_answer(answer))
+    watched.tracker.follow(pasted.generation_answer(answer))
     text = watched.next(NotFollowed).text
     assert "not followed yet" in text and str(path) in text
     path.parent.unlink()
@@ -427,7 +427,7 @@ def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
     filler = fill(small_disk)
     obstacle = watched.next(ObstacleChanged).obstacle
     assert obstacle and obstacle.kind == "store" and "disk is full" in obstacle.text
-    watched.tracker.follow(keys.generation_answer(simulator.add("stuck")))
+    watched.tracker.follow(pasted.generation_answer(simulator.add("stuck")))
     assert "disk is full" in watched.next(NotFollowed).text
     time.sleep(0.3)
     assert nothing_is_asked(simulator) and nothing_is_asked(simulator)
@@ -530,7 +530,7 @@ def test_stop_returns_at_once_ends_all_threads_and_frees_what_was_under_way(
     simulator.fail("status", "hang!")
     watched = begin(timeout=30.0)
     for number in range(100):
-        watched.tracker.follow(keys.generation_answer(simulator.add(prompt=f"{number:03d}")))
+        watched.tracker.follow(pasted.generation_answer(simulator.add(prompt=f"{number:03d}")))
     wait_until(lambda: len(simulator.requests) >= WORKERS and len(watched.of(Followed)) == 100)
     assert len(simulator.requests) == WORKERS
     begun = time.monotonic()
@@ -547,7 +547,7 @@ def test_stop_returns_at_once_ends_all_threads_and_frees_what_was_under_way(
 def test_what_was_called_before_stop_is_stored(begin: Begin, simulator: Simulator, path: Path) -> None:
     watched = begin()
     for _ in range(8):
-        watched.tracker.follow(keys.generation_answer(simulator.add()))
+        watched.tracker.follow(pasted.generation_answer(simulator.add()))
     watched.tracker.stop()
     assert watched.tracker.join(3.0)
     with closing(Store(path)) as opened:

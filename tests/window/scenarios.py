@@ -149,6 +149,20 @@ def ask_for_uuid(ui, given):
     yield (lambda: any(task.folder for task in ui.session.tasks.values())), "its files are saved"
 
 
+def paste_into_the_field(ui, given):
+    """Several answers, copied below each other, are pasted into the field, which takes the first line only."""
+    yield from ui.open_sidebar()
+    bpy.context.window_manager.clipboard = given["text"]
+    yield from ui.click_sidebar(*KEY_FIELD)
+    yield from ui.press("V", ctrl=True)
+    yield from ui.press("RET")
+    yield (lambda: bool(ui.session.typed_key)), "the field holds something"
+    ui.facts["typed"] = ui.session.typed_key.reveal()
+    yield from ui.click_sidebar(*TRACK)
+    yield (lambda: sorted(_names(ui)) == given["names"]), "all are in the list"
+    yield (lambda: not ui.session.typed_key), "the field is empty again"
+
+
 def forget_another_in_between(ui, given):
     """Forget asks first; meanwhile another task becomes the active one."""
     yield from ui.open_sidebar()

@@ -29,7 +29,7 @@ from typing import Any
 
 from rodin_blender.command_line import main as command_line
 from rodin_blender.command_line.host import plain
-from rodin_blender.service import keys
+from rodin_blender.service import pasted
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from tools import blenders
@@ -43,7 +43,7 @@ def serve(tasks: int, folder: Path) -> None:
         written = []
         for number in range(tasks):
             answer = simulator.add("stuck", prompt=f"Model {number}", files={})
-            listed.add(schedule.begun(keys.generation_answer(answer), time.time()))
+            listed.add(schedule.begun(pasted.generation_answer(answer), time.time()))
             written.append(answer["jobs"]["subscription_key"])
         with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
             # Of use only where the minute's requests are thousands.

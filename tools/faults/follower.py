@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from rodin_blender.service import keys
+from rodin_blender.service import pasted
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
@@ -87,7 +87,7 @@ class Follower:
         match wish["do"]:
             case "follow":
                 self.numbers[wish["answer"]["jobs"]["subscription_key"]] = wish["number"]
-                self.tracker.follow(keys.generation_answer(wish["answer"]))
+                self.tracker.follow(pasted.generation_answer(wish["answer"]))
             case "check_now":
                 self.tracker.refresh()
                 for task_id in wish["task_ids"]:

@@ -22,7 +22,7 @@ def check_downloadable(task: Task, task_uuid: str) -> None:
     if task.status is Status.FAILED:
         raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
     if not task_uuid:
-        raise BadInput(f"The download of '{task.name}' needs its task uuid, from the generation call's answer.")
+        raise BadInput(f"The download of '{task.name}' needs its task uuid. {keys.WHERE_THE_UUID_IS}")
 
 
 class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
@@ -31,7 +31,7 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     bl_idname = "rodin.hand_off"
     bl_label = "Download"
 
-    task_uuid: text_property("Task UUID", 'The "uuid" at the top level of the generation call\'s answer')
+    task_uuid: text_property("Task UUID", keys.WHERE_THE_UUID_IS.rstrip("."))
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.task_uuid or task.status is Status.FAILED:
@@ -41,8 +41,7 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         paragraph(
             self.layout,
-            'The download needs the task\'s uuid, which the subscription key does not tell. It is the "uuid" at the '
-            "top level of the generation call's answer, not one of the jobs' uuids.",
+            f"The download needs the task's uuid, which the subscription key does not tell. {keys.WHERE_THE_UUID_IS}",
             420 * context.preferences.system.ui_scale,
         )
         self.layout.activate_init = True

@@ -2,47 +2,57 @@
 """The list: which tasks are in it, and when the service is asked about them."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import bpy
 
-from ...service import keys
+from ...service import keys, pasted
 from ...service.errors import BadInput
-from ...service.keys import Generation
+from ...service.keys import Secret
+from ...service.pasted import Pasted
 from ...tasks import schedule
 from ...tasks.task import Download, Task
-from ...texts.wording import clock_text
-from .. import api_key, timer
+from ...texts.wording import clock_text, listed
+from .. import api_key, preferences, timer
 from ..session import session
 from .base import OPTIONS, OfTask, refuse, text_property
 
+MOST_TROUBLES = 3
+"""As many are told at once."""
+
 
 class RODIN_OT_track(bpy.types.Operator):
-    """Follow the task of this subscription key until the service has finished it"""
+    """Follow the task of this subscription key, or all tasks of these answers, until the service has finished them"""
 
     bl_idname = "rodin.track"
     bl_label = "Track"
     bl_options = OPTIONS
 
-    subscription_key: text_property("Subscription Key", "The panel's field when empty")
+    subscription_key: text_property("Subscription Key", "Or a whole answer, or several; the panel's field when empty")
     task_uuid: text_property("Task UUID", "Needed for the download; can be given later")
     name: text_property("Name", "Shown in the list")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        typed = Secret("") if self.subscription_key else session.typed_key
         try:
-            generation = Generation(
-                keys.subscription_key(self.subscription_key or session.typed_key.reveal()),
-                keys.task_uuid(self.task_uuid),
-                self.name.strip(),
-            )
+            text = self.subscription_key or _whole(typed.reveal(), context.window_manager.clipboard)
+            found = _read(text, "The field is empty.")
+            uuid, name = keys.task_uuid(self.task_uuid), self.name.strip()
+            if uuid or name:
+                if len(found.generations) > 1:
+                    raise BadInput("A name and a task uuid are for one task, and there are several.")
+                (only,) = found.generations
+                only = replace(only, task_uuid=uuid or only.task_uuid, name=name or only.name)
+                found = replace(found, generations=(only,))
         except BadInput as error:
             return refuse(self, str(error))
-        timer.tracker().follow(generation)
+        _follow(found, typed)
         return {"FINISHED"}
 
 
 class RODIN_OT_paste(bpy.types.Operator):
-    """Follow what the clipboard holds: a subscription key, or the whole answer of a generation call"""
+    """Follow what the clipboard holds: whole answers, one or many, also inside other text; or subscription keys"""
 
     bl_idname = "rodin.paste"
     bl_label = "Paste"
@@ -50,11 +60,33 @@ class RODIN_OT_paste(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            generation = keys.pasted(context.window_manager.clipboard)
+            found = _read(context.window_manager.clipboard, "The clipboard holds no text.")
         except BadInput as error:
             return refuse(self, str(error))
-        timer.tracker().follow(generation)
+        _follow(found, Secret(""))
         return {"FINISHED"}
+
+
+def _read(text: str, when_empty: str) -> Pasted:
+    """Raises BadInput."""
+    if not text.strip():
+        raise BadInput(f"{when_empty} {keys.NEEDED}")
+    return pasted.read(text, preferences.settings().api_key)
+
+
+def _whole(typed: str, clipboard: str) -> str:
+    """The whole of what was pasted into a field: Blender's fields take its first line only."""
+    first = clipboard.strip().partition("\n")[0].strip()
+    return clipboard if typed and typed.strip() == first else typed
+
+
+def _follow(found: Pasted, typed: Secret) -> None:
+    """Have these tasks followed, and tell of what stood among them and cannot be."""
+    session.follow(timer.tracker(), found.generations, typed)
+    troubles = sorted((*found.refused, *found.wrong), key=lambda trouble: trouble.number)
+    if troubles:
+        told = listed([f"Number {trouble.number}: {trouble.text}" for trouble in troubles], MOST_TROUBLES, " ")
+        session.tell(f"Not all of it could be followed. {told}")
 
 
 class RODIN_OT_check_now(OfTask, bpy.types.Operator):
