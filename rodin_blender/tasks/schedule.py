@@ -9,7 +9,7 @@ task that outlasts them all is asked about at the growing pace. `make bench` sho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..service.answers import Job
@@ -44,6 +44,30 @@ class Pace:
     shortest: float = 5.0
     longest: float = 30.0
     deadline: float = 20 * 60.0
+
+
+def pace_kind(task: Task) -> str:
+    """What tasks of about the same duration share: tier and material, or of tracked ones the number of jobs."""
+    if task.options:
+        return f"{task.options.get('tier')} {task.options.get('material')}"
+    return f"{len(task.jobs)} jobs"
+
+
+def durations(tasks: Iterable[Task]) -> dict[str, list[float]]:
+    """How long the last ended tasks took, by kind, and of all kinds together under "". The latest come first."""
+    found: dict[str, list[float]] = {"": []}
+    for task in sorted((task for task in tasks if task.took), key=lambda task: task.finished_at, reverse=True):
+        for kind in ("", pace_kind(task)):
+            of_kind = found.setdefault(kind, [])
+            if len(of_kind) < MOST_PAST:
+                of_kind.append(task.took)
+    return found
+
+
+def past_of(kind: str, known: Mapping[str, list[float]]) -> list[float]:
+    """What is known of a kind, else of all kinds together as long as too few of it have ended."""
+    of_kind = known.get(kind, [])
+    return of_kind if len(of_kind) >= ENOUGH_PAST else known.get("", [])
 
 
 def begun(generation: Generation, now: float) -> Task:

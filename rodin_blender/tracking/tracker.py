@@ -7,7 +7,6 @@ only itself. Whoever owns the tracker calls its methods, which return at once, a
 
 from __future__ import annotations
 
-import heapq
 import random
 import threading
 import time
@@ -95,8 +94,8 @@ class Tracker:
         """All followed tasks but those under way."""
         for task in self._tasks.values():
             self._agenda.put(task)
-        self._past: list[float] | None = None
-        """How long the last tasks took; None when it is to be looked up again."""
+        self._past: dict[str, list[float]] | None = None
+        """How long the last tasks took, by kind; None when it is to be looked up again."""
         self._under_way: dict[str, Claim] = {}
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
         self._unsettled: list[_Settlement] = []
@@ -325,12 +324,10 @@ class Tracker:
                 self._changed(task)
         self._downloads.note_wanted(self._tasks.values())
 
-    def _durations(self) -> list[float]:
+    def _past_of(self, task: Task) -> list[float]:
         if self._past is None:
-            ended = (task for task in self._tasks.values() if task.took)
-            last = heapq.nlargest(schedule.MOST_PAST, ended, key=lambda task: task.finished_at)
-            self._past = [task.took for task in last]
-        return self._past
+            self._past = schedule.durations(self._tasks.values())
+        return schedule.past_of(schedule.pace_kind(task), self._past)
 
     def _changed(self, task: Task) -> None:
         if self._tasks.get(task.task_id) != task:
@@ -519,9 +516,8 @@ class Tracker:
         held_until = 0.0
         change: Callable[[Task], Task]
         if isinstance(outcome, tuple):
-            change = partial(
-                schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance, past=self._durations()
-            )
+            past = self._past_of(replace(claim.task, jobs=outcome))
+            change = partial(schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance, past=past)
         elif isinstance(outcome, Refused):
             change = partial(schedule.after_refusal, message=refusal(outcome), now=now)
         elif isinstance(outcome, (NotAuthorized, ClientUnavailable)) or (

@@ -34,3 +34,13 @@ def test_nothing_learnt_is_not_worse_than_the_vendors_pace_on_both_counts(name: 
 def test_a_misleading_past_is_not_worse_than_the_vendors_pace_on_both_counts(name: str, growth: float) -> None:
     before, now = pace.MISLED[name]
     assert not pace.better_on_both_counts(few(pace.growing(growth), now, before), few(pace.ours(), now, before))
+
+
+def test_where_tiers_are_known_half_the_requests_know_as_soon_as_asking_every_5_s() -> None:
+    """The aim, met with a Shortest Interval of 3 s; where the tier is not known three quarters of them are needed."""
+    fixed = pace.measure(pace.fixed(5.0), pace.mixed_tiers)
+    known, unknown = (
+        pace.requests_at(pace.curve(durations, 3.0), fixed.delay) / fixed.requests
+        for durations in (pace.mixed_tiers, pace.mixed)
+    )
+    assert known <= 0.5 < unknown

@@ -318,3 +318,28 @@ def test_whatever_happens_the_next_check_lies_within_the_bounds_and_what_is_over
             assert 0 < task.next_check_at - now <= longest_wait + CLOCK_SLACK + ENOUGH
         if not task.followed:
             assert not is_due(task, now)
+
+
+# What is learnt, by kind.
+
+
+def ended(kind: str, took: float, finished_at: float) -> Task:
+    options = {"tier": kind, "material": "PBR"} if kind else {}
+    jobs = tuple(Job(str(number), "Done") for number in range(3))
+    return Task("", "", Secret("k"), "", Status.DONE, jobs, finished_at=finished_at, took=took, options=options)
+
+
+def test_durations_are_learnt_for_each_tier_and_material_or_number_of_jobs() -> None:
+    past = [ended("Sketch", 20.0, n) for n in range(6)] + [ended("", 70.0, 10.0 + n) for n in range(5)]
+    known = schedule.durations([*past, ended("Gen-2", 90.0, 99.0), ended("Gen-2", 0.0, 98.0)])
+    sketch, tracked, gen_2 = (schedule.pace_kind(task) for task in (past[0], past[-1], ended("Gen-2", 1.0, 1.0)))
+    assert (sketch, tracked) == ("Sketch PBR", "3 jobs")
+    assert schedule.past_of(sketch, known) == [20.0] * 6
+    assert schedule.past_of(tracked, known) == [70.0] * 5
+    # Of too few, and of none, all together tell more.
+    assert schedule.past_of(gen_2, known) == schedule.past_of("never seen", known) == [90.0, *[70.0] * 5, *[20.0] * 6]
+
+
+def test_no_more_than_the_latest_are_learnt_from() -> None:
+    known = schedule.durations(ended("Sketch", float(n + 1), float(n)) for n in range(schedule.MOST_PAST + 5))
+    assert known["Sketch PBR"] == known[""] == [float(n) for n in range(schedule.MOST_PAST + 5, 5, -1)]

@@ -38,6 +38,8 @@ SEED = 20
 
 Chance = random.Random
 Durations = Callable[[Chance], float]
+Kinds = Callable[[Chance], tuple[str, float]]
+"""The kind of a task, which the extension knows where it began the task, and its duration."""
 Checks = Callable[[Chance, Sequence[float]], Iterator[float]]
 """The times at which a task is asked about, from when it was tracked on, given how long earlier ones took."""
 
@@ -61,11 +63,20 @@ def queued(chance: Chance) -> float:
     return chance.expovariate(1 / 40.0) + REGULAR(chance)
 
 
-DISTRIBUTIONS: dict[str, Durations] = {
+TIERS = {"Sketch": SKETCH, "Regular": REGULAR, "Gen-2": GEN_2}
+
+
+def mixed_tiers(chance: Chance) -> tuple[str, float]:
+    name = chance.choice([*TIERS])
+    return name, TIERS[name](chance)
+
+
+DISTRIBUTIONS: dict[str, Durations | Kinds] = {
     "Sketch, 20 s": SKETCH,
     "Regular, 70 s": REGULAR,
     "Gen-2, 90 s": GEN_2,
-    "a third of each": mixed,
+    "a third of each, begun here": mixed_tiers,
+    "a third of each, tracked": mixed,
     "the same, one in ten 5 to 10 min": with_tail,
     "Regular behind a queue of 40 s": queued,
 }
@@ -131,17 +142,18 @@ class Figures:
 
 
 def measure(
-    checks: Checks, durations: Durations, learnt_from: Durations | None = None, tasks: int = TASKS
+    checks: Checks, durations: Durations | Kinds, learnt_from: Durations | None = None, tasks: int = TASKS
 ) -> Figures:
     """Follow tasks one after the other, each learning from those before; or all from those of `learnt_from`."""
     chance = random.Random(SEED)
-    past: list[float] = []
+    known: dict[str, list[float]] = {}
     requests, delays = [], []
     for number in range(tasks + schedule.MOST_PAST):
         learning = number < schedule.MOST_PAST
-        duration = (learnt_from if learnt_from and learning else durations)(chance)
+        drawn = (learnt_from if learnt_from and learning else durations)(chance)
+        kind, duration = drawn if isinstance(drawn, tuple) else ("", drawn)
         before, count = 0.0, 0
-        for at in checks(chance, past):
+        for at in checks(chance, schedule.past_of(kind, known)):
             count += 1
             if at >= duration:
                 break
@@ -150,7 +162,8 @@ def measure(
             requests.append(count)
             delays.append(at - duration)
         if before and (learning or not learnt_from):
-            past = [*past, (before + at) / 2][-schedule.MOST_PAST :]
+            for of in {kind, ""}:
+                known[of] = [*known.get(of, []), (before + at) / 2][-schedule.MOST_PAST :]
     return Figures(float(np.mean(requests)), float(np.mean(delays)), float(np.quantile(delays, 0.95)))
 
 
@@ -191,7 +204,17 @@ def best_possible(durations: Durations, shortest: float) -> Curve:
     return points
 
 
-def curve(durations: Durations, shortest: float) -> Curve:
+def best_with_tiers(shortest: float) -> Curve:
+    """The same for a third of each tier, where the tier is known: the mean of what is best for each."""
+    of_each = [best_possible(durations, shortest) for durations in TIERS.values()]
+    return [(sum(p[0] for p in points) / 3, sum(p[1] for p in points) / 3) for points in zip(*of_each, strict=True)]
+
+
+def _best(durations: Durations | Kinds, shortest: float) -> Curve:
+    return best_with_tiers(shortest) if durations is mixed_tiers else best_possible(durations, shortest)  # type: ignore[arg-type]
+
+
+def curve(durations: Durations | Kinds, shortest: float) -> Curve:
     """Ours, with other values of EXPECTED_DELAY."""
     points = []
     for delay in AIMS:
@@ -233,18 +256,20 @@ which tells whether the key is right.
 
 The aim is at most half the requests of fixed 5 s at its delay. With 5 s between two checks, our default, no pace can
 have less delay than fixed 5 s; the first two columns say how near ours comes. With a Shortest Interval of 3 s one can,
-and the third says at how many requests. The fourth is what the best possible pace needs, which knows the distribution
-but not the tier of a task: no answer of the service tells it.
+and the third says at how many requests. The fourth is what the best possible pace needs, which knows the distribution.
+The tier of a task is known where the extension began it; of one that is tracked by its key no answer of the service
+tells it.
 
 {verdict}
 
 ![Requests for a task against the delay, for each pace](benchmarks/pace.png)
 
-**How ours works.** Of the last {schedule.MOST_PAST} tasks that it saw end it knows how long they took. It puts the next
-check where, by these, the delay to be expected reaches {schedule.EXPECTED_DELAY} s, never sooner than the Shortest
-Interval and never later than the Longest Interval: it asks seldom while few tasks end, and often while many do. With
-fewer than {schedule.ENOUGH_PAST} ended tasks, or when a task outlasts them all, it asks as the vendor does: after 5 s,
-each time {schedule.GROWTH} times as long, up to 30 s.
+**How ours works.** Of the last {schedule.MOST_PAST} tasks of a kind (tier and material, or of tracked ones the number
+of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.ENOUGH_PAST} of
+one. It puts the next check where, by these, the delay to be expected reaches {schedule.EXPECTED_DELAY} s, never sooner
+than the Shortest Interval and never later than the Longest Interval: it asks seldom while few tasks end, and often
+while many do. With fewer than {schedule.ENOUGH_PAST} ended tasks, or when a task outlasts them all, it asks as the
+vendor does: after 5 s, each time {schedule.GROWTH} times as long, up to 30 s.
 
 ### When the past misleads
 
@@ -265,8 +290,8 @@ def section(pictures: Path) -> str:
     }
     curves = {
         name: {
-            "best": best_possible(durations, Pace.shortest),
-            "best from 3 s": best_possible(durations, 3.0),
+            "best": _best(durations, Pace.shortest),
+            "best from 3 s": _best(durations, 3.0),
             "ours": curve(durations, Pace.shortest),
             "ours from 3 s": curve(durations, 3.0),
         }
@@ -352,7 +377,7 @@ def _worse(*tables: Found) -> list[str]:
 
 
 def _plot(path: Path, found: Found, curves: dict[str, dict[str, Curve]]) -> None:
-    with plots.figure(path, columns=3, rows=2, width=13, height=7.5, sharey=True) as axes:
+    with plots.figure(path, columns=4, rows=2, width=16, height=7.5, sharey=True) as axes:
         for axis, (name, of_this) in zip(axes, curves.items(), strict=True):
             best = zip(*of_this["best"], strict=True)
             axis.plot(*best, color="0.6", linestyle="--", label="best possible, 5 s apart")
@@ -369,6 +394,6 @@ def _plot(path: Path, found: Found, curves: dict[str, dict[str, Curve]]) -> None
             axis.set_ylim(0.0, 16.0)
             axis.set_xlim(left=0.0)
             axis.set_xlabel("requests for a task")
-        for axis in axes[::3]:
+        for axis in axes[::4]:
             axis.set_ylabel("delay until Done is noticed, s")
         axes[0].legend(fontsize=8)
