@@ -1,9 +1,10 @@
 """Looks for an answer of the service, a text from the clipboard or a picture that the extension cannot cope with.
 
-    python3 tools/fuzz.py [--seconds 60]
+    python3 tools/fuzz.py [--seconds 60] [--inputs COUNT]
 
 Coverage-guided (atheris, libFuzzer): what reaches new code is kept and changed further. A find is printed, and its
-input kept in dist/fuzz. Exit code 0: nothing was found, 1: something was, 2: atheris cannot be had on this machine.
+input kept in dist/fuzz. With --inputs so many are tried, the same each time. Exit code 0: nothing was found,
+1: something was, 2: atheris cannot be had on this machine.
 Standard library only, but for atheris, which lives in an environment of its own.
 """
 
@@ -196,10 +197,11 @@ def _check_wait(seconds: float | None) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--inputs", type=int, help="so many, the same each time, unless the time is over before")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.inside:
-        _fuzz(given.seconds, given.inside)
+        _fuzz(given.seconds, given.inputs, given.inside)
     from tools import blenders
 
     try:
@@ -211,6 +213,7 @@ def main() -> int:
     FINDS.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as folder:
         words = [str(python), str(Path(__file__)), "--seconds", str(given.seconds), "--inside", folder]
+        words += ["--inputs", str(given.inputs)] if given.inputs else []
         done = subprocess.run(
             words, cwd=ROOT, text=True, errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=given.seconds + 120, check=False,
@@ -230,7 +233,7 @@ def _changed(data: bytes, most: int, seed: int) -> bytes:
     return (data[: place.start()] + chance.choice(VALUES) + data[place.end() :])[:most]
 
 
-def _fuzz(seconds: int, folder: Path) -> None:
+def _fuzz(seconds: int, inputs: int | None, folder: Path) -> None:
     """For atheris' own Python; does not return."""
     import atheris
 
@@ -247,6 +250,7 @@ def _fuzz(seconds: int, folder: Path) -> None:
     dictionary.write_text("".join(f'"{word}"\n' for word in WORDS))
     # Each find is one for good: a hang after 10 s, and 1 GB of memory, are finds, too.
     options = ["-timeout=10", "-rss_limit_mb=1024", f"-max_total_time={seconds}", "-print_final_stats=1"]
+    options += [f"-runs={inputs}", "-seed=1"] if inputs else []
     options += ["-max_len=8192", "-len_control=0", f"-dict={dictionary}", f"-artifact_prefix={FINDS}/", str(corpus)]
 
     def kept_if_a_find(data: bytes) -> None:
@@ -273,8 +277,8 @@ def _report(code: int, printed: str, seconds: int) -> int:
         print(f"The fuzzer ended with {code}.")
         return FOUND
     edges, features, kept = coverage[-1]
-    print(f"{int(runs[1]):,} inputs in {seconds} s: {edges} places of the code reached, {features} counts and values "
-          f"told apart, {kept} inputs kept as new; nothing was found.")  # fmt: skip
+    print(f"{int(runs[1]):,} inputs, {seconds} s at most: {edges} places of the code reached, {features} counts and "
+          f"values told apart, {kept} inputs kept as new; nothing was found.")  # fmt: skip
     return 0
 
 

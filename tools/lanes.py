@@ -113,7 +113,11 @@ def main() -> int:
         return 1
     asked_for[0].live = len(asked_for) == 1
     try:
-        run_all(asked_for, arguments.slots, lambda lane: _run(lane, prepared))
+        with tempfile.TemporaryDirectory(prefix="rodin-bytecode-", dir="/tmp") as bytecode:
+            # Hundreds of programs are started: they share what was compiled, and the checkout stays clean.
+            os.environ["PYTHONPYCACHEPREFIX"] = bytecode
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+            run_all(asked_for, arguments.slots, lambda lane: _run(lane, prepared))
     except KeyboardInterrupt:
         return 130
     _print_table(lanes)
@@ -153,8 +157,7 @@ def _run(lane: Lane, prepared: Prepared) -> None:
         prefix = f"rodin-{lane.name}-"
         with tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as folder:
             environment = {
-                **os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": folder,
-                "RODIN_ZIP": str(prepared.archive),
+                **os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, "RODIN_ZIP": str(prepared.archive),
             }  # fmt: skip
             _run_in(Path(folder), lane, prepared, environment)
     except blenders.NotAvailable as error:

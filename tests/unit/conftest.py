@@ -32,7 +32,7 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator(speed=10) as running:
+    with Simulator(speed=10, begins_when_asked=True) as running:
         yield running
 
 

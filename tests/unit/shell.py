@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[2]
 GLB = b"glTF\x02\x00\x00\x00\x10\x00\x00\x00abcd"
 """As small as a file can be that says it is whole."""
 FILES = {"base_basic_pbr.glb": GLB, "preview.webp": b"RIFF\x04\x00\x00\x00WEBP"}
+RUNNING = [(0.0, "Generating")]
+"""A job that runs until the simulator is told to end it."""
 LONGEST = 40.0
 
 FAST = """
@@ -145,7 +147,6 @@ def shell(tmp_path: Path, simulator: Simulator) -> Iterator[Shell]:
         "RODIN_API_KEY": API_KEY,
         "RODIN_SHORTEST_INTERVAL": "1",
         "RODIN_LONGEST_INTERVAL": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     made = Shell(simulator, tmp_path / "rodin", environment)
     yield made

@@ -112,8 +112,8 @@ def test_what_the_fuzzer_begins_with_is_fine(seed):
 
 
 @pytest.mark.timeout(180)
-def test_the_fuzzer_finds_nothing_in_ten_seconds():
-    words = [sys.executable, str(ROOT / "tools/fuzz.py"), "--seconds", "10"]
+def test_the_fuzzer_runs_and_finds_nothing_in_its_first_inputs():
+    words = [sys.executable, str(ROOT / "tools/fuzz.py"), "--inputs", "2000"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=170, check=False)
     has_wheel = sys.platform == "linux" and platform.machine() == "x86_64" and sys.version_info[:2] == (3, 11)
     if done.returncode == fuzz.NOT_AVAILABLE and not has_wheel:

@@ -20,7 +20,7 @@ import pytest
 from rodin_blender.command_line import batch
 from rodin_blender.service.errors import BadInput
 from tests.unit import shell as shells
-from tests.unit.shell import FILES, Ran, Shell, check_event, key_of, wait_until
+from tests.unit.shell import FILES, RUNNING, Ran, Shell, check_event, key_of, wait_until
 
 shell = shells.shell
 
@@ -189,8 +189,13 @@ def test_a_wrong_file_ends_with_2_before_anything_is_made(made: Batch, tmp_path:
 
 def test_all_of_a_file_are_followed_and_downloaded_and_told_at_once(made: Batch) -> None:
     shell = made.shell
-    made.write(*((name, shell.add([[(0.0, "Waiting"), (end, "Done")]])) for name, end in (("C", 1.0), ("A", 10.0), ("B", 20.0))))
-    ran = made.run()
+    answers = {name: shell.add([RUNNING]) for name in "CAB"}
+    made.write(*answers.items())
+    process = shell.start(*made.words, "--json")
+    for count, answer in enumerate(answers.values(), 1):
+        shell.simulator.end(answer)
+        wait_until(lambda count=count: len(made.results_so_far()) == count)
+    ran = shell.end(process)
     assert ran.code == 0 and [event["name"] for event in ran.events] == ["C", "A", "B"]
     assert made.results == ran.events and made.statuses == dict.fromkeys("CAB", "DONE")
     made.check_folders()
@@ -333,8 +338,10 @@ def test_timeout_ends_with_4_and_run_again_it_goes_on(made: Batch) -> None:
 
 def test_ctrl_c_ends_with_130_and_run_again_it_goes_on(made: Batch) -> None:
     shell = made.shell
-    made.write(("A", shell.add(NOW_DONE)), ("B", shell.add([[(0.0, "Generating"), (50.0, "Done")]])))
+    running = shell.add([RUNNING])
+    made.write(("A", shell.add(NOW_DONE)), ("B", running))
     ran = shell.interrupted(*made.words, "--json", when=lambda: made.results)
+    shell.simulator.end(running)
     # The result may be in the file and not yet told.
     assert ran.code == 130 and [event["event"] for event in ran.events][-1] == "error"
     assert made.run().code == 0 and made.statuses == {"A": "DONE", "B": "DONE"} and made.files_asked() == 4
@@ -357,11 +364,13 @@ def test_a_line_that_was_torn_by_a_kill_is_written_anew(made: Batch) -> None:
 
 
 def test_a_second_run_on_the_same_folder_is_refused(made: Batch) -> None:
-    made.write(("A", made.shell.add([[(0.0, "Generating"), (40.0, "Done")]])))
+    running = made.shell.add([RUNNING])
+    made.write(("A", running))
     first = made.shell.start(*made.words)
     wait_until(lambda: made.shell.simulator.requests)
     second = made.run()
     assert second.code == 2 and second.event["text"] == f"Another batch is at work in {made.out}; wait for its end."
+    made.shell.simulator.end(running)
     assert made.shell.end(first).code == 0 and list(made.statuses) == ["A"]
 
 

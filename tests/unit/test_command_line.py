@@ -33,7 +33,7 @@ from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
 from rodin_blender.tracking.agenda import Agenda
 from tests.unit import disks
 from tests.unit import shell as shells
-from tests.unit.shell import FILES, ROOT, Shell, check_event, key_of, wait_until
+from tests.unit.shell import FILES, ROOT, RUNNING, Shell, check_event, key_of, wait_until
 from tests.unit.sockets import serving
 from tests.unit.test_client import Proxy
 from tools.simulator import API_KEY, Simulator
@@ -243,8 +243,12 @@ def test_a_file_that_cannot_be_read_ends_with_2(shell: Shell, tmp_path: Path) ->
 
 
 def test_wait_follows_to_the_end_with_live_lines_beside_the_results(shell: Shell) -> None:
-    first, second = shell.add("one-job", prompt="A vase"), shell.add("done", prompt="A pot")
-    ran = shell.json("wait", shell.keys(first, second))
+    first, second = shell.add([RUNNING], prompt="A vase"), shell.add([RUNNING] * 5, prompt="A pot")
+    process = shell.start("wait", shell.keys(first, second), "--json")
+    wait_until(lambda: len({asked.subscription_key for asked in shell.simulator.asked("status")}) == 2)
+    shell.simulator.end(first)
+    shell.simulator.end(second)
+    ran = shell.end(process)
     assert ran.code == 0
     assert {(e["name"], e["status"], e["jobs_done"]) for e in ran.events} == {("A vase", "DONE", 1), ("A pot", "DONE", 5)}
     lines = ran.err.splitlines()
@@ -271,12 +275,15 @@ def test_wait_any_ends_with_the_first(shell: Shell) -> None:
 
 
 def test_wait_gives_up_after_its_timeout_with_4_and_goes_on_when_run_again(shell: Shell) -> None:
-    answer = shell.add([[(0.0, "Generating"), (40.0, "Done")]], prompt="A vase")
+    answer = shell.add([RUNNING], prompt="A vase")
+    process = shell.start("wait", shell.keys(answer), "--json", "--timeout", "3")
+    wait_until(lambda: shell.simulator.asked("status"))
     begun = time.monotonic()
-    ran = shell.json("wait", shell.keys(answer), "--timeout", "1.5")
+    ran = shell.end(process)
     assert ran.code == 4 and time.monotonic() - begun < 6.0
     assert ran.event["text"] == "1 of 1 tasks are not final yet. They stay in the list: run it again to go on."
     assert shell.json("list").event["status"] == "GENERATING"
+    shell.simulator.end(answer)
     assert shell.json("wait", "A vase").code == 0
 
 

@@ -119,7 +119,7 @@ def window(folder: Path) -> Window:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    with Simulator() as running:
+    with Simulator(begins_when_asked=True) as running:
         yield running
 
 

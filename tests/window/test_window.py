@@ -22,7 +22,7 @@ def test_a_new_user_is_led_to_the_empty_list(window):
 def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(window):
     # Four of five jobs end one after the other, the last one only after there was time for a picture.
     story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (2, 8, 9, 10, 16)]
-    with Simulator() as simulator:
+    with Simulator(begins_when_asked=True) as simulator:
         given = {"vase": simulator.add(story, prompt="A glazed vase"), "chair": simulator.add("stuck")}
         outcome = window.play("track_and_download", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY)
     facts = outcome.facts
@@ -105,7 +105,7 @@ def test_a_narrow_sidebar_still_tells_all(window, simulator, connected):
 
 
 def test_another_file_keeps_the_list_and_holds_no_key(window, connected, folder):
-    with Simulator(speed=3) as simulator:
+    with Simulator(speed=3, begins_when_asked=True) as simulator:
         vase = simulator.add("one-job", prompt="A glazed vase")
         blend = folder / "scene.blend"
         given = {"vase": vase, "blend": str(blend), "api_key": "preferences-api-key-0123456789"}

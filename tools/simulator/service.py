@@ -49,9 +49,17 @@ class Simulator:
     """The service. As a context manager it listens on 127.0.0.1, on a free port unless told otherwise."""
 
     def __init__(
-        self, *, port: int = 0, speed: float = 1.0, balance: float = 12.5, tls: ssl.SSLContext | None = None
+        self,
+        *,
+        port: int = 0,
+        speed: float = 1.0,
+        balance: float = 12.5,
+        tls: ssl.SSLContext | None = None,
+        begins_when_asked: bool = False,
     ) -> None:
         self.speed = speed
+        self.begins_when_asked = begins_when_asked
+        """Whether a task's story begins with its first status call: a client that starts late misses nothing of it."""
         self.balance = balance
         self.requests: list[Asked] = []
         self.rate: float | None = None
@@ -127,6 +135,11 @@ class Simulator:
             "uuid": task.uuid,
             "jobs": {"uuids": task.job_uuids, "subscription_key": task.subscription_key},
         }
+
+    def end(self, answer: dict[str, Any]) -> None:
+        """From now on all jobs of the task with this generation answer are done."""
+        task = self._tasks[answer["jobs"]["subscription_key"]]
+        task.story = [[(0.0, "Done")] for _ in task.story]
 
     def fail(self, path: str, *faults: str) -> None:
         """Answer the next calls of `path` with these faults, one each.
@@ -211,6 +224,9 @@ class Simulator:
             return refusal
         if task is None:
             return as_error("NO_SUCH_TASK", "The subscription key does not identify an available task.")
+        if self.begins_when_asked and not task.asked:
+            task.began = time.time()
+        task.asked = True
         return as_json({"jobs": task.jobs(self._age(task))}, 201)
 
     def _download(self, request: Request) -> Response:

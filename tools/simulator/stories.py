@@ -55,6 +55,7 @@ class Task:
     job_uuids: list[str] = field(default_factory=list)
     faults: deque[str] = field(default_factory=deque)
     files: list[tuple[str, bytes]] = field(default_factory=list)
+    asked: bool = False
 
     def jobs(self, age: float) -> list[dict[str, Any]]:
         """The jobs as a status answer has them, when the task is `age` of its story's seconds old."""
