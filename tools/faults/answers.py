@@ -46,6 +46,11 @@ ANSWERS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
+OF_EACH_KIND = {"401", "401-bare", "403", "429-seconds", "502-html", "html", "no-such-task", "no-jobs", "truncated"}
+"""For the short form, one of each that is treated alike. The tests of the client meet them all and name each, those of
+the tracker ask again after each: here they bring nothing new but the processes around them."""
+
+
 def answer(world: World, fault: str, says: str, remedy: str) -> None:
     simulator = world.simulator
     usual_course(
@@ -98,7 +103,8 @@ def redirected(world: World) -> None:
 
 
 def _row(fault: str, name: str, says: str, remedy: str) -> Row:
-    return Row(name, f"simulator's fault `{fault}`", lambda world: answer(world, fault, says, remedy))
+    short = fault in OF_EACH_KIND
+    return Row(name, f"simulator's fault `{fault}`", lambda world: answer(world, fault, says, remedy), short)
 
 
 def unknown_word(world: World) -> None:

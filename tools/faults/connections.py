@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +60,19 @@ def _drip(connection: socket.socket) -> None:
         except TimeoutError:
             continue
 
+
+OF_EACH_KIND = {
+    "hung in connecting",
+    "connection closed in the body",
+    "connection reset after the request",
+    "silent before the answer",
+    "a drip without an end",
+    "a certificate that is expired",
+    "TLS: closed in the handshake",
+    "a proxy that closes at once",
+}
+"""For the short form, one of each that is treated alike, and what the client's tests do not have. They have the others,
+which bring nothing new here but the processes around them."""
 
 CUTS: tuple[tuple[str, str, Handle, str], ...] = (
     ("closed as soon as it is made", "accepted, then closed", lambda _connection: None, BROKE_OFF),
@@ -251,7 +265,7 @@ def _rows() -> list[Row]:
         ),
     )
     rows += [Row(name, "HTTPS_PROXY; " + how, _proxy(fault, says)) for name, how, fault, says in proxies]
-    return rows
+    return [replace(row, short=row.name in OF_EACH_KIND) for row in rows]
 
 
 def _cut(handle: Handle, says: str) -> Callable[[World], None]:
