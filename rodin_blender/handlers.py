@@ -15,6 +15,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+task_submitted: list[Callable[..., None]] = []
+"""(task): the service has accepted what was begun here; `task.credits` is what it took, None where it did not say."""
+task_rejected: list[Callable[..., None]] = []
+"""(task): the service said no to what was begun here, and charged nothing; `task.message` says why."""
 task_updated: list[Callable[..., None]] = []
 """(task): its status, jobs, message, name or files are not what they were."""
 task_done: list[Callable[..., None]] = []

@@ -5,20 +5,41 @@ from __future__ import annotations
 
 import textwrap
 
+import blf
 import bpy
 
 _CHARACTER = 6.4
 """Pixels a character takes on the average at resolution scale 1: Blender's labels do not wrap by themselves."""
 
 
-def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str = "NONE") -> None:
-    """Text over as many lines as fit into `width` pixels, with an icon before the first."""
-    scale = bpy.context.preferences.system.ui_scale
-    characters = max(int((width / scale - 50.0) / _CHARACTER), 12)
+def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str = "NONE", most: int = 0) -> None:
+    """Text over as many lines as fit into `width` pixels, `most` at most (0 for all), with an icon before the first."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, characters)):
+    lines = textwrap.wrap(text, _characters(width))
+    if 0 < most < len(lines):
+        lines = [*lines[: most - 1], f"{lines[most - 1]} …"]
+    for number, line in enumerate(lines):
         if icon == "NONE":
-            column.label(text=line)
+            column.label(text=line, translate=False)
         else:
-            column.label(text=line, icon=icon if number == 0 else "BLANK1")
+            column.label(text=line, icon=icon if number == 0 else "BLANK1", translate=False)
+
+
+def fits(text: str, width: float) -> bool:
+    """Whether a text stands on one line of `width` pixels."""
+    return len(text) <= _characters(width)
+
+
+def text_width(text: str) -> float:
+    """Pixels that a text takes on a button."""
+    blf.size(0, bpy.context.preferences.ui_styles[0].widget.points * ui_scale())
+    return blf.dimensions(0, text)[0]
+
+
+def ui_scale() -> float:
+    return bpy.context.preferences.system.ui_scale
+
+
+def _characters(width: float) -> int:
+    return max(int((width / ui_scale() - 50.0) / _CHARACTER), 12)

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import bpy
 
 from .. import configuration
-from ..configuration import FIELDS, Setting, Value
+from ..configuration import FIELDS, GENERATE, Setting, Value
 from ..service import keys
 from ..service.errors import BadInput
+from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
-from . import api_key, threads
+from . import api_key, option_properties, threads
 from .folders import PACKAGE, addon_preferences
 from .layouts import paragraph
 from .session import session
@@ -139,6 +140,24 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         soft_max=100.0,
         precision=1,
     )
+    allow_generation: bpy.props.BoolProperty(
+        name="Generate",
+        description="Tasks can be begun from the sidebar, which costs credits, and not only followed",
+        default=FIELDS["allow_generation"].default,
+    )
+    max_credits_per_task: bpy.props.FloatProperty(
+        name="Most Credits",
+        description="What is expected to cost more is not sent. 0 for no limit",
+        **_limits("max_credits_per_task"),
+        soft_max=100.0,
+        precision=1,
+    )
+    begin_by: bpy.props.EnumProperty(
+        name="Begin By",
+        description="The way to begin that the sidebar showed last",
+        items=(("GENERATE", "Generate", ""), ("FOLLOW", "Follow", "")),
+        options={"HIDDEN"},
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -172,6 +191,17 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_field(column, self, "download_when_done")
         draw_field(column, self, "import_when_done")
         draw_import_settings(layout, self)
+        column = layout.column()
+        draw_field(column, self, "allow_generation")
+        draw_field(column, self, "max_credits_per_task", text="Most Credits (0: no limit)")
+        for option in OPTIONS:
+            draw_field(column, self, f"{GENERATE}{option}")
+
+
+# With `update`, since Python 3.14 has no annotations in the body of a class.
+RODIN_Preferences.__annotations__.update(
+    (f"{GENERATE}{option.name}", option_properties.made(option)) for option in OPTIONS.values()
+)
 
 
 def _key_text() -> str:
@@ -229,7 +259,19 @@ def resolve(name: str) -> Setting:
         return found
     own = get()
     touched = isinstance(own, bpy.types.AddonPreferences) and own.is_property_set(name)
-    return Setting(getattr(own, name), "preferences" if touched else "default", fixed=False)
+    found = getattr(own, name)
+    if name.startswith(GENERATE):
+        found = option_properties.choice(found)
+    return Setting(found, "preferences" if touched else "default", fixed=False)
+
+
+def set_value(name: str, wish: Value) -> None:
+    """Have a value in the preferences, as if the user had set it there. What is fixed stays."""
+    own = get()
+    if isinstance(own, bpy.types.AddonPreferences) and not (name in FIELDS and resolve(name).fixed):
+        is_choice = name.startswith(GENERATE) and isinstance(wish, str)
+        setattr(own, name, option_properties.identifier(wish) if is_choice else wish)
+        bpy.context.preferences.is_dirty = True
 
 
 def value(name: str) -> Value:

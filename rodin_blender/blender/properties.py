@@ -10,9 +10,14 @@ import bpy
 
 from ..service.keys import Secret
 from ..tasks.task import Download, Status, Task
+from . import form, preferences
 from .session import message_of, session
 
 _STATUSES = (
+    (Status.UNSENT, "Not sent", "It was not sent to the service yet"),
+    (Status.SENDING, "Sending", "It is on its way to the service"),
+    (Status.UNCERTAIN, "Uncertain", "It was sent and no usable answer came: it may have been charged"),
+    (Status.REJECTED, "Rejected", "The service said no, and charged nothing"),
     (Status.UNKNOWN, "Not known yet", "The service has not told its status yet"),
     (Status.WAITING, "Waiting", "In the service's queue"),
     (Status.GENERATING, "Generating", "The service is at work on it"),
@@ -40,6 +45,11 @@ def _rename(self: "RODIN_Task", text: str) -> None:
         timer.tracker().change(self.task_id, lambda task: replace(task, name=name))
 
 
+def _prompt(self: "RODIN_Task") -> str:
+    task = session.tasks.get(self.task_id)
+    return task.prompt if task else ""
+
+
 class RODIN_Task(bpy.types.PropertyGroup):
     # Not with `update=`: each assignment would then make Blender redraw all its windows, the viewport too.
     name: bpy.props.StringProperty(name="Name", description="Double-click to rename", get=_name, set=_rename)
@@ -52,6 +62,8 @@ class RODIN_Task(bpy.types.PropertyGroup):
     jobs_total: bpy.props.IntProperty(name="Jobs")
     folder: bpy.props.StringProperty(name="Folder", description="Where its files are saved")
     downloaded: bpy.props.BoolProperty(name="Downloaded", description="Whether all files are saved")
+    # Read from Python's memory: the values of other properties can get into a .blend file.
+    prompt: bpy.props.StringProperty(name="Prompt", description="What it was made from", get=_prompt)
 
 
 def _typed_key(_self: "RODIN_View") -> str:
@@ -64,7 +76,24 @@ def _set_typed_key(self: "RODIN_View", text: str) -> None:
         session.typed_key = Secret(text.strip())
 
 
+BEGIN_BY = ("GENERATE", "FOLLOW")
+
+
+def _begin_by(_self: "RODIN_View") -> int:
+    return BEGIN_BY.index(getattr(preferences.get(), "begin_by", BEGIN_BY[0]))
+
+
 class RODIN_View(bpy.types.PropertyGroup):
+    form: bpy.props.PointerProperty(type=form.RODIN_Form)
+    begin_by: bpy.props.EnumProperty(
+        name="Begin By",
+        items=(
+            (BEGIN_BY[0], "Generate", "Have a model made from words and pictures"),
+            (BEGIN_BY[1], "Follow", "Follow a task that was begun elsewhere, by its subscription key"),
+        ),
+        get=_begin_by,
+        set=lambda _self, index: preferences.set_value("begin_by", BEGIN_BY[index]),
+    )
     tasks: bpy.props.CollectionProperty(type=RODIN_Task)
     active_index: bpy.props.IntProperty(name="Active Task", min=0)
     # Kept in Python: Blender's own storage for a property could end up in a .blend file. Not masked: a field of
@@ -169,7 +198,7 @@ def _newer(item: RODIN_Task, task: Task) -> bool:
     return other is not None and other.tracked_at >= task.tracked_at
 
 
-_CLASSES = (RODIN_Job, RODIN_Task, RODIN_View)
+_CLASSES = (*form.CLASSES, RODIN_Job, RODIN_Task, RODIN_View)
 
 
 def register() -> None:
@@ -182,6 +211,7 @@ def unregister() -> None:
     # The values outlive the property: registered again, it would show them again.
     for window_manager in bpy.data.window_managers:
         window_manager.rodin.tasks.clear()
+        window_manager.rodin.form.images.clear()
         window_manager.rodin.property_unset("active_index")
     del bpy.types.WindowManager.rodin
     for cls in reversed(_CLASSES):

@@ -19,6 +19,7 @@ from ..service.keys import Generation, Secret
 from ..tasks.task import Status, Task
 from ..texts.wording import size_text
 from ..tracking.messages import (
+    BalanceTold,
     DownloadEnded,
     DownloadProgress,
     FilesDeleted,
@@ -29,10 +30,12 @@ from ..tracking.messages import (
     ModelChecked,
     NotFollowed,
     Notice,
+    NotSubmitted,
     Obstacle,
     ObstacleChanged,
     RequestsHeld,
     Settings,
+    SubmissionProgress,
     TaskChanged,
     TaskRemoved,
 )
@@ -79,6 +82,25 @@ class ApiKey:
     asked_at: float = float("-inf")
     answer: Secret | BadInput | None = None
     """The key that it printed, or why there is none; None before its first answer."""
+
+
+@dataclass
+class Form:
+    """What is typed and chosen in the panel's form, but for the options, which are settings. See form.py."""
+
+    prompt: str = ""
+    paths: dict[int, str] = field(default_factory=dict)
+    """The pictures' files, by the numbers that stand in the properties instead of them."""
+    kept: list[str] = field(default_factory=list)
+    """The pictures' files while another .blend file is opened."""
+    typed: bool = False
+    """Whether the prompt was typed and not drawn since."""
+    looked_at: bool = False
+    """Whether the form was drawn since the extension was enabled, so that the balance is of interest."""
+    sent: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
+    """Prompts and pictures that are on their way into the list, by task id."""
+    returned: tuple[str, list[str]] | None = None
+    """Those that did not get there, to be put back into the form."""
 
 
 LARGEST_BY_ITSELF = 200_000_000
@@ -138,6 +160,12 @@ class Session:
         self.typed_key = Secret("")
         self.presses: deque[Press] = deque()
         """Presses of Track and Paste that the tracker has not answered yet, the oldest first."""
+        self.form = Form()
+        self.balance: float | None = None
+        """The account's credits as last heard, None while nothing was."""
+        self.balance_asked = False
+        self.uploads: dict[str, tuple[int, int]] = {}
+        """How many of how many bytes of a submission have left us, by task id."""
         self._idle_after = -1
 
     def connect(self, tracker: Tracker) -> None:
@@ -188,6 +216,7 @@ class Session:
                 drawn = before is None or _without_times(before) != _without_times(task)
                 if drawn:
                     self.happened.append((handlers.task_updated, task))
+                self._take_in_submission(before, task)
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
                     if task.status.has_files:
@@ -196,6 +225,7 @@ class Session:
             case TaskRemoved(task_id):
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
+                self.uploads.pop(task_id, None)
                 for known in (self.downloads, self.file_troubles, self.imports, self.hand_offs):
                     known.pop(task_id, None)
                 self.unshown[task_id] = None
@@ -212,6 +242,16 @@ class Session:
                 self.tell(text)
             case Notice(text):
                 self.tell(text)
+            case NotSubmitted(task_id, text):
+                self.tell(text)
+                self.begun_here.discard(task_id)
+                self.select = ""
+                if task_id in self.form.sent:
+                    self.form.returned = self.form.sent.pop(task_id)
+            case SubmissionProgress(task_id, sent, total):
+                self.uploads[task_id] = sent, total
+            case BalanceTold(credits):
+                self.balance = credits
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
                 self.unshown.update((t.task_id, None) for t in self.tasks.values() if t.followed)
@@ -261,6 +301,21 @@ class Session:
             self.typed_key = Secret("")
         if press.text:
             self.announcements.append(f"Rodin: {press.text}")
+
+    def _take_in_submission(self, before: Task | None, task: Task) -> None:
+        """What is to be told, and to whom, when a task that was begun here is another step further."""
+        self.form.sent.pop(task.task_id, None)
+        if task.status is not Status.SENDING:
+            self.uploads.pop(task.task_id, None)
+        if before is None or before.status.submitted:
+            return
+        if task.status.submitted:
+            self.happened.append((handlers.task_submitted, task))
+        elif task.status is not before.status and task.status is Status.REJECTED:
+            self.happened.append((handlers.task_rejected, task))
+            self.announcements.append(f"Rodin: '{task.name}' was rejected, and nothing was charged. {task.message}")
+        elif task.status is not before.status and task.status is Status.UNCERTAIN:
+            self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")
 
     def tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""

@@ -22,7 +22,7 @@ from ..service.errors import BadInput, os_reason
 from ..storage import folders as places
 from ..tracking.messages import ObstacleChanged
 from ..tracking.tracker import Tracker
-from . import api_key, hand_off, importing, preferences, previews, properties, redraw, threads
+from . import api_key, form, hand_off, importing, placement, preferences, previews, properties, redraw, threads
 from .folders import user_folder
 from .session import Import, session
 
@@ -54,6 +54,7 @@ def tracker() -> Tracker:
     settings = preferences.settings()
     if settings.api_key != session.settings.api_key:
         session.key_test = None
+        session.balance, session.balance_asked = None, False
     if session.tracker is None:
         session.connect(Tracker(places.list_path(user_folder()), settings, session.tasks.values()))
     elif settings != session.settings:
@@ -65,6 +66,15 @@ def tracker() -> Tracker:
 def start(first_interval: float) -> None:
     if not bpy.app.timers.is_registered(run):
         bpy.app.timers.register(run, first_interval=first_interval, persistent=True)
+
+
+def look_at_form() -> None:
+    """For `draw`: somebody looks at the form, so that the timer is to ask for the balance, once."""
+    # What was typed is drawn now, and so may be read again.
+    session.form.typed = False
+    if not session.form.looked_at:
+        session.form.looked_at = True
+        start(0.0)
 
 
 _last_trouble = ""
@@ -95,6 +105,7 @@ def _run() -> float | None:
     under_way = threads.take_in()
     known = session.tracker if time.monotonic() < _settings_read_at + SETTINGS_INTERVAL else None
     messages = (known or tracker()).messages
+    _ask_balance()
     while time.perf_counter() < end and not messages.empty():
         message = messages.get_nowait()
         session.take_in(message)
@@ -104,7 +115,7 @@ def _run() -> float | None:
         task_id = next(iter(session.unshown))
         del session.unshown[task_id]
         properties.show(task_id)
-        previews.show(task_id)
+        previews.show(task_id, _pictures(task_id))
     while session.happened and not session.unshown and time.perf_counter() < end:
         call_handlers(*session.happened.popleft())
     if session.unshown or session.happened or not messages.empty():
@@ -117,12 +128,34 @@ def _run() -> float | None:
     return INTERVAL
 
 
+def _ask_balance() -> None:
+    """Ask for the account's credits when the form was first looked at and the service can be asked."""
+    wanted = session.form.looked_at and not session.balance_asked
+    if wanted and session.tracker and not session.settings.obstacle and not session.obstacle:
+        session.balance_asked = True
+        session.tracker.ask_balance()
+
+
+def outbox() -> Path:
+    """Where the folders of submissions are, with copies of their pictures."""
+    return user_folder() / "outbox"
+
+
+def _pictures(task_id: str) -> list[Path]:
+    task = session.tasks.get(task_id)
+    return [outbox() / task_id / name for name in task.pictures] if task and task.pictures else []
+
+
 def _act() -> None:
     """What the messages asked for, once the properties show it all."""
     if session.key_test_wanted and not session.api_key.looking:
         session.key_test_wanted = False
         tracker().test_key()
-    if session.select:
+    returned, session.form.returned = session.form.returned, None
+    if returned and not session.form.prompt and not form.pictures():
+        form.fill(*returned)
+    previews.show_in_form(form.pictures())
+    if session.select in session.tasks:
         properties.select(session.select)
         session.select = ""
     _act_on_files()
@@ -156,7 +189,8 @@ def _act_on_files() -> None:
     for task_id in [task_id for task_id in session.ended if task_id not in session.downloads]:
         session.ended.remove(task_id)
         task = session.tasks.get(task_id)
-        into_scene = bool(preferences.value("import_when_done")) and task_id in session.begun_here
+        here = task_id in session.begun_here or (task is not None and placement.of(task) is not None)
+        into_scene = bool(preferences.value("import_when_done")) and here
         if task and (into_scene or preferences.value("download_when_done")):
             if task.task_uuid:
                 _hand_off(task_id, import_model=into_scene)
@@ -173,16 +207,27 @@ def _hand_off(task_id: str, **more: object) -> None:
         session.tell_of_files(task_id, str(error), trouble=True)
 
 
-def _window_of(wish: Import) -> bpy.types.Window | None:
-    """The window that an import is for; the first one where it was closed, None without windows."""
+def _context_for(task_id: str, wish: Import) -> dict[str, object]:
+    """What an import is for, for `temp_override`: the window, the first one where it was closed; nothing without.
+
+    What follows from a download goes into the scene where it was wished.
+    """
     windows = list(bpy.context.window_manager.windows)
-    return next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
+    window = next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
+    task = session.tasks.get(task_id)
+    wanted = placement.of(task) if task and wish.by_itself else None
+    shown = window.scene if window else bpy.context.scene
+    if wanted is None or wanted.scene == shown.name:
+        return {"window": window}
+    scene = bpy.data.scenes[wanted.scene]
+    window = next((window for window in windows if window.scene == scene), None)
+    return {"window": window} if window else {"scene": scene, "view_layer": scene.view_layers[0]}
 
 
 def _import_if_possible(task_id: str) -> None:
     """Have the model in the scene, as one step of undo."""
     wish = session.imports[task_id]
-    with bpy.context.temp_override(window=_window_of(wish)):
+    with bpy.context.temp_override(**_context_for(task_id, wish)):
         reason = importing.hindrance()
         session.undrawn |= reason != wish.waits_for
         wish.waits_for = reason
@@ -222,8 +267,15 @@ def download_folder() -> Path:
 
 
 @persistent
+def _file_loading(_path: str) -> None:
+    # Blender empties the properties; what is in the form stays there.
+    session.form.kept = form.pictures()
+
+
+@persistent
 def _file_loaded(_path: str) -> None:
     session.file_loaded()
+    form.fill(session.form.prompt, session.form.kept)
     start(0.0)
 
 
@@ -251,12 +303,14 @@ def note_catalogue() -> None:
 
 
 def register() -> None:
+    bpy.app.handlers.load_pre.append(_file_loading)
     bpy.app.handlers.load_post.append(_file_loaded)
     bpy.app.handlers.save_post.append(_file_saved)
     start(FIRST_INTERVAL)
 
 
 def unregister() -> None:
+    bpy.app.handlers.load_pre.remove(_file_loading)
     bpy.app.handlers.load_post.remove(_file_loaded)
     bpy.app.handlers.save_post.remove(_file_saved)
     if bpy.app.timers.is_registered(run):

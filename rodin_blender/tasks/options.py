@@ -270,11 +270,23 @@ def checked(options: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def fitted(values: Mapping[str, Value]) -> dict[str, Value]:
-    """`values`, full and typed, with what the tier does not take at its default.
+    """`values`, full and typed, as far as the tier takes them, see `fitted_one`."""
+    return {name: fitted_one(option, values) for name, option in OPTIONS.items()}
+
+
+def fitted_one(option: Option, values: Mapping[str, Value]) -> Value:
+    """The nearest to an option's value that the tier and the mesh mode among `values` take.
 
     For a form that hides what a tier does not take: what an artist cannot see is not held against the wish.
     """
-    return {name: option.default if _trouble(option, values) else values[name] for name, option in OPTIONS.items()}
+    value = values[option.name]
+    if not _trouble(option, values):
+        return value
+    tier, mesh_mode = str(values["tier"]), str(values["mesh_mode"])
+    if option.limits and isinstance(value, int) and option.takes(tier, mesh_mode):
+        low, high = option.limits(tier, mesh_mode)
+        return min(max(value, low), high)
+    return option.default
 
 
 def price(options: Mapping[str, Value]) -> float:

@@ -10,6 +10,7 @@ import base64
 import importlib
 import json
 import os
+import shutil
 import signal
 import socketserver
 import sys
@@ -44,6 +45,7 @@ class Service:
 
     def __init__(self, root: str) -> None:
         self.root = root
+        self._forgotten = 0
         self.url = f"{root}/api/v2"
 
     def add(
@@ -64,6 +66,19 @@ class Service:
     def host(self, **hosting: float | None) -> None:
         """Set `rate` (bytes a second) or `link_life` of the file server."""
         self._post("hosting", hosting)
+
+    def account(self, **account: object) -> None:
+        """Set `balance`, `parallel`, the `story` of what is generated, or `upload_rate` (bytes a second)."""
+        self._post("account", account)
+
+    def submissions(self) -> list[dict[str, Any]]:
+        """What was submitted and arrived whole, oldest first, since `forget_submissions`."""
+        with urllib.request.urlopen(f"{self.root}/simulator/submissions", timeout=10) as answer:
+            return json.load(answer)["submissions"][self._forgotten :]
+
+    def forget_submissions(self) -> None:
+        self._forgotten = 0
+        self._forgotten = len(self.submissions())
 
     def asked(self, path: str = "status") -> list[dict[str, Any]]:
         with urllib.request.urlopen(f"{self.root}/simulator/requests", timeout=10) as answer:
@@ -191,6 +206,7 @@ def rodin(service: Service) -> Iterator[Rodin]:
     wait_for_no_thread()
     extension.enable()
     extension.store.unlink(missing_ok=True)
+    shutil.rmtree(extension.store.parent / "outbox", ignore_errors=True)
     extension.preferences.shortest_interval = 1.0
     extension.preferences.longest_interval = 1.0
     extension.preferences.hand_off_operator = "rodin.download"

@@ -165,8 +165,14 @@ def test_every_setting_can_be_fixed(
         "import_height": 1.75,
         "import_as_asset": True,
         "storage_hint": 12.0,
+        "allow_generation": False,
+        "max_credits_per_task": 1.5,
     }
-    assert wanted.keys() == rodin.module("configuration").FIELDS.keys()
+    fields = rodin.module("configuration").FIELDS
+    for option in rodin.module("tasks.options").OPTIONS.values():
+        last = option.choices[-1] if option.choices else option.high
+        wanted[f"generate_{option.name}"] = not option.default if isinstance(option.default, bool) else last
+    assert wanted.keys() == fields.keys()
     studio.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in wanted.items()))
     for name in ("RODIN_API_KEY", "RODIN_API_URL"):
         monkeypatch.delenv(name)
@@ -176,7 +182,9 @@ def test_every_setting_can_be_fixed(
     assert rodin.module("blender.timer").download_folder() == tmp_path / "downloads"
     for name, value in wanted.items():
         variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
-        other = {bool: not value, float: 8.0, str: "CURSOR" if name == "import_location" else "another"}[type(value)]
+        # The first but the empty one, which no variable can hold.
+        choice = next(filter(None, fields[name].choices), "another")
+        other = {bool: not value, int: 7_000, float: 8.0, str: choice}[type(value)]
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
         assert (preferences.value(name), preferences.resolve(name).source) == (other, f"${variable}")
         monkeypatch.delenv(variable)

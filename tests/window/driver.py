@@ -77,7 +77,8 @@ class Ui:
     def task(self, name: str) -> Any:
         return next((task for task in self.rodin.tasks if task.name == name), None)
 
-    def open_sidebar(self) -> Iterator[Step]:
+    def open_sidebar(self, begin_by: str = "FOLLOW") -> Iterator[Step]:
+        self.rodin.begin_by = begin_by
         self.area.spaces[0].show_region_ui = True
         yield 1.0
         self.sidebar.active_panel_category = "Rodin"
@@ -117,6 +118,30 @@ class Ui:
         self.window.event_simulate(kind, "RELEASE", **modifiers)
         yield 0.3
 
+    def drop(self, paths: list[str]) -> Iterator[Step]:
+        """Drop files on the viewport: what Blender does once a file handler has taken them."""
+        files = [{"name": Path(path).name} for path in paths]
+        region = next(region for region in self.area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=self.window, area=self.area, region=region):
+            bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=str(Path(paths[0]).parent), files=files)
+        yield 0.5
+        if not len(self.rodin.form.images):
+            # Blender asks what to do with them: ours comes last.
+            yield from self.picture("dropped")
+            yield from self.press("UP_ARROW")
+            yield from self.press("RET")
+
+    def info_log(self) -> Iterator[Step]:
+        """What the Info editor shows."""
+        area = next(area for area in self.window.screen.areas if area.type == "DOPESHEET_EDITOR")
+        area.type = "INFO"
+        yield 0.5
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=self.window, area=area, region=region):
+            bpy.ops.info.select_all(action="SELECT")
+            bpy.ops.info.report_copy()
+        return bpy.context.window_manager.clipboard
+
     def picture(self, name: str) -> Iterator[Step]:
         """The whole screen, as name.png in the scenario's folder."""
         yield 0.6
@@ -149,12 +174,19 @@ def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[]
     return step
 
 
+def _scenario(name: str) -> Callable[[Ui, Any], Iterator[Step]]:
+    for file in ("scenarios.py", "generating.py"):
+        spec = importlib.util.spec_from_file_location(file.removesuffix(".py"), Path(__file__).with_name(file))
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        if hasattr(module, name):
+            return getattr(module, name)
+    raise LookupError(name)
+
+
 def main() -> None:
     name, folder = os.environ["RODIN_SCENARIO"], Path(os.environ["RODIN_FOLDER"])
     bpy.context.preferences.view.show_splash = False
-    spec = importlib.util.spec_from_file_location("scenarios", Path(__file__).with_name("scenarios.py"))
-    scenarios = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(scenarios)
     sys.path.insert(0, str(Path(__file__).parent.parent))
     import main_thread
 
@@ -170,7 +202,7 @@ def main() -> None:
             subprocess.run(["import", "-window", "root", str(folder / "trouble.png")], check=False, timeout=30)
         bpy.ops.wm.quit_blender()
 
-    bpy.app.timers.register(play(getattr(scenarios, name)(ui, given), finish), first_interval=1.5, persistent=True)
+    bpy.app.timers.register(play(_scenario(name)(ui, given), finish), first_interval=1.5, persistent=True)
 
 
 main()

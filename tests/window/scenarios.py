@@ -13,16 +13,16 @@ import time
 
 import bpy
 
-KEY_FIELD = (0.3, 47)
-TRACK = (0.85, 47)
-PASTE = (0.5, 67)
+KEY_FIELD = (0.3, 78)
+TRACK = (0.85, 78)
+PASTE = (0.5, 98)
 ALLOW_ONLINE = (0.5, 124)
 ENTER_KEY = (0.5, 92)
-DOWNLOAD = (0.5, 227)
+DOWNLOAD = (0.5, 264)
 """With at most three tasks in the list, for one that is Done."""
-CANCEL = (0.93, 222)
-IMPORT_SETTINGS = (0.3, 284)
-DELETE_FILES = (0.77, 407)
+CANCEL = (0.93, 259)
+IMPORT_SETTINGS = (0.3, 321)
+DELETE_FILES = (0.77, 444)
 
 
 def _track(ui, answer):
@@ -38,18 +38,6 @@ def _names(ui):
 def _select(ui, name):
     ui.rodin.active_index = _names(ui).index(name)
     ui.sidebar.tag_redraw()
-
-
-def _info_log(ui):
-    """What the Info editor shows."""
-    area = next(area for area in ui.window.screen.areas if area.type == "DOPESHEET_EDITOR")
-    area.type = "INFO"
-    yield 0.5
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=ui.window, area=area, region=region):
-        bpy.ops.info.select_all(action="SELECT")
-        bpy.ops.info.report_copy()
-    return bpy.context.window_manager.clipboard
 
 
 def _set_mode(ui, mode):
@@ -68,7 +56,7 @@ def _received(ui):
 
 def first_steps(ui, given):
     """A new user is told what is missing, mends each thing with its button, and stands before the empty list."""
-    yield from ui.open_sidebar()
+    yield from ui.open_sidebar("GENERATE")
     yield from ui.picture("offline")
     yield from ui.click_sidebar(*ALLOW_ONLINE)
     yield (lambda: bpy.app.online_access), "online access is allowed"
@@ -80,6 +68,8 @@ def first_steps(ui, given):
     yield from ui.press("RET")
     yield (lambda: ui.session.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
     yield from ui.picture("empty")
+    yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
+    yield 0.5
     ui.facts["threads"] = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
     ui.facts["timer"] = bpy.app.timers.is_registered(ui.module("blender.timer").run)
 
@@ -121,7 +111,7 @@ def track_and_download(ui, given):
     ui.move(700, 400)  # the news waits for the mouse
     yield 0.5
     ui.facts["folder"] = next(task.folder for task in ui.session.tasks.values() if task.folder)
-    ui.facts["info"] = yield from _info_log(ui)
+    ui.facts["info"] = yield from ui.info_log()
     bpy.ops.rodin.test_key()
     yield (lambda: ui.session.key_test is not None), "the key is tested"
     bpy.ops.preferences.addon_show(module=ui.module("blender.preferences").PACKAGE)

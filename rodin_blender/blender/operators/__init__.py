@@ -3,8 +3,8 @@
 
 import bpy
 
-from . import account, files, following, notices
+from . import account, files, following, generating, notices, pictures, submissions
 
-register, unregister = bpy.utils.register_classes_factory(
-    (*following.CLASSES, *files.CLASSES, *account.CLASSES, *notices.CLASSES)
-)
+_PARTS = (generating, pictures, submissions, following, files, account, notices)
+
+register, unregister = bpy.utils.register_classes_factory(tuple(cls for part in _PARTS for cls in part.CLASSES))

@@ -11,7 +11,7 @@ from ...service.errors import BadInput
 from ...service.files import Progress, models
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import hand_off, importing, preferences, previews, timer
+from .. import hand_off, importing, placement, preferences, previews, timer
 from ..layouts import paragraph
 from ..session import Import, session
 from .base import OfTask, text_property
@@ -107,7 +107,9 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     model: text_property("Model", "The file's name; the best model when empty")
-    location: bpy.props.EnumProperty(name="Location", items=preferences.LOCATIONS, options={"SKIP_SAVE"})
+    location: bpy.props.EnumProperty(
+        name="Location", items=(*preferences.LOCATIONS, placement.LOCATION), options={"SKIP_SAVE"}
+    )
     height: bpy.props.FloatProperty(
         name="Height",
         description="Scale the model to this height; 0 leaves it as it is",
@@ -131,16 +133,22 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         if not found or (self.model and self.model not in found):
             what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
             raise BadInput(f"'{task.name}' has no {what}: download it first.")
+        chosen = self.properties.is_property_set("location")
         for name in ("location", "height", "as_asset"):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
                 setattr(self, name, preferences.value(f"import_{name}"))
+        wanted = placement.of(task)
+        in_its_scene = wanted is not None and wanted.scene == context.scene.name
+        if in_its_scene and self.location == "CURSOR" and not chosen:
+            self.location = placement.LOCATION[0]
         self.model = self.model or found[0]
+        at = context.scene.cursor.location if self.location != "ORIGIN" else None
         collection = importing.import_model(
             f"{task.folder}/{self.model}",
             name=task.name,
             task_uuid=task.task_uuid,
-            at=context.scene.cursor.location if self.location == "CURSOR" else None,
+            at=wanted.location if in_its_scene and self.location == placement.LOCATION[0] else at,
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),

@@ -13,12 +13,17 @@ from ...texts.wording import duration_text, progress_text, size_text
 from .. import preferences, previews, properties
 from ..layouts import paragraph
 from ..session import session
+from . import submissions
 from .words import LONG_WORDS
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
     now = time.time()
     width = context.region.width
+    if not task.status.submitted:
+        submissions.draw(layout, task, width)
+        submissions.draw_wish(layout, task, width)
+        return
     column = layout.column()
     if task.jobs:
         done = f"{task.jobs_done} of {len(task.jobs)} jobs"
@@ -53,6 +58,8 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     row.operator("rodin.copy_key", icon="COPYDOWN")
     row.operator("rodin.forget", icon="TRASH")
 
+    if task.kind:
+        submissions.draw_wish(layout, task, width)
     wishes = preferences.get()
     if task.status is not Status.FAILED and isinstance(wishes, bpy.types.AddonPreferences):
         header, body = layout.panel("rodin_import", default_closed=True)

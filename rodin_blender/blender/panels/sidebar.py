@@ -8,7 +8,7 @@ import bpy
 from .. import preferences, properties
 from ..layouts import paragraph
 from ..session import message_of, session
-from . import details, words
+from . import details, form, words
 
 
 class RODIN_UL_tasks(bpy.types.UIList):
@@ -41,16 +41,9 @@ class RODIN_PT_tasks(bpy.types.Panel):
         _draw_obstacle(layout, context)
         _draw_notice(layout, context)
 
-        column = layout.column(align=True)
-        split = column.split(factor=0.7, align=True)
-        split.prop(shown, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
-        split.operator("rodin.track")
-        column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
-
+        form.draw(layout, context)
         if not shown.tasks:
-            column = layout.column()
-            paragraph(column, "No tasks yet. Start one with the Rodin API and copy its answer.", context.region.width)
-            paragraph(column, "Then press Paste from Clipboard: its status shows here by itself.", context.region.width)
+            paragraph(layout.column(), _how_to_begin(shown.begin_by), context.region.width)
             return
         layout.template_list(
             "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
@@ -58,6 +51,15 @@ class RODIN_PT_tasks(bpy.types.Panel):
         task = properties.active_task()
         if task:
             details.draw(layout, context, task)
+
+
+def _how_to_begin(begin_by: str) -> str:
+    if begin_by == "GENERATE" and form.can_generate():
+        return "No tasks yet. What you generate shows here, and goes on by itself."
+    return (
+        "No tasks yet. Start one with the Rodin API and copy its answer. Then press Paste from Clipboard: its status "
+        "shows here by itself."
+    )
 
 
 def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

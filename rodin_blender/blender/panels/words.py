@@ -6,6 +6,10 @@ from __future__ import annotations
 from ...tasks.task import Status, Task, Watch
 
 _ICONS = {
+    Status.UNSENT: "TIME",
+    Status.SENDING: "EXPORT",
+    Status.UNCERTAIN: "ERROR",
+    Status.REJECTED: "CANCEL",
     Status.UNKNOWN: "QUESTION",
     Status.WAITING: "TIME",
     Status.GENERATING: "SORTTIME",
@@ -14,6 +18,10 @@ _ICONS = {
     Status.FAILED: "CANCEL",
 }
 _WORDS = {
+    Status.UNSENT: "Not sent",
+    Status.SENDING: "Sending",
+    Status.UNCERTAIN: "Uncertain",
+    Status.REJECTED: "Rejected",
     Status.UNKNOWN: "New",
     Status.WAITING: "Waiting",
     Status.DONE: "Done",

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`window_manager.rodin.form`: what is to be made. The panel draws it, and other people's scripts fill it.
+
+Prompt and pictures are held in Python (`session.form`), so that nothing of them gets into a .blend file: a picture's
+properties hold a number instead of its path. The options are settings, see configuration.py; here they are as the
+chosen tier takes them.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import bpy
+
+from ..configuration import GENERATE
+from ..service.errors import BadInput
+from ..service.keys import shown
+from ..service.submission import MOST_PICTURES, submission
+from ..tasks import options
+from ..tasks.options import OPTIONS, Option, Value
+from ..tasks.task import Task
+from ..tracking.messages import Obstacle
+from . import option_properties, preferences
+from .session import session
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def _path(self: "RODIN_Picture") -> str:
+    return session.form.paths.get(self.number, "")
+
+
+def _set_path(self: "RODIN_Picture", path: str) -> None:
+    paths = session.form.paths
+    if not self.number:
+        self.number = max(paths, default=0) + 1
+    paths[self.number] = path
+    session.undrawn = True
+
+
+class RODIN_Picture(bpy.types.PropertyGroup):
+    number: bpy.props.IntProperty(name="Number", options={"HIDDEN"})
+    path: bpy.props.StringProperty(name="Path", description="The picture's file", get=_path, set=_set_path)
+
+
+def _prompt(_self: "RODIN_Form") -> str:
+    # Blender writes what a user types into a field to the Info log, as the field reads just after that: so it reads as
+    # dots until the panel is next drawn. A script is the one that has a Python frame of its own.
+    form = session.form
+    return "•" * min(len(form.prompt), 24) if form.typed and not _called_by_script() else form.prompt
+
+
+def _set_prompt(self: "RODIN_Form", text: str) -> None:
+    session.form.typed = not _called_by_script()
+    session.form.prompt = text
+    session.undrawn = True
+
+
+def _called_by_script() -> bool:
+    """Whether the caller, a property's function, was itself called from Python, and not by Blender's interface."""
+    return sys._getframe(1).f_back is not None
+
+
+class RODIN_Form(bpy.types.PropertyGroup):
+    prompt: bpy.props.StringProperty(
+        name="Prompt", description="What you want to make, in your own words", get=_prompt, set=_set_prompt
+    )
+    images: bpy.props.CollectionProperty(type=RODIN_Picture)
+
+
+def chosen(option: Option) -> Value:
+    """What is chosen for an option, as far as the tier takes it: what cannot be seen is not held against the wish."""
+    names = {"tier", "mesh_mode", option.name}
+    return options.fitted_one(option, {name: preferences.value(f"{GENERATE}{name}") for name in names})
+
+
+def all_chosen() -> dict[str, Value]:
+    """All options, as `chosen`."""
+    return options.fitted({name: preferences.value(f"{GENERATE}{name}") for name in OPTIONS})
+
+
+def offered(option: Option) -> bool:
+    """Whether there is something to choose, with the tier and the mesh mode that are chosen."""
+    tier, mesh_mode = str(chosen(OPTIONS["tier"])), str(chosen(OPTIONS["mesh_mode"]))
+    return option.takes(tier, mesh_mode) and (not option.choices or len(option.choices_for(tier)) > 1)
+
+
+def _items(option: Option) -> list[option_properties.Item]:
+    """One tuple for each tier and no more: Blender does not keep the texts of what a function returns."""
+    return _KNOWN_ITEMS[option.name, str(preferences.value(f"{GENERATE}tier"))]
+
+
+_KNOWN_ITEMS = {
+    (option.name, tier): option_properties.items(option, option.choices_for(tier))
+    for option in OPTIONS.values()
+    for tier in options.TIERS
+}
+
+
+def _read_option(_self: RODIN_Form, option: Option) -> Value:
+    value = chosen(option)
+    return option.choices.index(str(value)) if option.choices else value
+
+
+def _write_option(_self: RODIN_Form, value: Value, option: Option) -> None:
+    preferences.set_value(f"{GENERATE}{option.name}", option.choices[int(value)] if option.choices else value)
+    session.undrawn = True
+
+
+def _property(option: Option) -> object:
+    access = {
+        "get": lambda self: _read_option(self, option),
+        "set": lambda self, value: _write_option(self, value, option),
+    }
+    if option.choices:
+        access["items"] = lambda _self, _context: _items(option)
+    return option_properties.made(option, **access)
+
+
+# With `update`, since Python 3.14 has no annotations in the body of a class.
+RODIN_Form.__annotations__.update((option.name, _property(option)) for option in OPTIONS.values())
+
+
+def view() -> RODIN_Form:
+    return bpy.context.window_manager.rodin.form
+
+
+def pictures() -> list[str]:
+    """The pictures' files, in their order."""
+    return [item.path for item in view().images if item.path]
+
+
+def add(paths: Iterable[str]) -> int:
+    """Put pictures into the form that are not there yet, as far as there is room. Returns how many there was none for.
+
+    Raises BadInput for what is no picture's file.
+    """
+    given = [file_of(path) for path in paths]
+    new = [path for path in dict.fromkeys(given) if path not in pictures()]
+    room = max(MOST_PICTURES - len(pictures()), 0)
+    for path in new[:room]:
+        view().images.add().path = path
+    return len(new[room:])
+
+
+def file_of(text: str) -> str:
+    """A picture's whole path, from one as a user or a file manager gives it. Raises BadInput. Does not look for it."""
+    text = text.strip().strip("\"'")
+    if text.startswith("file://"):
+        text = unquote(urlsplit(text).path)
+        if sys.platform == "win32":
+            text = text.lstrip("/")
+    path = Path(bpy.path.abspath(text)) if text else Path()
+    if not path.is_absolute():
+        raise BadInput(f"'{shown(text, 60)}' is no whole path of a picture. Give one such as /home/me/vase.png.")
+    if path.suffix.lower() not in PICTURE_ENDINGS:
+        raise BadInput(f"'{shown(path.name, 60)}' is none of the pictures that the service takes: PNG, JPEG, WebP.")
+    return str(path)
+
+
+def clear() -> None:
+    """Empty the form, but for its options."""
+    fill("", [])
+
+
+def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | None = None) -> None:
+    """Have this in the form instead of what is there."""
+    form, images = session.form, view().images
+    images.clear()
+    form.paths.clear()
+    form.prompt, form.typed = prompt, False
+    for path in paths:
+        images.add().path = path
+    for name, value in (chosen_options or {}).items():
+        if name in OPTIONS:
+            preferences.set_value(f"{GENERATE}{name}", value)
+    session.undrawn = True
+
+
+def obstacle() -> Obstacle | None:
+    """Why nothing can be generated at all just now."""
+    if not preferences.value("allow_generation"):
+        where = preferences.resolve("allow_generation").origin
+        return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
+    return preferences.settings().obstacle or session.obstacle
+
+
+def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
+    """Raises BadInput where this cannot be asked for, with what to change."""
+    submission(prompt, picture_count, wish)
+    most, price = float(preferences.value("max_credits_per_task")), options.price(wish)
+    if 0.0 < most < price:
+        raise BadInput(
+            f"This costs about {option_properties.price_text(price)}, and at most {most:g} are allowed for a task "
+            f"({preferences.resolve('max_credits_per_task').origin}). Choose something cheaper."
+        )
+
+
+def trouble() -> str:
+    """Why what stands in the form cannot be asked for, "" where it can."""
+    try:
+        check(session.form.prompt, len(pictures()), all_chosen())
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
+def wish_again(task: Task, folder: Path) -> None:
+    """Have in the form what a task was made from; its pictures lie in `folder`."""
+    fill(task.prompt, [str(folder / name) for name in task.pictures], dict(task.options))
+
+
+CLASSES = (RODIN_Picture, RODIN_Form)

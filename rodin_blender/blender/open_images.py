@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Images that are open in Blender as files that can be sent.
+
+Their pixels can be read on the main thread only. All that comes after, which takes much longer, is a thread's work.
+The one exception is a render: Blender lets nobody read its pixels, so that Blender itself writes the file, and the
+window stands still for as long as that takes (0.1 to 0.3 s for 1920 x 1080).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bpy
+
+from ..service.errors import BadInput, os_reason
+from . import form, threads, timer
+from .session import session
+
+if TYPE_CHECKING:
+    import numpy
+
+MOST_PIXELS = 4096 * 4096
+RENDER = "Render Result"
+
+_numbers = count(1)
+
+
+def names() -> list[str]:
+    """Those images that can be taken, by name."""
+    return [image.name for image in bpy.data.images if _can_be_taken(image)]
+
+
+def take(image: bpy.types.Image, scene: bpy.types.Scene) -> None:
+    """Have the image in the form; soon, where it must be written into a file first. Raises BadInput."""
+    if image.type == "RENDER_RESULT":
+        _take_render(image, scene)
+        return
+    if not _can_be_taken(image):
+        raise BadInput(f"The image '{image.name}' has no pixels that can be read.")
+    plain = image.source == "FILE" and not image.is_dirty
+    file = bpy.path.abspath(image.filepath, library=image.library) if plain else ""
+    if Path(file).suffix.lower() in form.PICTURE_ENDINGS and not image.packed_file:
+        form.add([file])
+        return
+    if plain and image.packed_file and image.file_format in ("PNG", "JPEG", "WEBP"):
+        content = image.packed_file.data
+        _write(image.name, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[image.file_format], lambda: content)
+        return
+    width, height = image.size
+    if not width or not height:
+        raise BadInput(f"The image '{image.name}' has no pixels: its file is gone, or nothing was rendered into it.")
+    if width * height > MOST_PIXELS:
+        raise BadInput(f"The image '{image.name}' has {width} x {height} pixels; the service takes up to 4096 x 4096.")
+    pixels = _pixels(image)
+    _write(image.name, ".png", partial(_png, pixels, width, height, linear=image.is_float))
+
+
+def _can_be_taken(image: bpy.types.Image) -> bool:
+    if image.type == "RENDER_RESULT":
+        return True
+    # Not by its size: to tell that, Blender reads the file of an image that is not shown anywhere.
+    return image.source in ("FILE", "GENERATED", "VIEWER") and image.type != "MULTILAYER"
+
+
+def _take_render(image: bpy.types.Image, scene: bpy.types.Scene) -> None:
+    if bpy.app.is_job_running("RENDER"):
+        raise BadInput("The render is still under way. Add it when it has ended.")
+    path = _path(image.name, ".png")
+    # The file's kind is the scene's: a scene of its own leaves the user's as it is.
+    settings = bpy.data.scenes.new("Rodin")
+    try:
+        _as_seen(settings, scene)
+        image.save_render(str(path), scene=settings)
+    except RuntimeError:
+        raise BadInput("There is no render yet. Render an image (F12), then add it.") from None
+    finally:
+        bpy.data.scenes.remove(settings)
+    form.add([str(path)])
+
+
+def _as_seen(settings: bpy.types.Scene, scene: bpy.types.Scene) -> None:
+    """Have an image saved as a PNG with the colors that the user sees."""
+    settings.display_settings.display_device = scene.display_settings.display_device
+    for name in ("view_transform", "look", "exposure", "gamma"):
+        setattr(settings.view_settings, name, getattr(scene.view_settings, name))
+    how = settings.render.image_settings
+    how.file_format, how.color_mode, how.color_depth, how.compression = "PNG", "RGBA", "8", 15
+
+
+def _pixels(image: bpy.types.Image) -> numpy.ndarray:
+    import numpy
+
+    pixels = numpy.empty(len(image.pixels), dtype=numpy.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels
+
+
+def _png(pixels: numpy.ndarray, width: int, height: int, *, linear: bool) -> bytes:
+    """A PNG of an image's pixels, which begin at the lower left. For a thread."""
+    import numpy
+
+    channels = len(pixels) // (width * height)
+    if channels not in (1, 3, 4):
+        raise BadInput(f"It has {channels} channels, and the service takes pictures with colors.")
+    rows = numpy.clip(pixels.reshape(height, width, channels)[::-1], 0.0, 1.0)
+    if linear:
+        color = rows[..., :3]
+        rows[..., :3] = numpy.where(color <= 0.0031308, color * 12.92, 1.055 * numpy.power(color, 1 / 2.4) - 0.055)
+    bytes_ = numpy.round(rows * 255.0).astype(numpy.uint8).reshape(height, width * channels)
+    # Each row as the difference to the one above (filter 2), which packs better.
+    filtered = numpy.empty((height, width * channels + 1), dtype=numpy.uint8)
+    filtered[:, 0] = 2
+    filtered[0, 1:] = bytes_[0]
+    filtered[1:, 1:] = bytes_[1:] - bytes_[:-1]
+    kind = {1: 0, 3: 2, 4: 6}[channels]
+    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
+    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in parts
+    )
+
+
+def _path(name: str, ending: str) -> Path:
+    """A new file in the folder that Blender deletes when it ends: what is sent is copied before."""
+    plain = "".join(character if character.isalnum() or character in " -_" else "_" for character in name)
+    return Path(bpy.app.tempdir) / f"rodin-{next(_numbers)}-{plain[:60]}{ending}"
+
+
+def _write(name: str, ending: str, content: Callable[[], bytes]) -> None:
+    path = _path(name, ending)
+
+    def write() -> str:
+        try:
+            path.write_bytes(content())
+        except BadInput as error:
+            return f"The image '{name}' was not added. {error}"
+        except (OSError, MemoryError) as error:
+            reason = os_reason(error) if isinstance(error, OSError) else "there is not enough memory"
+            return f"The image '{name}' was not added: it could not be written to {path.parent}: {reason}."
+        return ""
+
+    def written(trouble: str) -> None:
+        if trouble:
+            session.tell(trouble)
+        else:
+            form.add([str(path)])
+
+    timer.start(0.0)
+    threads.run(write, written)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How pictures come into the form: from files, the clipboard, dropped, or from what is open in Blender."""
+
+from pathlib import Path
+
+import bpy
+
+from ...service.errors import BadInput
+from ...service.submission import MOST_PICTURES
+from .. import form, open_images, preferences, timer
+from ..session import session
+from .base import OPTIONS, refuse, text_property
+
+
+def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
+    try:
+        left = form.add(paths)
+    except BadInput as error:
+        return refuse(operator, str(error))
+    finally:
+        timer.start(0.0)
+    if left:
+        operator.report({"WARNING"}, f"The service takes {MOST_PICTURES} pictures at most; {left} were left out")
+    return {"FINISHED"}
+
+
+class RODIN_OT_add_pictures(bpy.types.Operator):
+    """Add pictures of what you want to make (PNG, JPEG, WebP). The first one decides how it looks"""
+
+    bl_idname = "rodin.add_pictures"
+    # As Blender's menu has it where a dropped picture could be other things, too.
+    bl_label = "Generate a Model from It (Rodin)"
+    bl_options = OPTIONS
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{ending}" for ending in form.PICTURE_ENDINGS), options={"HIDDEN"}
+    )
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if self.files:  # They were dropped.
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        names = [file.name for file in self.files if file.name]
+        if not names:
+            return refuse(self, "No picture was chosen.")
+        return _add(self, [str(Path(self.directory) / name) for name in names])
+
+
+class RODIN_OT_paste_pictures(bpy.types.Operator):
+    """Add the pictures whose files were copied in a file manager, or whose paths are in the clipboard, one a line"""
+
+    bl_idname = "rodin.paste_pictures"
+    bl_label = "Paste Pictures"
+    bl_options = OPTIONS
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        lines = [line for line in context.window_manager.clipboard[:20_000].splitlines() if line.strip()]
+        # As file managers of GNOME write it.
+        paths = [line for line in lines if line not in ("copy", "cut", "x-special/nautilus-clipboard")]
+        if not paths:
+            return refuse(
+                self,
+                "The clipboard holds no path of a picture. Copy the picture's file; or paste the picture itself into "
+                "an Image Editor, and add it from Open Images.",
+            )
+        return _add(self, paths)
+
+
+class RODIN_OT_add_open_image(bpy.types.Operator):
+    """Add this image, which is open in Blender, as it is now"""
+
+    bl_idname = "rodin.add_open_image"
+    bl_label = "Add Open Image"
+    bl_options = OPTIONS
+
+    image: text_property("Image", "Its name")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        image = bpy.data.images.get(self.image)
+        try:
+            if image is None:
+                raise BadInput(f"No image '{self.image}' is open.")
+            open_images.take(image, context.scene)
+        except BadInput as error:
+            return refuse(self, str(error))
+        return {"FINISHED"}
+
+
+class _OfPicture:
+    bl_options = OPTIONS
+    index: bpy.props.IntProperty(name="Picture", options={"SKIP_SAVE", "HIDDEN"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        images = form.view().images
+        if not 0 <= self.index < len(images):
+            return refuse(self, "There is no such picture in the form.")
+        self.act(images)
+        session.undrawn = True
+        return {"FINISHED"}
+
+
+class RODIN_OT_remove_picture(_OfPicture, bpy.types.Operator):
+    """Take this picture out of the form. Its file stays"""
+
+    bl_idname = "rodin.remove_picture"
+    bl_label = "Remove Picture"
+
+    def act(self, images: bpy.types.bpy_prop_collection) -> None:
+        images.remove(self.index)
+
+
+class RODIN_OT_move_picture(_OfPicture, bpy.types.Operator):
+    """Move this picture up, or down. The first one decides how the model looks"""
+
+    bl_idname = "rodin.move_picture"
+    bl_label = "Move Picture"
+
+    down: bpy.props.BoolProperty(name="Down", options={"SKIP_SAVE", "HIDDEN"})
+
+    def act(self, images: bpy.types.bpy_prop_collection) -> None:
+        target = self.index + (1 if self.down else -1)
+        if 0 <= target < len(images):
+            images.move(self.index, target)
+
+
+class RODIN_FH_pictures(bpy.types.FileHandler):
+    bl_idname = "RODIN_FH_pictures"
+    bl_label = "Generate from Pictures (Rodin)"
+    bl_import_operator = "rodin.add_pictures"
+    bl_file_extensions = ";".join(form.PICTURE_ENDINGS)
+
+    @classmethod
+    def poll_drop(cls, context: bpy.types.Context) -> bool:
+        return bool(context.area and context.area.type == "VIEW_3D" and preferences.value("allow_generation"))
+
+
+CLASSES = (
+    RODIN_OT_add_pictures,
+    RODIN_OT_paste_pictures,
+    RODIN_OT_add_open_image,
+    RODIN_OT_remove_picture,
+    RODIN_OT_move_picture,
+    RODIN_FH_pictures,
+)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a generation that was begun here and that the service has not accepted, and making it once more."""
+
+import bpy
+
+from ...service.errors import BadInput
+from ...tasks.task import Status, Task, new_task_id
+from .. import form, preferences, timer
+from ..option_properties import price_text
+from ..session import session
+from .base import OfTask
+
+
+class RODIN_OT_send_again(OfTask, bpy.types.Operator):
+    """Send this generation to the service. It is charged as often as it is sent"""
+
+    bl_idname = "rodin.send_again"
+    bl_label = "Send Again"
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        if task.status is not Status.UNCERTAIN:
+            return self.execute(context)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title=f"Send '{task.name}' again for about {price_text(task.price)}?",
+            message="If the first one was charged, it is paid twice. Nobody knows: see your balance at hyper3d.ai.",
+            confirm_text="Send Again",
+            icon="WARNING",
+        )
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if task.status not in (Status.UNSENT, Status.UNCERTAIN):
+            raise BadInput(f"'{task.name}' is not waiting to be sent. Press Again to make it once more.")
+        obstacle = form.obstacle()
+        if obstacle:
+            raise BadInput(f"It cannot be sent. {obstacle.text}")
+        if task.status is Status.UNSENT:
+            timer.tracker().send_now(task.task_id)
+            return
+        new = new_task_id()
+        session.begun_here.add(new)
+        session.select = new
+        timer.tracker().send_again(task.task_id, new)
+
+
+class RODIN_OT_discard(OfTask, bpy.types.Operator):
+    """Remove this generation, which has no subscription key, from the list, with the copies of its pictures"""
+
+    bl_idname = "rodin.discard"
+    bl_label = "Discard"
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        if task.status is not Status.UNCERTAIN:
+            return self.execute(context)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title=f"Discard '{task.name}'?",
+            message="If it was charged, its model can then be had at hyper3d.ai only.",
+            confirm_text="Discard",
+            icon="WARNING",
+        )
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if task.status not in (Status.UNSENT, Status.UNCERTAIN, Status.REJECTED):
+            raise BadInput(f"'{task.name}' was accepted or is being sent: it cannot be discarded.")
+        timer.tracker().forget(task.task_id)
+
+
+class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
+    """Go on with this task by the service's answer to it, from a log of yours, which the clipboard holds"""
+
+    bl_idname = "rodin.paste_answer"
+    bl_label = "Paste Answer"
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if task.status is not Status.UNCERTAIN:
+            raise BadInput(f"'{task.name}' needs no answer.")
+        timer.tracker().settle(task.task_id, context.window_manager.clipboard.encode())
+
+
+class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
+    """Do not send this. It can be cancelled until its first byte has left"""
+
+    bl_idname = "rodin.cancel_submission"
+    bl_label = "Cancel"
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if task.status not in (Status.SENDING, Status.UNSENT):
+            raise BadInput(f"'{task.name}' is not being sent, so there is nothing to cancel.")
+        if session.uploads.get(task.task_id, (0, 0))[0]:
+            raise BadInput(f"'{task.name}' is on its way already, so it can no longer be cancelled.")
+        timer.tracker().cancel_submission(task.task_id)
+
+
+class RODIN_OT_again(OfTask, bpy.types.Operator):
+    """Put the prompt, the pictures and the options of this task back into the form"""
+
+    bl_idname = "rodin.again"
+    bl_label = "Again"
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if not task.kind:
+            raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
+        form.wish_again(task, timer.outbox() / task.task_id)
+        preferences.set_value("begin_by", "GENERATE")
+
+
+CLASSES = (
+    RODIN_OT_send_again,
+    RODIN_OT_discard,
+    RODIN_OT_paste_answer,
+    RODIN_OT_cancel_submission,
+    RODIN_OT_again,
+)

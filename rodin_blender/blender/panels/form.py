@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two ways to begin: the form of a generation, and the field for a subscription key."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+import bpy
+
+from ...configuration import GENERATE
+from ...tasks import options
+from ...tasks.options import OPTIONS
+from .. import form, open_images, preferences, previews, timer
+from ..layouts import fits, paragraph, text_width, ui_scale
+from ..option_properties import price_text
+from ..session import session
+
+MOST_LINES = 5
+"""Of a prompt that is longer than its field."""
+
+
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    shown = context.window_manager.rodin
+    header, body = layout.panel("rodin_begin")
+    generating = can_generate() and shown.begin_by == "GENERATE"
+    if can_generate():
+        header.row(align=True).prop(shown, "begin_by", expand=True)
+    else:
+        header.label(text="Follow")
+    if body and generating:
+        timer.look_at_form()
+        _draw_generate(body, context)
+    elif body:
+        _draw_follow(body, context)
+
+
+def can_generate() -> bool:
+    return bool(preferences.value("allow_generation"))
+
+
+def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    column = layout.column(align=True)
+    split = column.split(factor=0.7, align=True)
+    split.prop(context.window_manager.rodin, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
+    split.operator("rodin.track")
+    column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
+
+
+def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    width = context.region.width
+    shown = context.window_manager.rodin.form
+    prompt, pictures = session.form.prompt, form.pictures()
+    layout.prop(shown, "prompt", text="", placeholder="What do you want to make?")
+    if not fits(prompt, width):
+        paragraph(layout, prompt, width, most=MOST_LINES)
+
+    column = layout.column(align=True)
+    if pictures:
+        box = column.box()
+        for index, path in enumerate(pictures):
+            _draw_picture(box, path, index, len(pictures))
+    row = column.row(align=True)
+    row.operator("rodin.add_pictures", text="Add Pictures", icon="ADD")
+    row.operator("rodin.paste_pictures", text="", icon="PASTEDOWN")
+    row.menu("RODIN_MT_open_images", text="", icon="IMAGE_DATA")
+    if prompt or pictures:
+        row.operator("rodin.clear_form", text="", icon="X")
+
+    row = layout.row()
+    row.enabled = not preferences.resolve(f"{GENERATE}tier").fixed
+    row.prop(shown, "tier", text="")
+    header, body = layout.panel("rodin_options", default_closed=True)
+    header.label(text="Options")
+    if body:
+        _draw_options(body, shown)
+    _draw_button(layout, width)
+
+
+def _draw_picture(layout: bpy.types.UILayout, path: str, index: int, count: int) -> None:
+    row = layout.row()
+    icon = previews.icon(path)
+    if icon:
+        row.template_icon(icon_value=icon, scale=2.2)
+    column = row.column(align=True)
+    column.label(text=PurePath(path).name, translate=False)
+    buttons = column.row(align=True)
+    buttons.alignment = "LEFT"
+    up, down = buttons.row(align=True), buttons.row(align=True)
+    up.enabled, down.enabled = index > 0, index < count - 1
+    up.operator("rodin.move_picture", text="", icon="TRIA_UP").index = index
+    operator = down.operator("rodin.move_picture", text="", icon="TRIA_DOWN")
+    operator.index, operator.down = index, True
+    buttons.operator("rodin.remove_picture", text="", icon="X").index = index
+
+
+def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
+    """What the tier takes. What a studio has fixed is greyed and says so."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    for option in OPTIONS.values():
+        if option.name == "tier" or not form.offered(option):
+            continue
+        row = column.row()
+        found = preferences.resolve(f"{GENERATE}{option.name}")
+        row.enabled = not found.fixed
+        row.prop(shown, option.name, icon="LOCKED" if found.fixed else "NONE")
+    column.operator("rodin.reset_options", icon="LOOP_BACK")
+
+
+def _draw_button(layout: bpy.types.UILayout, width: float) -> None:
+    price = options.price(form.all_chosen())
+    trouble = form.trouble()
+    row = layout.row()
+    row.scale_y = 1.6
+    row.enabled = not trouble
+    row.operator("rodin.generate", text=_button_text(price, width))
+    if trouble and not form.obstacle():
+        empty = not session.form.prompt.strip() and not form.pictures()
+        paragraph(layout, trouble, width, icon="INFO" if empty else "ERROR")
+    elif session.balance is not None and session.balance < price:
+        paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")
+
+
+def _button_text(price: float, width: float) -> str:
+    """What it costs and what is left, as far as there is room for it."""
+    left = "" if session.balance is None else f" ({session.balance:,.10g} left)"
+    texts = [f"Generate · about {price_text(price)}{left}", f"Generate · about {price_text(price)}"]
+    return next((text for text in texts if text_width(text) < width - 45 * ui_scale()), f"Generate · about {price:g}")
+
+
+class RODIN_MT_open_images(bpy.types.Menu):
+    """Add an image that is open in Blender"""
+
+    bl_idname = "RODIN_MT_open_images"
+    bl_label = "Open Images"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        names = open_images.names()
+        for name in names:
+            icon = "RENDER_STILL" if bpy.data.images[name].type == "RENDER_RESULT" else "IMAGE_DATA"
+            self.layout.operator("rodin.add_open_image", text=name, icon=icon, translate=False).image = name
+        if not names:
+            self.layout.label(text="No image is open in Blender")

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is shown of a task that was begun here: how its submission stands, and what it is made from."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...tasks.options import OPTIONS, TIERS
+from ...tasks.task import Status, Task
+from ...texts.wording import size_text
+from .. import previews
+from ..layouts import paragraph
+from ..option_properties import price_text
+from ..session import session
+
+MOST_LINES = 6
+"""Of a prompt."""
+_ALL_HAS_LEFT = "All of it has left. The service's answer is awaited."
+_ON_ITS_WAY = "It is on its way, so it can no longer be cancelled."
+
+
+def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """How the submission stands, and what can be done: for one that the service has not accepted."""
+    match task.status:
+        case Status.SENDING:
+            _draw_sending(layout, task, width)
+        case Status.UNSENT:
+            paragraph(layout, task.message or "It is being prepared.", width, icon="TIME")
+            row = layout.row(align=True)
+            row.operator("rodin.send_again", text="Send Now", icon="EXPORT")
+            row.operator("rodin.discard", icon="TRASH")
+        case Status.UNCERTAIN:
+            paragraph(layout, task.message, width, icon="ERROR")
+            column = layout.column(align=True)
+            column.scale_y = 1.2
+            column.operator("rodin.paste_answer", icon="PASTEDOWN")
+            text = f"Send Again · about {price_text(task.price)}"
+            column.operator("rodin.send_again", text=text, icon="EXPORT")
+            column.operator("rodin.discard", icon="TRASH")
+        case Status.REJECTED:
+            paragraph(layout, task.message, width, icon="CANCEL")
+            row = layout.row(align=True)
+            row.operator("rodin.again", text="Change and Try Again", icon="FILE_REFRESH")
+            row.operator("rodin.discard", text="", icon="TRASH")
+
+
+def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    sent, total = session.uploads.get(task.task_id, (0, 0))
+    row = layout.row(align=True)
+    if sent:
+        row.progress(text=f"{size_text(sent)} of {size_text(total)}", factor=sent / max(total, sent))
+        paragraph(layout, _ALL_HAS_LEFT if sent >= total else _ON_ITS_WAY, width)
+    else:
+        row.progress(text="Connecting", factor=0.0)
+        row.operator("rodin.cancel_submission", text="", icon="X")
+
+
+def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """What a task is made from, with a button that has it in the form again."""
+    header, body = layout.panel("rodin_wish")
+    header.label(text="Made From")
+    if not body:
+        return
+    column = body.column()
+    if task.prompt:
+        paragraph(column, task.prompt, width, most=MOST_LINES)
+    icons = [icon for icon in previews.icons_made_from(task) if icon]
+    if icons:
+        row = column.row(align=True)
+        row.alignment = "LEFT"
+        for icon in icons:
+            row.template_icon(icon_value=icon, scale=2.5)
+    paragraph(column, _options_text(task), width)
+    if task.status is not Status.REJECTED:
+        column.operator("rodin.again", icon="FILE_REFRESH")
+
+
+def _options_text(task: Task) -> str:
+    """What was chosen, and what it cost: "Gen-2.5 Medium, Material Shaded, Seed 7. Cost 0.5 credits"."""
+    tier = str(task.options.get("tier", ""))
+    chosen = [TIERS[tier].label if tier in TIERS else tier]
+    for name, value in task.options.items():
+        option = OPTIONS.get(name)
+        if option and name != "tier" and value != option.default:
+            chosen.append(option.label if value is True else f"{option.label} {value}")
+    if task.credits is not None:
+        cost = f"Cost {price_text(task.credits)}."
+    elif task.status is Status.REJECTED:
+        cost = "Nothing was charged."
+    else:
+        cost = f"About {price_text(task.price)}."
+    return f"{', '.join(filter(None, chosen))}. {cost}"

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a model is wanted that was generated from here: at the place of the 3D cursor when that was wished."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..tasks.task import Placement, Task
+from .session import session
+
+LOCATION = ("WISHED", "Where It Was Wished", "Where the 3D cursor was when Generate was pressed")
+"""One more choice beside those of the preferences, for a model that was generated from the open file."""
+
+
+def current(context: bpy.types.Context) -> Placement:
+    x, y, z = context.scene.cursor.location
+    return Placement((x, y, z), context.scene.name, bpy.data.filepath)
+
+
+def of(task: Task) -> Placement | None:
+    """Where a task's model is wanted in the open file; None where it was wished for another one, or not at all."""
+    wanted = task.placement
+    if wanted is None or wanted.scene not in bpy.data.scenes:
+        return None
+    # A file that was never saved, or was saved under another name since, is the same as long as none was opened.
+    same = task.task_id in session.begun_here or (wanted.file and wanted.file == bpy.data.filepath)
+    return wanted if same else None

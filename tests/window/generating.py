@@ -1,0 +1,100 @@
+"""What a user does with the form, in a window. As in scenarios.py."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+
+import bpy
+
+PROMPT = (0.5, 78)
+"""Places in the sidebar while nothing is missing and the form is empty."""
+GENERATE = (0.5, 188)
+WITH_A_PICTURE = 60
+"""Pixels by which a picture moves what is below."""
+
+
+def form_and_model(ui, given):
+    """Type a prompt, drop a picture, press, go on: the model comes to where the cursor was."""
+    yield from ui.open_sidebar("GENERATE")
+    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield from ui.picture("form-empty")
+    yield from ui.click_sidebar(*PROMPT)
+    yield from ui.type(given["prompt"])
+    yield from ui.press("RET")
+    yield (lambda: ui.session.form.prompt == given["prompt"]), "the prompt is in the form"
+    yield 0.5
+    ui.facts["field"] = ui.rodin.form.prompt
+    yield from ui.drop(given["pictures"])
+    yield (lambda: len(ui.rodin.form.images) == len(given["pictures"])), "the pictures are in the form"
+    yield 1.0
+    yield from ui.picture("form")
+    ui.facts["pictures"] = [item.path for item in ui.rodin.form.images]
+    bpy.context.scene.cursor.location = (2.5, 0.0, -1.0)
+    yield 1.0
+    ui.count_from_here()
+    down = GENERATE[1] + WITH_A_PICTURE * len(given["pictures"])
+    yield from ui.click_sidebar(GENERATE[0], down)
+    yield (lambda: ui.task(given["prompt"]) is not None), "it is in the list"
+    yield (lambda: any(sent > 0 for sent, _ in ui.session.uploads.values())), "it is on its way"
+    yield from ui.picture("sending")
+    ui.facts["viewport_draws"] = ui.viewport_draws
+    bpy.context.scene.cursor.location = (0.0, 0.0, 0.0)
+    yield 0.5
+    ui.count_from_here()
+    yield (lambda: ui.task(given["prompt"]).status == "GENERATING"), "it is generated"
+    yield 0.5
+    yield from ui.picture("generating-here")
+    yield (lambda: ui.task(given["prompt"]).status == "DONE"), "it is done"
+    ui.facts["viewport_draws"] += ui.viewport_draws
+    yield (lambda: given["prompt"] in bpy.data.collections), "the model is in the scene"
+    ui.facts["stands"] = list(bpy.data.collections[given["prompt"]].instance_offset)
+    yield 0.5
+    ui.area.spaces.active.shading.type = "MATERIAL"
+    yield 3.0
+    ui.move(700, 400)
+    yield from ui.picture("generated")
+    ui.facts["info"] = yield from ui.info_log()
+    bpy.ops.wm.save_as_mainfile(filepath=given["blend"], compress=False)
+
+
+def press_many_megabytes(ui, given):
+    """Press with five large pictures in the form: the window does not wait."""
+    yield from ui.open_sidebar("GENERATE")
+    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield 1.0
+    ui.facts["presses"], ui.facts["viewport_draws"] = [], 0
+    for number in range(given["presses"]):
+        ui.module("blender.form").fill(f"Vase {number}", given["pictures"])
+        yield 0.6
+        ui.count_from_here()
+        began = time.perf_counter()
+        bpy.ops.rodin.generate("INVOKE_DEFAULT")
+        ui.facts["presses"].append(time.perf_counter() - began)
+        yield (lambda number=number: ui.task(f"Vase {number}") is not None), "it is in the list"
+        yield 0.3
+        ui.facts["viewport_draws"] += ui.viewport_draws
+
+
+def submissions_in_trouble(ui, given):
+    """Rejected and uncertain ones, with a picture of each, at two widths."""
+    if given["scale"]:
+        bpy.context.preferences.view.ui_scale = given["scale"]
+    yield from ui.open_sidebar("GENERATE")
+    suffix = "-narrow" if given["scale"] else ""
+    yield (lambda: ui.session.balance is not None), "the balance is known"
+    ui.facts["messages"] = {}
+    for name, status in (("rejected", "REJECTED"), ("uncertain", "UNCERTAIN"), ("unsent", "UNSENT")):
+        prompt = given[name]
+        bpy.ops.rodin.generate(prompt=prompt, images="\n".join(given["pictures"]))
+        yield (lambda prompt=prompt: ui.task(prompt) is not None), "it is in the list"
+        yield (lambda prompt=prompt, status=status: ui.task(prompt).status == status), status
+        yield 1.0
+        ui.facts["messages"][name] = ui.task(prompt).message
+        yield from ui.picture(f"{name}{suffix}")
+    task_id = ui.task(given["rejected"]).task_id
+    bpy.ops.rodin.again(task_id=task_id)
+    ui.module("blender.preferences").set_value("generate_high_pack", True)
+    ui.sidebar.tag_redraw()
+    yield from ui.picture(f"again{suffix}")
+    pathlib.Path(ui.folder / "played").touch()
