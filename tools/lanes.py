@@ -177,7 +177,7 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
         _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "tests/unit"], environment)
         return
     if lane.name == "http":
-        tests = [f"tests/unit/test_{name}.py" for name in ("client", "submit", "answers")]
+        tests = [f"tests/unit/test_{name}.py" for name in ("client", "proxies", "certificates", "submit", "answers")]
         _tests(lane, [str(blenders.old_http_python()), *pytest[1:], *tests], environment)
         return
     if lane.name == "faults":

@@ -8,11 +8,11 @@ import os
 import platform
 from argparse import Namespace
 from typing import Any
-from urllib.parse import urlsplit
 
 from ..configuration import FIELDS, FILE_VARIABLE
 from ..service import keys
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
+from ..service.proxies import masked
 from ..storage.folders import FOLDER_VARIABLE
 from .following import opened
 from .host import Host
@@ -69,20 +69,8 @@ def _environment() -> dict[str, str]:
     """The variables that decide about the network, and where the studio's file is."""
     variables = [name for upper in (*_PROXIES, *_NETWORK) for name in (upper, upper.lower())]
     found = {name: os.environ[name] for name in variables if os.environ.get(name)}
-    shown = {name: _without_password(value) if name.upper() in _PROXIES else value for name, value in found.items()}
+    shown = {name: masked(value) if name.upper() in _PROXIES else value for name, value in found.items()}
     return {**shown, **{name: os.environ.get(name) or "not set" for name in (FILE_VARIABLE, FOLDER_VARIABLE)}}
-
-
-def _without_password(proxy: str) -> str:
-    try:
-        parts = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
-        port = f":{parts.port}" if parts.port else ""
-        plain = parts.path in ("", "/") and not parts.query and not parts.fragment
-        if parts.hostname and plain:
-            return f"{parts.scheme}://{'…@' if '@' in parts.netloc else ''}{parts.hostname}{port}"
-    except ValueError:
-        pass
-    return "(not an address)"
 
 
 def _requests() -> dict[str, str]:

@@ -73,10 +73,11 @@ class Client:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._sockets = transport.Sockets()
+        self._route = transport.Route(connection)
         self._abortion = threading.Event()
-        self._api = transport.session(self._sockets)
+        self._api = transport.session(self._route, self._sockets)
         # A session of its own for files, so that nothing of the API's (cookies, the key) reaches the file host.
-        self._files = transport.session(self._sockets)
+        self._files = transport.session(self._route, self._sockets)
 
     def status(self, subscription_key: Secret) -> tuple[answers.Job, ...]:
         """The jobs of a task; empty while the service lists none."""
@@ -117,7 +118,7 @@ class Client:
         try:
             with (
                 Multipart(fields, pictures, report) as body,
-                transport.session(self._sockets, stands) as session,
+                transport.session(self._route, self._sockets, stands) as session,
                 session.post(
                     self.connection.address + "/rodin",
                     data=body,
@@ -130,7 +131,7 @@ class Client:
             ):
                 return self._as_it_came(response, timeout)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failure = self._explained(error, "service")
+            failure = self._explained(error, "service", self.connection.address)
             if not connected.is_set():
                 if isinstance(error, Unreadable):
                     raise NotSent("picture", f"The picture {error}. Choose it again.") from None
@@ -277,7 +278,7 @@ class Client:
                 stream=True,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._explained(error, "service" if session is self._api else "file server") from None
+            raise self._explained(error, "service" if session is self._api else "file server", url) from None
 
     def _pieces(
         self,
@@ -309,8 +310,13 @@ class Client:
         request.headers["Authorization"] = f"Bearer {self.connection.api_key.reveal()}"
         return request
 
-    def _explained(self, error: Exception, whose: str) -> ServiceError:
-        return Aborted(_CUT_SHORT) if self.aborted else unreachable(error, whose)
+    def _explained(self, error: Exception, whose: str, url: str = "") -> ServiceError:
+        """What it means. With `url` for a request that may have met trouble on its way to there."""
+        if self.aborted:
+            return Aborted(_CUT_SHORT)
+        with suppress(ValueError):  # A link that is no address has no proxy.
+            return unreachable(error, whose, self._route.proxy(url) if url else None, past_proxy=self._route.past_proxy)
+        return unreachable(error, whose)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -55,6 +55,17 @@ class NotSent(ServiceError):
         self.cause = cause
 
 
+class Unusable(OSError):
+    """A proxy or a CA file that cannot be used, found before anything is sent. `str` is a sentence for the user.
+
+    An OSError, as other trouble on the way is. It does not leave the client, which makes an Unreachable of it.
+    """
+
+    def __init__(self, cause: str, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
 class Aborted(ServiceError):
     """The call was cut short by `Client.abort`."""
 

@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import requests
 import requests.adapters
+import requests.utils
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
 
-from .keys import is_loopback
+from . import proxies
+from .certificates import Trust
+from .connection import Connection
+from .keys import Secret, is_loopback
+from .proxies import Proxy
 
 SEND_BUFFER = 128 * 1024
 """Bytes. A line with 0.1 s of delay still takes more than a megabyte a second."""
@@ -67,36 +75,69 @@ def be_patient(sock: Any, silence: float) -> None:
         _plain(sock).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
 
 
+class Route:
+    """The way to a host: by which proxy, trusting whom.
+
+    `past_proxy` says of the last connection begun whether its proxy, if any, has let it through.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.trust = Trust(connection.ca_file)
+        self.program = connection.program
+        self.past_proxy = False
+        self._proxy = connection.proxy
+
+    def proxy(self, url: str) -> Proxy | None:
+        """The proxy for an address: the one that was set, else the environment's, else the system's."""
+        # A proxy would get to see what http:// does not encrypt, the API key with it, and has another loopback.
+        if is_loopback(url) or requests.utils.should_bypass_proxies(url, no_proxy=None):
+            return None
+        if self._proxy:
+            return Proxy(self._proxy, "the setting Proxy")
+        found, scheme = getproxies(), urlsplit(url).scheme
+        value = found.get(scheme) or found.get("all")
+        names = [name for kind in (scheme, "all") for name in (f"{kind}_proxy", f"{kind}_proxy".upper())]
+        source = next((name for name in names if os.environ.get(name) == value), "the system's network settings")
+        return Proxy(Secret(value), source) if value else None
+
+
 class _Session(requests.Session):
-    """A session that follows no redirect, and reaches this computer itself past all proxies."""
+    """A session that follows no redirect, and whose proxies are those of a `Route`."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__()
+        self._route = route
 
     def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
         # The usual session, even told not to follow a redirect, reads its whole body.
         return None
 
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
-        # A proxy would get to see what http:// does not encrypt, the API key with it, and has another loopback.
-        return {**settings, "proxies": {}} if is_loopback(url) else settings
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:  # noqa: ARG002
+        proxy = self._route.proxy(url)
+        # What is trusted, the adapter's TLS context knows.
+        address = {urlsplit(url).scheme: proxy.address} if proxy else {}
+        return {"proxies": address, "stream": stream, "verify": True, "cert": None}
 
 
-def session(sockets: Sockets, connected: Callable[[Any], None] | None = None) -> requests.Session:
-    """A session whose connections are known to `sockets`.
+def session(route: Route, sockets: Sockets, connected: Callable[[Any], None] | None = None) -> requests.Session:
+    """A session whose connections take a route and are known to `sockets`.
 
     `connected` is called with the socket of each connection when it stands, the way through a proxy and TLS included,
     right before the first byte of a request leaves by it.
     """
-    made = _Session()
-    adapter = _Adapter(sockets, connected)
+    made = _Session(route)
+    adapter = _Adapter(route, sockets, connected)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     # Compressed answers could unpack to any size; these are small.
     made.headers["Accept-Encoding"] = "identity"
-    made.headers["User-Agent"] = f"rodin-blender {requests.utils.default_user_agent()}"
+    made.headers["User-Agent"] = " ".join(
+        word for word in ("rodin-blender", route.program, requests.utils.default_user_agent()) if word
+    )
     return made
 
 
-def _abortable(kind: Any, sockets: Sockets, connected: Callable[[Any], None] | None) -> Any:
+def _abortable(kind: Any, route: Route, sockets: Sockets, connected: Callable[[Any], None] | None) -> Any:
     """A kind of urllib3's connection that is known to `sockets` from when it is connected until it is closed.
 
     The connecting itself ends by the connect timeout: what urllib3 connects is not to be had before.
@@ -112,9 +153,15 @@ def _abortable(kind: Any, sockets: Sockets, connected: Callable[[Any], None] | N
             sockets.add(self._early)
             return sock
 
+        def _tunnel(self) -> None:
+            super()._tunnel()
+            route.past_proxy, route.trust.host = True, self._tunnel_host.strip("[]")
+
         def connect(self) -> None:
             if sockets.closed:
                 raise ConnectionAbortedError
+            # With a proxy, this is the proxy's host.
+            route.past_proxy, route.trust.host = False, self.host.strip("[]")
             try:
                 super().connect()
                 sockets.add(self.sock)
@@ -130,15 +177,16 @@ def _abortable(kind: Any, sockets: Sockets, connected: Callable[[Any], None] | N
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """The usual adapter, whose connections register themselves with a `Sockets`."""
+    """The usual adapter, whose connections take a route and register themselves with a `Sockets`."""
 
-    def __init__(self, sockets: Sockets, connected: Callable[[Any], None] | None) -> None:
+    def __init__(self, route: Route, sockets: Sockets, connected: Callable[[Any], None] | None) -> None:
         class PlainPool(urllib3.connectionpool.HTTPConnectionPool):
-            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, sockets, connected)
+            ConnectionCls = _abortable(urllib3.connection.HTTPConnection, route, sockets, connected)
 
         class TlsPool(urllib3.connectionpool.HTTPSConnectionPool):
-            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, sockets, connected)
+            ConnectionCls = _abortable(urllib3.connection.HTTPSConnection, route, sockets, connected)
 
+        self._route = route
         self._pools = {"http": PlainPool, "https": TlsPool}
         super().__init__()
 
@@ -146,7 +194,22 @@ class _Adapter(requests.adapters.HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
 
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        if (request.url or "").startswith("https:"):
+            self.poolmanager.connection_pool_kw["ssl_context"] = self._route.trust.context()
+        return super().send(request, *args, **kwargs)
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        # The TLS context knows whom to trust; the usual method has each connection trust the list of `certifi` alone.
+        conn.cert_reqs, conn.ca_certs, conn.ca_cert_dir = "CERT_REQUIRED", None, None
+
+    def proxy_headers(self, proxy: str) -> dict[str, str]:
+        # The usual method cannot send a password with letters beyond Latin-1.
+        login = proxies.authorization(proxy)
+        return {"Proxy-Authorization": login} if login else {}
+
+    def proxy_manager_for(self, proxy: Any, **kwargs: Any) -> Any:
+        context = self._route.trust.context()
+        manager = super().proxy_manager_for(proxy, ssl_context=context, proxy_ssl_context=context, **kwargs)
         manager.pool_classes_by_scheme = self._pools
         return manager

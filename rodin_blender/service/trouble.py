@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -10,36 +11,38 @@ from collections.abc import Iterator
 import requests
 import urllib3.exceptions
 
-from .errors import Unreachable
+from .errors import Unreachable, Unusable
+from .proxies import Proxy
 
 BROKE_OFF = "The connection broke off before the whole answer had arrived."
 
+# What OpenSSL, and `truststore` on Windows and macOS, call it in `verify_code`.
+_OTHER_HOST = {62, 64, 0x800B010F, -67602}
+_NOT_NOW = {9, 10, 0x800B0101, -67818, -67819}
 
-def unreachable(error: BaseException, whose: str = "service") -> Unreachable:
-    """What kept an HTTP answer from arriving, found in the chain of exceptions below `error`."""
+
+def unreachable(
+    error: BaseException, whose: str = "service", proxy: Proxy | None = None, *, past_proxy: bool = False
+) -> Unreachable:
+    """What kept an HTTP answer from arriving, found in the chain of exceptions below `error`.
+
+    `proxy` is the one that was to be used, `past_proxy` says whether it had let the connection through.
+    """
     chain = list(_chain(error))
 
     def has(*kinds: type[BaseException]) -> bool:
         return any(isinstance(link, kinds) for link in chain)
 
-    if has(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
-        return Unreachable("proxy", "The proxy cannot be reached or refuses; check HTTPS_PROXY or the system's proxy.")
+    for link in chain:
+        if isinstance(link, Unusable):
+            return Unreachable(link.cause, str(link))
+    if proxy and not past_proxy:
+        return Unreachable("proxy", _proxy_trouble(chain, proxy))
     if has(requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError):
-        untrusted = any(isinstance(link, ssl.SSLCertVerificationError) for link in chain)
-        return Unreachable(
-            "tls",
-            f"The {whose}'s certificate is not trusted; a studio proxy's own CA goes into REQUESTS_CA_BUNDLE."
-            if untrusted
-            else "The secure connection (TLS) failed.",
-        )
-    if has(requests.exceptions.InvalidSchema, urllib3.exceptions.URLSchemeUnknown):
-        # Our own addresses are http or https.
-        return Unreachable("proxy", "The proxy's kind is not supported here; check HTTPS_PROXY and ALL_PROXY.")
-    if has(requests.exceptions.InvalidProxyURL):
-        return Unreachable("proxy", "The proxy's address in the environment cannot be right; check HTTPS_PROXY.")
+        return Unreachable("tls", _certificate_trouble(chain, whose) or "The secure connection (TLS) failed.")
     if has(requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
-        return Unreachable("dns", "The address of the service, or of the proxy in HTTPS_PROXY, cannot be right.")
-    if has(socket.gaierror) or "NameResolutionError" in {type(link).__name__ for link in chain}:
+        return Unreachable("dns", f"The address of the {whose} cannot be right.")
+    if _unknown_name(chain):
         return Unreachable("dns", f"The {whose}'s host name was not found (DNS); check the network connection.")
     if has(ConnectionRefusedError):
         return Unreachable("refused", f"The {whose}'s host refused the connection.")
@@ -50,9 +53,58 @@ def unreachable(error: BaseException, whose: str = "service") -> Unreachable:
         return Unreachable("timeout", f"The {whose} took the question but did not answer in time.")
     if has(ConnectionResetError, BrokenPipeError, urllib3.exceptions.ProtocolError):
         return Unreachable("reset", BROKE_OFF)
-    if type(error) is OSError and error.errno is None and "CA certificate" in str(error):
-        return Unreachable("tls", "The file named by REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE is not there.")
     return Unreachable("connection", f"The connection to the {whose} failed ({type(error).__name__}).")
+
+
+def _proxy_trouble(chain: list[BaseException], proxy: Proxy) -> str:
+    """Why the proxy did not let a connection through."""
+    said = re.search(r"Tunnel connection failed: (\d{3})", " ".join(map(str, chain)))
+    if said and said[1] == "407":
+        if proxy.has_login:
+            return f"The proxy {proxy} does not accept the name and password given with it (HTTP 407)."
+        return f"The proxy {proxy} wants a name and a password (HTTP 407): give it as http://NAME:PASSWORD@HOST:PORT."
+    if said and said[1] == "403":
+        return (
+            f"The proxy {proxy} does not let us through to this host (HTTP 403); "
+            "ask whoever looks after the network to allow it."
+        )
+    if said:
+        return f"The proxy {proxy} does not make the connection (HTTP {said[1]}); it may be no proxy, or in trouble."
+    if any(type(link).__name__ == "SSLError" or isinstance(link, ssl.SSLError) for link in chain):
+        trouble = _certificate_trouble(chain, "proxy")
+        if trouble:
+            return f"The proxy {proxy} cannot be used. {trouble}"
+        return f"The proxy {proxy} does not speak TLS: it is of another kind. Try http:// in place of https://."
+    if _unknown_name(chain):
+        return f"The proxy {proxy} is not found: there is no host of that name (DNS)."
+    if any(isinstance(link, ConnectionRefusedError) for link in chain):
+        return f"The proxy {proxy} refused the connection: no proxy runs at this address and port."
+    if any(isinstance(link, (TimeoutError, urllib3.exceptions.ConnectTimeoutError)) for link in chain):
+        return f"The proxy {proxy} did not answer in time."
+    return f"The proxy {proxy} closed the connection, or does not speak HTTP: it may be of another kind."
+
+
+def _certificate_trouble(chain: list[BaseException], whose: str) -> str:
+    """What is wrong with a certificate, "" where that is not the matter."""
+    code = next((getattr(e, "verify_code", 0) for e in chain if isinstance(e, ssl.SSLCertVerificationError)), None)
+    if code is None:
+        return ""
+    if code in _OTHER_HOST:
+        return (
+            f"The {whose}'s certificate is of another host: something else answers at its address. Check the address, "
+            "and whether the network wants you to sign in."
+        )
+    if code in _NOT_NOW:
+        return f"The {whose}'s certificate is out of date, or the clock of this computer is wrong."
+    return (
+        f"The {whose}'s certificate is not trusted: this computer does not know who issued it. Where a studio inspects "
+        "connections, its own CA goes into the system, or into the setting CA File (RODIN_CA_FILE)."
+    )
+
+
+def _unknown_name(chain: list[BaseException]) -> bool:
+    # NameResolutionError is urllib3's since 2.
+    return any(isinstance(e, socket.gaierror) or type(e).__name__ == "NameResolutionError" for e in chain)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

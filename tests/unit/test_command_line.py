@@ -661,9 +661,9 @@ def test_doctor_tells_sources_and_no_secrets(shell: Shell) -> None:
     assert event["settings"]["import_height"] == {"value": 0.0, "source": "default"}
     assert event["settings"]["service_address"] == {"value": shell.simulator.url, "source": "$RODIN_API_URL"}
     assert event["environment"] == {
-        "HTTPS_PROXY": "http://…@proxy.studio:3128",
-        "http_proxy": "http://…@10.0.0.1",
-        "ALL_PROXY": "(not an address)",
+        "HTTPS_PROXY": "http://studio:****@proxy.studio:3128",
+        "http_proxy": "****@10.0.0.1",
+        "ALL_PROXY": "socks5://u:****@host:1",
         "NO_PROXY": "localhost,127.0.0.1",
         "REQUESTS_CA_BUNDLE": "/studio@home/ca.pem",
         "RODIN_CONFIG": str(file),
@@ -789,15 +789,15 @@ def test_a_studios_proxy_and_its_own_ca_are_used(shell: Shell, authority: tuple[
             ran = shell.json("status", "-", stdin=json.dumps(answer), **through)
             assert ran.code == 0 and ran.event["status"] == "DONE"
             ran = shell.json("doctor", **through)
-            assert ran.code == 0 and "pass-word" not in ran.out and "…@127.0.0.1" in ran.event["environment"]["HTTPS_PROXY"]
+            assert ran.code == 0 and "pass-word" not in ran.out and "me:****@127.0.0.1" in ran.event["environment"]["HTTPS_PROXY"]
             assert proxy.heads and all(head.startswith("CONNECT service.studio:443 ") for head in proxy.heads)
             assert API_KEY not in "".join(proxy.heads), "the proxy sees only where to"
             ran = shell.json("balance", **{**through, "REQUESTS_CA_BUNDLE": None})
-            assert ran.code == 1 and "goes into REQUESTS_CA_BUNDLE" in ran.event["text"]
+            assert ran.code == 1 and "RODIN_CA_FILE" in ran.event["text"]
             ran = shell.json("balance", **{**through, "REQUESTS_CA_BUNDLE": "/gone/ca.pem"})
             assert ran.code == 1 and "REQUESTS_CA_BUNDLE" in ran.event["text"]
         ran = shell.json("balance", **{**through, "HTTPS_PROXY": f"http://me:pass-word@127.0.0.1:{free_port()}"})
-        assert ran.code == 1 and "check HTTPS_PROXY" in ran.event["text"] and "pass-word" not in ran.out + ran.err
+        assert ran.code == 1 and "(HTTPS_PROXY) refused" in ran.event["text"] and "pass-word" not in ran.out + ran.err
         assert secure.requests and all(asked.host == "service.studio" for asked in secure.requests)
 
 

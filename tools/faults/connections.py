@@ -168,9 +168,8 @@ def certificate(world: World, kind: str) -> None:
         ),
         "of another host": lambda: tls.authority.issue_cert("another.test"),
     }[kind]()
-    usual_course(
-        world, lambda: tls.change(tls.context(bad)), lambda: tls.change(tls.good), "certificate is not trusted"
-    )
+    says = {"untrusted": "not trusted", "expired": "out of date", "of another host": "of another host"}[kind]
+    usual_course(world, lambda: tls.change(tls.context(bad)), lambda: tls.change(tls.good), f"certificate is {says}")
 
 
 def handshake(world: World, fault: Handle, says: str) -> None:
@@ -247,21 +246,20 @@ def _rows() -> list[Row]:
     )
     rows += [Row(name, tls + how, _handshake(handle, says)) for name, how, handle, says in shakes]
     rows.append(Row("a host name that does not exist", "the name leaves the process's own /etc/hosts", no_such_name))
-    checks = "check HTTPS_PROXY"
     proxies: tuple[tuple[str, str, Callable[[Gateway], None], str], ...] = (
-        ("a proxy whose port is closed", "it listens no more", Gateway.refuse, checks),
-        ("a proxy that answers 407", "it wants a password", lambda before: before.strike(_denied), checks),
+        ("a proxy whose port is closed", "it listens no more", Gateway.refuse, "(HTTPS_PROXY) refused"),
+        ("a proxy that answers 407", "it wants a password", lambda before: before.strike(_denied), "(HTTP 407)"),
         (
             "a proxy that answers 502 with HTML",
             "it answers CONNECT so",
             lambda before: before.strike(said(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 6\r\n\r\n<html>")),
-            checks,
+            "(HTTP 502)",
         ),
         (
             "a proxy that closes at once",
             "accepted, closed",
             lambda before: before.strike(lambda _connection: None),
-            BROKE_OFF,
+            "closed the connection",
         ),
     )
     rows += [Row(name, "HTTPS_PROXY; " + how, _proxy(fault, says)) for name, how, fault, says in proxies]

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A studio's proxy as it is given: an address, often without `http://` and with a name and a password. No network."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urlsplit
+
+from .errors import Unusable
+from .keys import Secret, shown
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+HIDDEN = "****"
+"""What stands for a password."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A proxy in use. `value` is what was given, `source` says where: "the setting Proxy", "HTTPS_PROXY"."""
+
+    value: Secret
+    source: str
+
+    def __str__(self) -> str:
+        return f"{masked(self.value.reveal())} ({self.source})"
+
+    @property
+    def address(self) -> str:
+        """The address for `requests`, with the name and the password percent-encoded. Raises Unusable."""
+        text = self.value.reveal().strip()
+        text = text if "://" in text else f"http://{text}"
+        try:
+            parts = urlsplit(text)
+            host, port = parts.hostname or "", parts.port
+        except ValueError:
+            raise self._wrong() from None
+        if parts.scheme not in ("http", "https"):
+            raise Unusable(
+                "proxy",
+                f"The proxy {self} is of a kind that does not work here ({shown(parts.scheme, 20)}). "
+                "Give an HTTP proxy: http://HOST:PORT.",
+            )
+        if not host or parts.path not in ("", "/") or parts.query or parts.fragment or not host.isprintable():
+            raise self._wrong()
+        host = f"[{host}]" if ":" in host else host
+        name, colon, password = parts.netloc.rpartition("@")[0].partition(":")
+        # Given percent-encoded or as it is, so that it is decoded before it is encoded.
+        login = quote(unquote(name), safe="") + colon + quote(unquote(password), safe="")
+        return f"{parts.scheme}://{login}{'@' if login else ''}{host}{f':{port}' if port else ''}"
+
+    @property
+    def has_login(self) -> bool:
+        return "@" in self.value.reveal()
+
+    def _wrong(self) -> Unusable:
+        encoded = " In a name or a password, write @ : / ? # as %40 %3A %2F %3F %23." if self.has_login else ""
+        return Unusable("proxy", f"The proxy {self} is no address of the form http://HOST:PORT.{encoded}")
+
+
+def authorization(address: str) -> str:
+    """The Proxy-Authorization header for an address of `Proxy.address`, "" without a name. Letters go as UTF-8."""
+    name, _, password = urlsplit(address).netloc.rpartition("@")[0].partition(":")
+    login = f"{unquote(name)}:{unquote(password)}"
+    return f"Basic {b64encode(login.encode()).decode()}" if name else ""
+
+
+def masked(value: str) -> str:
+    """A proxy as it was given, less the password, fit for one line."""
+    login, at, host = value.strip().rpartition("@")
+    scheme = found[0] if (found := _SCHEME.match(login)) else ""
+    name, _, password = login[len(scheme) :].partition(":")
+    # A name alone may be a token.
+    hidden = f"{name}:{HIDDEN}" if password else HIDDEN if at else ""
+    return shown(f"{scheme}{hidden}{at}{host}", 100)
