@@ -17,8 +17,8 @@ from ..service.keys import Generation, Secret
 from ..tasks.options import OPTIONS
 
 _KEY = (
-    "a subscription key; @FILE for a file of them, one a line, or with generation answers in it; - for standard input, "
-    "so that keys need not stand in the list of processes"
+    "a subscription key, or a task's id or its name in the list; @FILE for a file of keys, one a line, or with "
+    "generation answers in it; - for standard input, so that keys need not stand in the list of processes"
 )
 _TASK = "a task's id or its name in the list"
 _CODES = (
@@ -76,7 +76,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     asked.add_argument("keys", nargs="+", metavar="KEY", help=_KEY)
 
     waited = command("wait", "follow until all are final, with live lines on standard error", "wait @keys.txt --json")
-    waited.add_argument("keys", nargs="+", metavar="KEY", help=f"{_KEY}; or {_TASK}")
+    waited.add_argument("keys", nargs="+", metavar="KEY", help=_KEY)
     waited.add_argument("--timeout", type=_number, metavar="S", help="give up waiting after S seconds")
     waited.add_argument("--any", action="store_true", help="end when the first is final")
 
@@ -141,6 +141,11 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag, dest=f"option_{option.name}", default=None, metavar=metavar, help=text)
 
 
+def is_source(word: str) -> bool:
+    """Whether it names a file of keys, or standard input."""
+    return word == "-" or word.startswith("@")
+
+
 def generations(words: list[str], api_key: Secret | None = None) -> tuple[list[Generation], list[str]]:
     """The tasks that these arguments name, without repetition, and what is to be told of error answers among them.
 
@@ -149,7 +154,7 @@ def generations(words: list[str], api_key: Secret | None = None) -> tuple[list[G
     found: dict[Secret, Generation] = {}
     refused: list[str] = []
     for word in words:
-        source = "standard input" if word == "-" else word[1:] if word.startswith("@") else ""
+        source = ("standard input" if word == "-" else word[1:]) if is_source(word) else ""
         try:
             given = pasted.read(_content(word) if source else word, api_key, LARGEST_FILE)
         except BadInput as error:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 from types import TracebackType
 
-from ..service.errors import BadInput, RodinError
+from ..service.errors import RodinError
 from ..storage.store import Store
 from ..tasks.task import Task
 from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, Settings, TaskChanged, TaskRemoved
@@ -49,39 +49,6 @@ def opened(path: Path, output: Output) -> Iterator[Store]:
         if damage:
             output.live(damage, time.time())
         yield store
-
-
-class Named:
-    """Tasks by what a user calls them."""
-
-    def __init__(self, tasks: Iterable[Task]) -> None:
-        self._by_id: dict[str, Task] = {}
-        self._by_name: dict[str, list[Task]] = {}
-        for task in tasks:
-            self._by_id[task.task_id] = task
-            self._by_name.setdefault(task.name, []).append(task)
-
-    def get(self, word: str) -> Task | None:
-        """The task with this id or name, None if there is none. Raises BadInput for a name that several have."""
-        found = [self._by_id[word]] if word in self._by_id else self._by_name.get(word, [])
-        if len(found) > 1:
-            ids = ", ".join(task.task_id for task in found)
-            raise BadInput(f"Several tasks are called '{word}'; give one of their ids: {ids}.")
-        return found[0] if found else None
-
-
-def listed(store: Store, words: list[str]) -> list[Task]:
-    """The tasks with these ids or names, none twice. Raises BadInput for a word that is neither, StoreError."""
-    named = Named(store.tasks())
-    found: dict[str, Task] = {}
-    for word in words:
-        task = named.get(word)
-        if task is None:
-            # What is long may be a key in the wrong place.
-            what = f"'{word}'" if len(word) <= LONGEST_NAME else "of such a name"
-            raise BadInput(f"There is no task {what} in the list at {store.path}; `list` prints what there is.")
-        found[task.task_id] = task
-    return list(found.values())
 
 
 def told_refused(output: Output, refused: list[str]) -> Exit:

@@ -21,8 +21,9 @@ from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
 from ..tracking.submitting import settled
 from . import arguments
-from .following import Ended, Follower, check, listed, opened
+from .following import Ended, Follower, check, opened
 from .host import Host
+from .named import listed
 from .output import Exit, Output
 
 MOST_AT_ONCE = 100

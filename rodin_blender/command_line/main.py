@@ -12,21 +12,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ..service.errors import BadInput, NotAuthorized, Refused, RodinError, ServiceError, Throttled, os_reason
+from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from ..service.files import MODEL_KINDS, models
-from ..service.keys import WHERE_THE_UUID_IS, Generation, Secret, shown, task_uuid
+from ..service.keys import WHERE_THE_UUID_IS, Secret, shown, task_uuid
 from ..storage.store import Store
 from ..tasks import schedule
-from ..tasks.task import Download, Status, Task, Watch, status_of
-from ..texts.wording import clock_text, refusal
+from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, generating
-from .following import LONGEST_NAME, Ended, Follower, Named, check, listed, opened, told_refused
+from . import arguments, batch, doctor, generating, status
+from .following import LONGEST_NAME, Ended, Follower, check, opened, told_refused
 from .host import Host, Import
+from .named import Named, listed, meant
 from .output import Exit, Output, describe, task_line
-
-LONGEST_TURN = 60.0
-"""Seconds that `status` waits for its turn."""
 
 
 def run(words: list[str], make_host: Callable[[], Host]) -> int:
@@ -56,45 +53,6 @@ def run(words: list[str], make_host: Callable[[], Host]) -> int:
 
 def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
     return opened(host.list_path, output)
-
-
-def _status(host: Host, output: Output, given: Namespace) -> Exit:
-    from ..service.client import Client
-
-    settings = host.settings
-    check(settings.obstacle)
-    wanted, refused = arguments.generations(given.keys, settings.api_key)
-    client = Client(settings.connection)
-    code = told_refused(output, refused)
-    with _open(host, output) as store:
-        known = {task.subscription_key: task for task in store.tasks()}
-        for number, generation in enumerate(wanted, 1):
-            key = generation.subscription_key
-            task = known.get(key) or Task("", generation.name or f"Key {number}", key, generation.task_uuid)
-            _await_turn(store)
-            try:
-                jobs = client.status(key)
-                message = "" if jobs else "The service lists no jobs yet."
-                task = replace(task, jobs=jobs, status=status_of(jobs), message=message)
-            except NotAuthorized:
-                raise
-            except ServiceError as error:
-                if isinstance(error, Throttled) and error.retry_after:
-                    store.hold(time.time() + error.retry_after, time.time())
-                task = replace(task, message=refusal(error) if isinstance(error, Refused) else str(error))
-                code = max(code, Exit.TROUBLE)
-            if task.status in (Status.FAILED, Status.PARTLY_FAILED):
-                code = Exit.FAILED
-            output.task(task)
-    return code
-
-
-def _await_turn(store: Store) -> None:
-    """Until a request may be sent: they are counted for all programs of a user. Raises Ended."""
-    while (at := store.take_request(now := time.time())) > now:
-        if at - now > LONGEST_TURN:
-            raise Ended(Exit.TROUBLE, f"The service asks not to be asked before {clock_text(at)}.")
-        time.sleep(at - now)
 
 
 def _wait(host: Host, output: Output, given: Namespace) -> Exit:
@@ -153,14 +111,9 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
 
 
 def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:
-    named = Named(store.tasks())
-    found = {task.task_id: task for word in words if (task := named.get(word))}
-    keys = [word for word in words if not named.get(word)]
-    generations, refused = arguments.generations(keys, api_key) if keys else ([], [])
-    for generation in generations:
-        task = store.add(schedule.begun(generation, time.time()))
-        found[task.task_id] = task
-    return list(found.values()), refused
+    tasks, generations, refused = meant(store, words, api_key)
+    tasks += (store.add(schedule.begun(generation, time.time())) for generation in generations)
+    return list({task.task_id: task for task in tasks}.values()), refused
 
 
 def _code(task: Task) -> Exit:
@@ -173,18 +126,16 @@ def _code(task: Task) -> Exit:
 
 
 def _track(host: Host, output: Output, given: Namespace) -> Exit:
-    wanted, refused = arguments.generations(given.keys, host.settings.api_key)
-    if len(wanted) > 1 and (given.name or given.task_uuid):
-        raise BadInput("--name and --task-uuid are for a single key, and there are several.")
     uuid, name = task_uuid(given.task_uuid), shown(given.name, LONGEST_NAME)
     with _open(host, output) as store:
-        for generation in wanted:
-            named = Generation(generation.subscription_key, uuid or generation.task_uuid, name or generation.name)
-            task = store.add(schedule.begun(named, time.time()))
-            if name and task.name != name:
-                # It was in the list already.
-                task = store.change(task.task_id, partial(replace, name=name)) or task
-            output.task(task)
+        wanted, generations, refused = meant(store, given.keys, host.settings.api_key)
+        if len(wanted) + len(generations) > 1 and (name or uuid):
+            raise BadInput("--name and --task-uuid are for a single key, and there are several.")
+        wanted += (store.add(schedule.begun(generation, time.time())) for generation in generations)
+        for task in wanted:
+            wish = partial(replace, name=name or task.name, task_uuid=uuid or task.task_uuid)
+            changed = store.change(task.task_id, wish) if name or uuid else None
+            output.task(changed or task)
     return told_refused(output, refused)
 
 
@@ -360,12 +311,10 @@ def _of_list(host: Host, output: Output, words: list[str]) -> list[Task]:
 
 def _of_batch(path: Path, words: list[str]) -> list[Task]:
     """The same of a batch's results; nothing is downloaded. Raises BadInput, Ended."""
-    tasks = Named(batch.results(path))
+    tasks = Named(batch.results(path), str(path))
     found = []
     for word in words:
-        task = tasks.get(word)
-        if task is None:
-            raise BadInput(f"There is no task '{word}' in {path}.")
+        task = tasks.task(word)
         if task.status is Status.FAILED:
             raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
         found.append(task)
@@ -399,7 +348,7 @@ def _balance(host: Host, output: Output, given: Namespace) -> Exit:
 _COMMANDS: dict[str, Callable[[Host, Output, Namespace], Exit]] = {
     "generate": _generate,
     "settle": generating.settle,
-    "status": _status,
+    "status": status.run,
     "wait": _wait,
     "track": _track,
     "list": _list,

@@ -44,6 +44,7 @@ read_only = disks.read_only
 NOW_DONE = [[(0.0, "Done")], [(0.0, "Done")]]
 NOW_FAILED = [[(0.0, "Failed")]]
 NOW_IN_PART = [[(0.0, "Done")], [(0.0, "Failed")]]
+KEY = "a-subscription-key-that-nobody-knows"
 COMMANDS = (
     "generate", "settle", "status", "wait", "track", "list", "pause", "resume", "forget", "download", "import", "batch", "balance", "doctor",
 )  # fmt: skip
@@ -139,7 +140,7 @@ def test_status_shows_a_task_of_the_list_as_that(shell: Shell) -> None:
 
 @pytest.mark.parametrize("story", [NOW_FAILED, NOW_IN_PART])
 def test_status_of_a_failed_task_ends_with_3_whatever_else_is_wrong(shell: Shell, story: object) -> None:
-    ran = shell.json("status", shell.keys(shell.add(story)), "unknown-key", stdin="")
+    ran = shell.json("status", shell.keys(shell.add(story)), KEY, stdin="")
     assert ran.code == 3
     assert ran.events[0]["status"] in ("FAILED", "PARTLY_FAILED")
     assert "NO_SUCH_TASK" in ran.events[1]["message"]
@@ -294,7 +295,7 @@ def test_a_task_past_its_deadline_ends_wait_with_4(shell: Shell) -> None:
 
 
 def test_wait_for_what_the_service_does_not_know_ends_with_1(shell: Shell) -> None:
-    ran = shell.json("wait", "no-key-at-all")
+    ran = shell.json("wait", KEY)
     assert ran.code == 1 and ran.event["watch"] == "REFUSED"
     assert ran.event["message"].endswith("Forget the task, or run `resume` to ask once more.")
 
@@ -417,17 +418,17 @@ def test_with_offline_access_not_allowed_it_ends_with_5(
     host = replace(plain(), folder=tmp_path, offline=offline)
     batch = tmp_path / "b.csv"
     batch.write_text("name,subscription_key,task_uuid\nA,k,123e4567-e89b-12d3-a456-426614174000\n")
-    for words in (["status", "k"], ["wait", "k"], ["balance"], ["batch", str(batch), "--to", str(tmp_path)], ["doctor"]):
+    for words in (["status", KEY], ["wait", KEY], ["balance"], ["batch", str(batch), "--to", str(tmp_path)], ["doctor"]):
         assert main.run(words, lambda: host) == 5
         said = "".join(capsys.readouterr())
         assert "is not allowed to go online" in said and "or start Blender with --online-mode." in said
-    for words in (["track", "k"], ["list"], ["pause", "Task 1"]):
+    for words in (["track", KEY], ["list"], ["pause", "Task 1"]):
         assert main.run(words, lambda: host) == 0, "the list needs no network"
 
 
 def test_a_service_out_of_reach_ends_with_1(shell: Shell) -> None:
     address = f"http://127.0.0.1:{free_port()}/api/v2"
-    for words in (["balance"], ["status", "k"], ["doctor"]):
+    for words in (["balance"], ["status", KEY], ["doctor"]):
         ran = shell.json(*words, RODIN_API_URL=address)
         assert ran.code == 1 and "refused the connection" in ran.out
     shell.simulator.fail("check_balance", "502-html")
@@ -473,10 +474,65 @@ def test_an_unknown_task_and_a_name_of_several_end_with_2_and_change_nothing(she
     before = shell.json("list").events
     ran = shell.json(command, "Pot", "Vaes")
     assert ran.code == 2 and ran.event["text"].startswith("There is no task 'Vaes' in the list at ")
+    assert ran.event["text"].endswith(". Did you mean 'Vase'?")
     ran = shell.json(command, "Pot", "Vase")
     assert ran.code == 2 and "Several tasks are called 'Vase'; give one of their ids: " in ran.event["text"]
     assert all(event["task_id"] in ran.event["text"] for event in before if event["name"] == "Vase")
     assert shell.json("list").events == before
+
+
+# Names.
+
+
+@pytest.mark.parametrize("command", ["status", "wait", "track"])
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("Vaes", "There is no task 'Vaes' in the list at {path}, and it does not look like a subscription key, which "
+         "has 32 characters or more and no spaces. Did you mean 'Vase'? A shorter key is taken from a file (@FILE) "
+         "and from standard input (-)."),
+        ("vase", "Did you mean 'Vase'?"),
+        ("Poot", "Did you mean 'Pot'?"),
+        ("glass vase with a lid", "Did you mean 'A glass vase with a lid'?"),
+        ("kitchen_shelf_ceramic_vase_large_v00l", "Did you mean 'kitchen_shelf_ceramic_vase_large_v001'?"),
+        ("nothing-like-it", "no spaces. `list` prints what there is."),
+        ("a key with spaces, which is far too long", "There is no task 'a key with spaces, which is far too long'"),
+        (API_KEY, "This is your API key"),
+        ("https://hyper3d.ai/x", "link to the website"),
+        ("123e4567-e89b-12d3-a456-426614174000", "looks like a uuid"),
+        ("", "There is no task '' in"),
+    ],
+)  # fmt: skip
+def test_a_mistyped_name_is_no_key_and_the_right_one_is_offered(
+    shell: Shell, command: str, word: str, said: str
+) -> None:
+    prompts = ("Vase", "Pot", "A glass vase with a lid", "kitchen_shelf_ceramic_vase_large_v001")
+    shell.run("track", shell.keys(*(shell.add("stuck", prompt=prompt) for prompt in prompts)))
+    before = shell.json("list").events
+    ran = shell.json(command, key_of(shell.add(NOW_DONE)), "Pot", word)
+    assert ran.code == 2 and said.format(path=shell.folder / "tasks.sqlite") in ran.event["text"]
+    assert shell.simulator.requests == [] and shell.json("list").events == before
+
+
+def test_what_looks_like_a_key_has_no_form_to_keep_to(shell: Shell) -> None:
+    answers = [shell.add(NOW_DONE) for _ in range(3)]
+    for number, key in enumerate(("k" * 32, "a+/=~.-_" * 5, "short-key")):
+        task = shell.simulator._tasks.pop(key_of(answers[number]))
+        shell.simulator._tasks[key] = task
+        given = ("-",) if key == "short-key" else (key,)
+        assert shell.json("wait", *given, stdin=key).event["status"] == "DONE"
+    answer = json.dumps(shell.add(NOW_DONE, prompt="A vase with spaces"))
+    assert shell.json("status", answer).event["name"] == "A vase with spaces"
+
+
+def test_status_and_track_take_a_task_of_the_list_by_its_name_too(shell: Shell) -> None:
+    answer, other = shell.add(NOW_DONE, prompt="Vase"), shell.add(NOW_DONE)
+    task = shell.json("track", "-", "--name", "Vase", stdin=key_of(answer)).event
+    told = shell.json("status", "Vase", task["task_id"], shell.keys(other)).events
+    assert [(e["name"], e["status"], e["task_id"]) for e in told] == [("Vase", "DONE", task["task_id"]), ("Key 2", "DONE", "")]
+    again = shell.json("track", "Vase", "--task-uuid", answer["uuid"]).event
+    assert again == {**task, "task_uuid": answer["uuid"]}
+    assert shell.json("list").event == again
 
 
 def test_two_programs_at_once_share_one_list(shell: Shell) -> None:
@@ -496,7 +552,7 @@ def test_two_programs_at_once_share_one_list(shell: Shell) -> None:
 
 def test_a_read_only_folder_ends_with_1_and_says_so(shell: Shell, read_only: tuple[Path, object]) -> None:
     folder, _ = read_only
-    for words in (["list"], ["track", "k"], ["wait", "k"], ["status", "k"], ["download", "x"]):
+    for words in (["list"], ["track", KEY], ["wait", KEY], ["status", KEY], ["download", "x"]):
         ran = shell.json(*words, RODIN_FOLDER=str(folder))
         assert ran.code == 1 and f"The list of tasks ({folder / 'tasks.sqlite'}) cannot be used" in ran.event["text"]
     csv = shell.file("b.csv", "name,subscription_key,task_uuid\nA,k,123e4567-e89b-12d3-a456-426614174000\n")
@@ -515,7 +571,7 @@ def test_a_damaged_list_is_set_aside_and_told(shell: Shell) -> None:
 
 
 def test_a_list_of_a_newer_version_ends_with_1(shell: Shell) -> None:
-    shell.run("track", "k")
+    shell.run("track", KEY)
     with closing(sqlite3.connect(shell.folder / "tasks.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
     ran = shell.json("list")
@@ -723,7 +779,7 @@ def test_a_studios_file_that_is_wrong_ends_all_commands_with_2(shell: Shell, con
 
 def test_a_reader_that_has_gone_is_no_trouble(shell: Shell) -> None:
     shell.run("track", shell.keys(*(shell.add("stuck", prompt=f"Model {n}") for n in range(30))))
-    for command in ("list", "list --json", "wait a-key b-key"):
+    for command in ("list", "list --json", f"wait a{KEY} b{KEY}"):
         piped = f"{shlex.quote(sys.executable)} -m rodin_blender {command} | head -1"
         ran = subprocess.run(["bash", "-c", piped], cwd=ROOT, env=shell.environment, capture_output=True, text=True, timeout=30)
         shell.printed += [ran.stdout, ran.stderr]
@@ -732,7 +788,7 @@ def test_a_reader_that_has_gone_is_no_trouble(shell: Shell) -> None:
 
 
 def test_a_full_disk_behind_the_output_is_told(shell: Shell) -> None:
-    shell.run("track", "k")
+    shell.run("track", KEY)
     with Path("/dev/full").open("wb") as full:
         ran = subprocess.run(
             [sys.executable, "-m", "rodin_blender", "list"], cwd=ROOT, env=shell.environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30
