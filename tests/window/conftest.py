@@ -34,23 +34,15 @@ class Outcome:
 
 
 class Window:
-    def __init__(self, executable: str, folder: Path) -> None:
+    def __init__(self, executable: str, folder: Path, installed: Path) -> None:
+        """`installed` is a profile with the extension; this window has a copy of its own."""
         self._executable = executable
         self._folder = folder
-        self._profile = folder / "profile"
+        self._profile = shutil.copytree(installed, folder / "profile")
         starter = folder / "start-in-window"
         starter.write_text(f'#!/bin/sh\nexec xvfb-run -a -s "-screen 0 {SCREEN}" blender "$@"\n')
         starter.chmod(0o755)
         self._starter = starter
-        self._install(os.environ["RODIN_ZIP"])
-
-    def _install(self, archive: str) -> None:
-        command = [self._executable, "--command", "extension", "install-file", "-r", "user_default", "-e", archive]
-        subprocess.run(command, env=self._environment(), check=True, capture_output=True, timeout=120)
-
-    def _environment(self, **more: str) -> dict[str, str]:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith(("RODIN_API", "HYPER3D"))}
-        return {**environment, "BLENDER_USER_RESOURCES": str(self._profile), **more}
 
     def play(self, scenario: str, given: dict[str, Any] | None = None, *options: str, **environment: str) -> Outcome:
         """Start Blender, play the scenario, and fail with its own words when it did not go through."""
@@ -72,7 +64,7 @@ class Window:
         with (folder / "output.txt").open("w+") as output:
             # A session of its own, so that all it started can be ended by its id.
             process = subprocess.Popen(
-                command, env=self._environment(**environment), stdout=output, stderr=subprocess.STDOUT,
+                command, env=_environment(self._profile, **environment), stdout=output, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
             try:
@@ -90,6 +82,11 @@ class Window:
             trouble = result["trouble"] if result else f"no result, exit code {exit_code}"
             pytest.fail(f"{scenario}: {trouble}\n{said[-3000:]}", pytrace=False)
         return Outcome(result["facts"], folder, exit_code, ended - result["quit_at"], said)
+
+
+def _environment(profile: Path, **more: str) -> dict[str, str]:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("RODIN_API", "HYPER3D"))}
+    return {**environment, "BLENDER_USER_RESOURCES": str(profile), **more}
 
 
 def _end(session: int) -> None:
@@ -112,9 +109,19 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.fixture(scope="session")
+def installed() -> Iterator[Path]:
+    """A new profile, the extension installed in it by Blender's own tool."""
+    with tempfile.TemporaryDirectory(prefix="rodin-installed-", dir="/tmp") as profile:
+        command = [os.environ["RODIN_WINDOW_BLENDER"], "--command", "extension", "install-file", "-r", "user_default"]
+        command += ["-e", os.environ["RODIN_ZIP"]]
+        subprocess.run(command, env=_environment(Path(profile)), check=True, capture_output=True, timeout=120)
+        yield Path(profile)
+
+
 @pytest.fixture
-def window(folder: Path) -> Window:
-    return Window(os.environ["RODIN_WINDOW_BLENDER"], folder)
+def window(folder: Path, installed: Path) -> Window:
+    return Window(os.environ["RODIN_WINDOW_BLENDER"], folder, installed)
 
 
 @pytest.fixture
