@@ -95,11 +95,7 @@ def _options(host: Host, given: Mapping[str, object]) -> dict[str, Value]:
         found = host.resolve(f"{GENERATE}{name}")
         if found.fixed and str(found.value).casefold() != str(value).casefold():
             raise BadInput(f"--{name.replace('_', '-')} is fixed to '{found.value}' by {found.origin}.")
-    deciding = {name: given[name] for name in ("tier", "mesh_mode") if name in given}
-    typed = options.checked(deciding)
-    # A setting that the tier does not take is passed over, since nobody asked for it now.
-    base = options.fitted({**set_ones, **{name: typed[name] for name in deciding}})
-    return options.checked({**base, **given})
+    return options.merged(set_ones, given)
 
 
 def _whole(value: str | float | bool) -> Value:

@@ -289,6 +289,16 @@ def fitted_one(option: Option, values: Mapping[str, Value]) -> Value:
     return option.default
 
 
+def merged(settings: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Value]:
+    """The options of the settings with those in their place that are given now; `checked` as these are.
+
+    A setting that the tier does not take is passed over, since nobody asked for it now. Raises BadInput.
+    """
+    deciding = {name: given[name] for name in ("tier", "mesh_mode") if name in given}
+    typed = checked(deciding)
+    return checked({**fitted({**settings, **{name: typed[name] for name in deciding}}), **given})
+
+
 def price(options: Mapping[str, Value]) -> float:
     """About how many credits the service will take. `options` are such as `checked` returns."""
     extreme_texture = 2.0 if options["texture_mode"] == "extreme-high" else 0.0

@@ -70,10 +70,10 @@ def past_of(kind: str, known: Mapping[str, list[float]]) -> list[float]:
     return of_kind if len(of_kind) >= ENOUGH_PAST else known.get("", [])
 
 
-def begun(generation: Generation, now: float) -> Task:
-    """A new task, to be followed from now on."""
+def begun(generation: Generation, now: float, task_id: str = "") -> Task:
+    """A new task, to be followed from now on, with an id of its own unless given."""
     return Task(
-        new_task_id(),
+        task_id or new_task_id(),
         generation.name,
         generation.subscription_key,
         generation.task_uuid,

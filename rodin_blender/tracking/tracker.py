@@ -114,9 +114,9 @@ class Tracker:
 
     # For the owner.
 
-    def follow(self, generation: Generation) -> None:
-        """Store a task and follow it. Answered by `Followed` or `NotFollowed`."""
-        self._call(self._follow, generation)
+    def follow(self, generation: Generation, task_id: str = "") -> None:
+        """Store a task and follow it, under this id where its key is new. Answered by `Followed` or `NotFollowed`."""
+        self._call(self._follow, generation, task_id)
 
     def generate(self, wish: Wish) -> None:
         """Have a model generated: kept on the disk, then sent, once. Answered by `NotSubmitted` where it cannot be.
@@ -367,8 +367,8 @@ class Tracker:
 
     # Calls of the owner.
 
-    def _follow(self, generation: Generation) -> None:
-        new = schedule.begun(generation, time.time())
+    def _follow(self, generation: Generation, task_id: str) -> None:
+        new = schedule.begun(generation, time.time(), task_id)
         try:
             task = self._store.add(new)
         except StoreError as error:

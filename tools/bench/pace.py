@@ -378,7 +378,9 @@ def _worse(*tables: Found) -> list[str]:
 
 def _plot(path: Path, found: Found, curves: dict[str, dict[str, Curve]]) -> None:
     with plots.figure(path, columns=4, rows=2, width=16, height=7.5, sharey=True) as axes:
-        for axis, (name, of_this) in zip(axes, curves.items(), strict=True):
+        for unused in axes[len(curves) :]:
+            unused.set_visible(False)
+        for axis, (name, of_this) in zip(axes, curves.items(), strict=False):
             best = zip(*of_this["best"], strict=True)
             axis.plot(*best, color="0.6", linestyle="--", label="best possible, 5 s apart")
             axis.plot(*zip(*of_this["ours"], strict=True), color="tab:blue", label="ours, other aims")

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The form: beginning a generation, and what goes into the form before."""
 
-from pathlib import Path
-
 import bpy
 
 from ...service.errors import BadInput
 from ...tasks.options import OPTIONS
-from ...tasks.task import new_task_id
-from ...tasks.wish import Wish
-from .. import form, placement, preferences, timer
+from .. import form, generating, preferences
 from ..session import session
 from .base import OPTIONS as BUTTON
 from .base import refuse, text_property
@@ -34,22 +30,16 @@ class RODIN_OT_generate(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         prompt = self.prompt.strip() or session.form.prompt.strip()
-        options = form.all_chosen()
         try:
             given = [form.file_of(line) for line in self.images.splitlines() if line.strip()]
             pictures = given or [form.file_of(path) for path in form.pictures()]
-            form.check(prompt, len(pictures), options)
+            task_id = generating.begin(context, prompt, pictures, form.all_chosen())
         except BadInput as error:
             return refuse(self, str(error))
-        task_id = new_task_id()
-        wish = Wish(task_id, prompt, tuple(map(Path, pictures)), options, placement=placement.current(context))
         if not self.prompt and not self.images:
             # At once, so that a second press does not pay a second time.
             session.form.sent[task_id] = prompt, pictures
             form.clear()
-        session.begun_here.add(task_id)
-        session.select = task_id
-        timer.tracker().generate(wish)
         return {"FINISHED"}
 
 
