@@ -1,6 +1,6 @@
 """Runs the job of farm/ by Open Job Description's own tool, on a simulated service: twelve models, one of them broken.
 
-    python3 tools/farm_demo.py [--blender NAME]
+    python3 tools/farm_demo.py [--blender NAME] [--models 7 … 12]
 
 One task follows and downloads all; two workers import the models, a task and a Blender for each. The broken one fails
 its own task alone. Then its file is mended, and that task is run again. Checks all of it, and that no key is told.
@@ -116,7 +116,7 @@ class Farm:
 
 
 def run(folder: Path, found: Blender) -> None:
-    say(f"Twelve models of a simulated Rodin service, imported by {WORKERS} workers of a farm, in {found.executable}.")
+    say(f"{len(NAMES)} models of a simulated Rodin service, imported by {WORKERS} workers of a farm, in {found.executable}.")
     archive = built(found.executable, folder)
     with simulated_service(_made(folder / "service"), speed=2.0) as service:
         simulator = service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator"
@@ -324,7 +324,8 @@ def _save(job: Path) -> None:
     if not sheet.exists():
         raise Trouble("the pictures could not be put on one sheet")
     say(
-        "All as expected: eleven models at once, and the broken one after it was mended. The .blend files and pictures:"
+        f"All as expected: {len(NAMES) - 1} models at once, and the broken one after it was mended. "
+        "The .blend files and pictures:"
     )
     say(f"{SAVED}\n{sheet}")
 
@@ -375,11 +376,13 @@ def _blender(name: str | None) -> Blender:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The farm's job, against a simulated service.")
     parser.add_argument("--blender", metavar="NAME", help="one of tools/blenders.py")
+    parser.add_argument("--models", type=int, choices=range(BROKEN, len(NAMES) + 1), default=len(NAMES))
     parser.add_argument("--sheet", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.sheet:
         _make_sheet(arguments.sheet)
         return 0
+    del NAMES[arguments.models :]
     say(f"What is missing for it is installed into {CACHE}.")
     return perform("farm's demo", lambda folder: run(folder, _blender(arguments.blender)))
 
