@@ -116,7 +116,8 @@ class Farm:
 
 
 def run(folder: Path, found: Blender) -> None:
-    say(f"{len(NAMES)} models of a simulated Rodin service, imported by {WORKERS} workers of a farm, in {found.executable}.")
+    workers = f"{WORKERS} workers of a farm, in {found.executable}"
+    say(f"{len(NAMES)} models of a simulated Rodin service, imported by {workers}.")
     archive = built(found.executable, folder)
     with simulated_service(_made(folder / "service"), speed=2.0) as service:
         simulator = service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator"

@@ -37,19 +37,22 @@ def run_all(jobs: Iterable[Job], slots: int, run: Callable[[Job], None]) -> None
     """
     waiting = [*jobs]
     running: dict[Future[None], Job] = {}
-    with ThreadPoolExecutor(max(len(waiting), 1)) as pool:
-        try:
-            while waiting or running:
-                for job in [*waiting]:
-                    taken = sum(other.slots for other in running.values())
-                    if not running or taken + job.slots <= slots:
-                        waiting.remove(job)
-                        running[pool.submit(run, job)] = job
-                for ended in wait(running, return_when=FIRST_COMPLETED).done:
-                    del running[ended]
-                    ended.result()
-        finally:
-            _sessions.end_all()
+    try:
+        with ThreadPoolExecutor(max(len(waiting), 1)) as pool:
+            try:
+                while waiting or running:
+                    for job in [*waiting]:
+                        taken = sum(other.slots for other in running.values())
+                        if not running or taken + job.slots <= slots:
+                            waiting.remove(job)
+                            running[pool.submit(run, job)] = job
+                    for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                        del running[ended]
+                        ended.result()
+            finally:
+                _sessions.end_all()
+    finally:
+        _sessions.open()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,17 @@ def run_session(
 ) -> Ended:
     """Run a program for at most `longest` seconds and give each line it prints to `show`."""
     process = _sessions.begin(command, environment, folder)
+    ended: list[Ended] = []
+
+    def end_the_others() -> None:
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        ended.append(Ended(process.returncode, used.ru_utime + used.ru_stime))
+        # What the program has left behind may hold the pipe open.
+        _sessions.end(process.pid)
+
+    waiter = threading.Thread(target=end_the_others)
+    waiter.start()
     # A process, not a thread: the session ends in time even where this program is killed meanwhile.
     watchdog = subprocess.Popen(
         [sys.executable, "-c", f"import os,time;time.sleep({longest});os.killpg({process.pid},9)"],
@@ -73,13 +87,12 @@ def run_session(
         assert process.stdout
         for line in process.stdout:
             show(line)
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
     finally:
         watchdog.kill()
         watchdog.wait()
         _sessions.end(process.pid)
-    return Ended(process.returncode, used.ru_utime + used.ru_stime)
+        waiter.join()
+    return ended[0]
 
 
 class _Sessions:
@@ -107,11 +120,15 @@ class _Sessions:
             _kill(session)
 
     def end_all(self) -> None:
-        """No other begins from here on."""
+        """No other begins from here on, until `open` is called."""
         with self._lock:
             self._closed = True
             for session in self._running:
                 _kill(session)
+
+    def open(self) -> None:
+        with self._lock:
+            self._closed = False
 
 
 def _kill(session: int) -> None:
