@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ def _host() -> Host:
 
     named = named_file()
     session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
+    for text in folders.bringing()():
+        sys.stderr.write(f"{text}\n")
     api_key.read_now()
     key = Key(api_key.known_source)
 

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
-from ..storage import folders
+from ..storage import folders, takeover
 
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's own name: bl_ext.user_default.rodin_blender, or another repository's."""
@@ -33,3 +34,16 @@ def _resources() -> Path | None:
     """Blender's own resources where it is a portable one, which has them in a folder of that name beside it."""
     resources = Path(bpy.utils.resource_path("USER"))
     return resources if resources.name == "portable" else None
+
+
+def bringing() -> Callable[[], list[str]]:
+    """What a worker does to bring what earlier versions kept elsewhere, see `takeover`; returns sentences for the user.
+
+    That was the extension's own folder, one for each repository that it came from.
+    """
+    try:
+        own = Path(bpy.utils.extension_path_user(PACKAGE))
+    except ValueError:
+        return list  # Not installed as an extension: run from a checkout, say.
+    folder = own_folder()
+    return lambda: takeover.take_over(own.parents[1].glob(f"*/{own.name}"), folder)

@@ -16,7 +16,7 @@ from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
 from . import api_key, option_properties, threads
-from .folders import PACKAGE, addon_preferences
+from .folders import PACKAGE, addon_preferences, user_folder
 from .layouts import paragraph
 from .session import session
 
@@ -96,7 +96,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
     download_folder: bpy.props.StringProperty(
         name="Download Folder",
         description="Each task gets a folder of its own in it. // is the folder of the .blend file. "
-        "The extension's own folder when empty",
+        "Beside the list of tasks when empty",
         subtype="DIR_PATH",
         options=_RELATIVE,
     )
@@ -187,6 +187,9 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_field(column, self, "download_folder")
         draw_field(column, self, "storage_hint", text="Hint Above (GB)")
         paragraph(column, f"Downloaded files take {size_text(session.bytes_saved)} now.", width, icon="INFO")
+        kept = f"Your list, downloads and API key are kept in {user_folder()}, which outlives the extension."
+        paragraph(column, kept, width, icon="HOME")
+        column.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = str(user_folder())
         column = layout.column(heading="By Itself")
         draw_field(column, self, "download_when_done")
         draw_field(column, self, "import_when_done")

@@ -147,6 +147,8 @@ class Session:
         """What it fixes."""
         self.file_trouble = ""
         """Why nothing is known of it; "" when all is well."""
+        self.brings_what_is_old = False
+        """Whether a worker was told to bring what an earlier version kept elsewhere."""
         self.api_key = ApiKey()
         self.key_test: KeyTested | None = None
         self.key_test_wanted = False

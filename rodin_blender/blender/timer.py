@@ -23,7 +23,7 @@ from ..storage import folders as places
 from ..tracking.messages import ObstacleChanged
 from ..tracking.tracker import Tracker
 from . import api_key, form, hand_off, importing, placement, preferences, previews, properties, redraw, threads
-from .folders import user_folder
+from .folders import bringing, user_folder
 from .session import Import, session
 
 INTERVAL = 0.2
@@ -49,6 +49,9 @@ def tracker() -> Tracker:
     global _settings_read_at
     start(0.0)
     _settings_read_at = time.monotonic()
+    if not session.brings_what_is_old:
+        session.brings_what_is_old = True
+        threads.run(bringing(), _brought)
     preferences.follow_file()
     api_key.follow()
     settings = preferences.settings()
@@ -61,6 +64,14 @@ def tracker() -> Tracker:
         session.tracker.configure(settings)
     session.settings = settings
     return session.tracker
+
+
+def _brought(news: list[str]) -> None:
+    """What an earlier version kept elsewhere is in the user's folder now."""
+    if news:
+        session.tell(" ".join(news))
+        # It may have looked at the list, and ended, before.
+        tracker().refresh()
 
 
 def start(first_interval: float) -> None:
