@@ -24,6 +24,7 @@ from ..tracking.messages import (
     DownloadProgress,
     FilesDeleted,
     Followed,
+    Forgotten,
     Idle,
     KeyTested,
     Message,
@@ -34,6 +35,7 @@ from ..tracking.messages import (
     Obstacle,
     ObstacleChanged,
     RequestsHeld,
+    Restored,
     Settings,
     SubmissionProgress,
     TaskChanged,
@@ -160,6 +162,8 @@ class Session:
         self.announcing = False
         """Whether one waits to be seen."""
         self.typed_key = Secret("")
+        self.forgotten: list[Task] = []
+        """What was removed from the list here, oldest first. In memory only: it does not come back by itself."""
         self.presses: deque[Press] = deque()
         """Presses of Track and Paste that the tracker has not answered yet, the oldest first."""
         self.form = Form()
@@ -234,10 +238,15 @@ class Session:
             case Followed(task, was_known):
                 self.select = task.task_id
                 self.begun_here.add(task.task_id)
+                self.forgotten = [old for old in self.forgotten if old.subscription_key != task.subscription_key]
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
                 self._press.take_in(task.name, was_known)
                 self._end_press()
+            case Forgotten(task):
+                self.forgotten.append(task)
+            case Restored(task_id):
+                self.select = task_id
             case NotFollowed(text):
                 self._press.fail()
                 self._end_press()

@@ -92,7 +92,10 @@ def parser(program: str) -> argparse.ArgumentParser:
         ("resume", "ask about tasks again"),
         ("forget", "remove tasks from the list; their files stay"),
     ):
-        command(name, what, f"{name} Vase").add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
+        changed = command(name, what, f"{name} Vase")
+        changed.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
+        if name == "forget":
+            changed.add_argument("--files", action="store_true", help="delete what was downloaded for them, too")
 
     fetched = command("download", "save the files of finished tasks", "download Vase --to /show/assets")
     fetched.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)

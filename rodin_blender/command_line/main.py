@@ -19,7 +19,7 @@ from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, generating, status
+from . import arguments, batch, doctor, forgetting, generating, status
 from .following import LONGEST_NAME, Ended, Follower, check, opened, told_refused
 from .host import Host, Import
 from .named import Named, listed, meant
@@ -165,14 +165,6 @@ def _resumed(task: Task) -> Task:
 
 def _asked_now(task: Task) -> Task:
     return task if task.status.final else schedule.asked_now(task, time.time())
-
-
-def _forget(host: Host, output: Output, given: Namespace) -> Exit:
-    with _open(host, output) as store:
-        for task in listed(store, given.tasks):
-            store.forget(task.task_id)
-            output.task(task)
-    return Exit.DONE
 
 
 def _download(host: Host, output: Output, given: Namespace) -> Exit:
@@ -354,7 +346,7 @@ _COMMANDS: dict[str, Callable[[Host, Output, Namespace], Exit]] = {
     "list": _list,
     "pause": partial(_change, change=_paused),
     "resume": partial(_change, change=_resumed),
-    "forget": _forget,
+    "forget": forgetting.run,
     "download": _download,
     "import": _import,
     "batch": batch.run,

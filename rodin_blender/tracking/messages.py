@@ -66,6 +66,20 @@ class NotFollowed:
 
 
 @dataclass(frozen=True)
+class Forgotten:
+    """The answer to `forget`: the task as it was, for `restore`."""
+
+    task: Task
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The answer to `restore`: the task is in the list again."""
+
+    task_id: str
+
+
+@dataclass(frozen=True)
 class NotSubmitted:
     """The answer to `generate` where the wish itself cannot be: nothing was kept or sent, and `text` says why."""
 
@@ -161,7 +175,7 @@ class Idle:
 
 
 Message = (
-    TaskChanged | TaskRemoved | Followed | NotFollowed | NotSubmitted | SubmissionProgress | BalanceTold
-    | ObstacleChanged | RequestsHeld | KeyTested
+    TaskChanged | TaskRemoved | Followed | NotFollowed | Forgotten | Restored | NotSubmitted | SubmissionProgress
+    | BalanceTold | ObstacleChanged | RequestsHeld | KeyTested
     | DownloadProgress | DownloadEnded | FilesDeleted | ModelChecked | Notice | Idle
 )  # fmt: skip

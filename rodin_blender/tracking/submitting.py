@@ -137,6 +137,13 @@ class Submissions:
         if task.kind:
             self.outbox.forget(task.task_id)
 
+    def restore(self, task: Task) -> None:
+        """The task is to be in the list again. Raises BadInput where it never had a key and its request is deleted."""
+        if task.kind:
+            self.outbox.restore(task.task_id)
+            if not task.status.submitted and self.outbox.state(task.task_id) is State.GONE:
+                raise BadInput(f"'{task.name}' cannot be brought back: what was written for it is deleted.")
+
     def drop(self, task: Task) -> None:
         """The task has left the list."""
         self._due.pop(task.task_id, None)

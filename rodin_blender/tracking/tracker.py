@@ -28,7 +28,7 @@ from ..storage.database import StoreError
 from ..storage.outbox import Outbox, OutboxError
 from ..storage.store import Claim, Store
 from ..tasks import schedule
-from ..tasks.task import Task
+from ..tasks.task import Download, Task
 from ..tasks.wish import Wish
 from ..texts.wording import refusal, sentence, unexpected
 from .agenda import Agenda
@@ -37,6 +37,7 @@ from .messages import (
     BalanceTold,
     DownloadEnded,
     Followed,
+    Forgotten,
     Idle,
     KeyTested,
     Message,
@@ -46,6 +47,7 @@ from .messages import (
     Obstacle,
     ObstacleChanged,
     RequestsHeld,
+    Restored,
     Settings,
     TaskChanged,
     TaskRemoved,
@@ -82,7 +84,7 @@ class Tracker:
         self._asking = Pool("rodin-ask", WORKERS, self._inbox)
         self._downloads = Downloads(self._inbox, self._change, self.messages.put)
         self._submissions = Submissions(
-            Outbox(path.with_name(OUTBOX)), self._inbox, self._add, self._change, self._forget, self.messages.put
+            Outbox(path.with_name(OUTBOX)), self._inbox, self._add, self._change, self._take_out, self.messages.put
         )
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
@@ -149,8 +151,16 @@ class Tracker:
         """Apply a pure function, such as `schedule.paused`, to the stored task."""
         self._call(self._wished, self._change, task_id, change)
 
-    def forget(self, task_id: str) -> None:
-        self._call(self._wished, self._forget, task_id)
+    def forget(self, task_id: str, *, files: bool = False) -> None:
+        """Remove a task from the list. Answered by `Forgotten`.
+
+        With `files`, what was saved for it is deleted first. A task whose files could not be deleted stays.
+        """
+        self._call(self._wished, self._forget, task_id, files)
+
+    def restore(self, task: Task) -> None:
+        """Put a forgotten task into the list again. Answered by `Restored`, or by `Forgotten` where it could not be."""
+        self._call(self._wished, self._restore, task)
 
     def refresh(self) -> None:
         """Ask again although the API key was refused, and look for what other Blenders wrote."""
@@ -398,13 +408,36 @@ class Tracker:
     def _add(self, task: Task) -> None:
         self._changed(self._store.add(task))
 
-    def _forget(self, task_id: str) -> None:
+    def _forget(self, task_id: str, files: bool) -> None:
         """Raises BadInput for a task that is just being sent."""
+        if files:
+            self._with_task(task_id, self._downloads.delete)
+        task = self._tasks.get(task_id)
+        if task and files and task.folder:
+            return
+        self._take_out(task_id)
+        if task:
+            self.messages.put(Forgotten(task))
+
+    def _take_out(self, task_id: str) -> None:
+        """Remove a task from the list. Raises BadInput for one that is just being sent."""
         task = self._tasks.get(task_id)
         if task:
             self._submissions.forget(task)
         self._store.forget(task_id)
         self._removed(task_id)
+
+    def _restore(self, task: Task) -> None:
+        try:
+            self._submissions.restore(task)
+            # Its unfinished files were removed, and a download is not to go on by itself.
+            download = Download.NONE if task.download is Download.WANTED else task.download
+            restored = self._store.add(replace(task, download=download, folder=task.folder if task.files else ""))
+        except (OutboxError, StoreError):
+            self.messages.put(Forgotten(task))
+            raise
+        self._changed(restored)
+        self.messages.put(Restored(restored.task_id))
 
     def _refresh(self) -> None:
         self._refused = None

@@ -232,6 +232,50 @@ def test_the_field_takes_a_whole_answer_and_is_cleared_once_it_is_stored(rodin: 
     assert rodin.session.typed_key.reveal() == "https://hyper3d.ai/rodin/vase", "what was refused can be mended"
 
 
+def test_what_was_forgotten_can_be_undone_until_blender_quits(rodin: Rodin, service: Service) -> None:
+    with pytest.raises(RuntimeError, match="No task was forgotten"):
+        bpy.ops.rodin.undo_forget()
+    chair = rodin.track(service.add("waiting", prompt="A chair"))
+    vase = rodin.track(service.add(READY, prompt="A vase"))
+    rodin.until(lambda: rodin.item(vase).status == "DONE", "one is done")
+    before = rodin.session.tasks[vase]
+    for task_id in (chair, vase):
+        bpy.ops.rodin.forget(task_id=task_id)
+    rodin.until(lambda: not rodin.view.tasks and len(rodin.session.forgotten) == 2, "the list is empty")
+    rodin.until_idle()
+    rodin.module("blender.timer").tracker().refresh()
+    rodin.until_idle()
+    assert len(rodin.view.tasks) == 0, "nothing comes back by itself"
+    bpy.ops.rodin.undo_forget()
+    rodin.until(lambda: rodin.item(vase), "the last one is back")
+    assert rodin.session.tasks[vase] == before
+    bpy.ops.rodin.undo_forget()
+    rodin.until(lambda: rodin.item(chair) and rodin.item(chair).status == "WAITING", "the other, too, and is asked about")
+    assert [item.task_id for item in rodin.view.tasks] == [vase, chair]
+    assert not bpy.ops.rodin.undo_forget.poll()
+    rodin.disable()
+    rodin.enable()
+    assert not rodin.session.forgotten
+
+
+def test_forget_takes_the_files_along_where_that_is_chosen(rodin: Rodin, service: Service) -> None:
+    ids = [rodin.track(service.add(READY, prompt=name)) for name in ("A chair", "A vase")]
+    folders = []
+    for task_id in ids:
+        rodin.until(lambda task_id=task_id: rodin.item(task_id).status == "DONE", "it is done")
+        bpy.ops.rodin.download(task_id=task_id, import_model=False)
+        rodin.until(lambda task_id=task_id: rodin.item(task_id).downloaded, "its files are saved")
+        folders.append(Path(rodin.item(task_id).folder))
+    bpy.ops.rodin.forget(task_id=ids[0])
+    bpy.ops.rodin.forget(task_id=ids[1], delete_files=True)
+    rodin.until(lambda: not rodin.view.tasks, "both are forgotten")
+    assert list(folders[0].iterdir()) and not folders[1].exists()
+    for _ in ids:
+        bpy.ops.rodin.undo_forget()
+    rodin.until(lambda: len(rodin.view.tasks) == 2, "both are back")
+    assert [(rodin.item(i).downloaded, rodin.item(i).folder) for i in ids] == [(True, str(folders[0])), (False, "")]
+
+
 def test_a_known_key_selects_its_task_and_brings_the_uuid(rodin: Rodin, service: Service) -> None:
     answer = service.add("waiting")
     first = rodin.track(answer, task_uuid="", name="")

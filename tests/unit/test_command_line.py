@@ -468,6 +468,17 @@ def test_track_takes_a_name_and_a_uuid_also_for_what_is_there(shell: Shell) -> N
     assert ran.code == 2 and "for a single key" in ran.err
 
 
+def test_forget_deletes_the_files_where_that_is_asked_for(shell: Shell) -> None:
+    for name in ("A vase", "A chair"):
+        shell.run("track", shell.keys(shell.add(NOW_DONE, prompt=name)))
+    folders = {e["name"]: Path(e["folder"]) for e in shell.json("download", "A vase", "A chair").events}
+    (folders["A vase"] / "mine.txt").write_text("the user's own")
+    assert shell.json("forget", "A chair").code == 0 and len(list(folders["A chair"].iterdir())) == len(FILES)
+    told = shell.json("forget", "A vase", "--files")
+    assert told.code == 0 and told.event["files"] == [] and shell.json("list").events == []
+    assert [path.name for path in folders["A vase"].iterdir()] == ["mine.txt"]
+
+
 @pytest.mark.parametrize("command", ["pause", "resume", "forget", "download"])
 def test_an_unknown_task_and_a_name_of_several_end_with_2_and_change_nothing(shell: Shell, command: str) -> None:
     shell.run("track", shell.keys(shell.add("stuck", prompt="Vase"), shell.add("stuck", prompt="Vase"), shell.add(prompt="Pot")))

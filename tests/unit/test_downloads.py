@@ -30,12 +30,14 @@ from rodin_blender.tracking.messages import (
     DownloadEnded,
     DownloadProgress,
     FilesDeleted,
+    Forgotten,
     Idle,
     Message,
     ModelChecked,
     Notice,
     Obstacle,
     ObstacleChanged,
+    Restored,
     Settings,
     TaskChanged,
     TaskRemoved,
@@ -631,6 +633,50 @@ def test_a_task_forgotten_while_it_is_downloaded_leaves_whole_files_only_and_is_
     # Its place is free, and the tracker is well.
     simulator.rate = None
     assert saved(watched, simulator, tmp_path).download is Download.SAVED
+
+
+@pytest.mark.parametrize("files", [False, True])
+def test_forget_keeps_the_files_or_deletes_them_and_nothing_else(
+    begin: Begin, simulator: Simulator, tmp_path: Path, files: bool
+) -> None:
+    watched = begin()
+    task = saved(watched, simulator, tmp_path)
+    folder = Path(task.folder)
+    (folder / "mine.txt").write_text("the user's own")
+    watched.tracker.forget(task.task_id, files=files)
+    forgotten = watched.next(Forgotten).task
+    assert (forgotten.files, forgotten.folder) == (((), "") if files else (task.files, task.folder))
+    assert {path.name for path in folder.iterdir()} == {"mine.txt", *(() if files else (f.name for f in task.files))}
+    watched.tracker.restore(forgotten)
+    watched.next(Restored)
+    assert watched.of(TaskChanged)[-1].task == forgotten
+
+
+def test_a_task_whose_files_cannot_be_deleted_stays(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
+    watched = begin()
+    task = done(watched, simulator, {"m.glb": MODEL})
+    simulator.rate = 100_000
+    watched.tracker.download(task.task_id, tmp_path)
+    received(watched, task, 5000)
+    watched.tracker.forget(task.task_id, files=True)
+    assert "cancel that first" in watched.next(FilesDeleted).text
+    simulator.rate = None
+    watched.next(DownloadEnded)
+    assert not watched.of(TaskRemoved) and not watched.of(Forgotten)
+
+
+def test_a_restored_task_does_not_go_on_downloading_by_itself(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
+    watched = begin()
+    task = done(watched, simulator, {"m.glb": MODEL})
+    simulator.rate = 100_000
+    watched.tracker.download(task.task_id, tmp_path)
+    received(watched, task, 5000)
+    watched.tracker.forget(task.task_id)
+    watched.tracker.restore(watched.next(Forgotten).task)
+    watched.next(Restored)
+    watched.next(Idle)
+    last = watched.of(TaskChanged)[-1].task
+    assert (last.status, last.download, last.folder) == (Status.DONE, Download.NONE, "")
 
 
 def test_nothing_is_told_of_a_forgotten_task_though_its_worker_cannot_be_cut_short(

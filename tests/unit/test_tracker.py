@@ -31,6 +31,7 @@ from rodin_blender.tracking import tracker, workers
 from rodin_blender.tracking.messages import (
     DownloadEnded,
     Followed,
+    Forgotten,
     Idle,
     KeyTested,
     Message,
@@ -39,6 +40,7 @@ from rodin_blender.tracking.messages import (
     Obstacle,
     ObstacleChanged,
     RequestsHeld,
+    Restored,
     Settings,
     TaskChanged,
     TaskRemoved,
@@ -142,6 +144,40 @@ def test_a_paused_task_is_not_asked_about_and_a_forgotten_one_is_gone(begin: Beg
     assert nothing_is_asked(simulator)
     watched.tracker.change(paused.task_id, lambda task: schedule.resumed(task, time.time()))
     watched.gets(paused, Status.GENERATING)
+
+
+def test_a_forgotten_task_comes_back_as_it_was_and_only_when_it_is_wished(
+    begin: Begin, simulator: Simulator, path: Path
+) -> None:
+    watched, other = begin(), begin()
+    done = watched.gets(watched.follow(simulator.add(AT_ONCE, prompt="A vase")), Status.DONE)
+    running = watched.gets(watched.follow(simulator.add("stuck", prompt="A chair")), Status.GENERATING)
+    for task in (done, running):
+        watched.tracker.forget(task.task_id)
+        other.next(TaskRemoved, lambda m, task=task: m.task_id == task.task_id)
+    forgotten = [watched.next(Forgotten).task, watched.next(Forgotten).task]
+    assert [task.name for task in forgotten] == ["A vase", "A chair"] and forgotten[0] == done
+    watched.next(Idle)
+    with closing(Store(path)) as opened:
+        assert opened.tasks() == [], "it does not come back by itself"
+    for task in forgotten:
+        watched.tracker.restore(task)
+        assert watched.next(Restored).task_id == task.task_id
+    with closing(Store(path)) as opened:
+        assert {task.task_id for task in opened.tasks()} == {done.task_id, running.task_id} and done in opened.tasks()
+    before = len(simulator.requests)
+    wait_until(lambda: len(simulator.requests) > before)
+    assert {request.subscription_key for request in simulator.requests[before:]} == {running.subscription_key.reveal()}
+
+
+def test_what_was_followed_again_meanwhile_is_not_in_the_list_twice(begin: Begin, simulator: Simulator) -> None:
+    watched, answer = begin(), simulator.add(AT_ONCE)
+    first = watched.gets(watched.follow(answer), Status.DONE)
+    watched.tracker.forget(first.task_id)
+    forgotten = watched.next(Forgotten).task
+    second = watched.follow(answer)
+    watched.tracker.restore(forgotten)
+    assert watched.next(Restored).task_id == second.task_id != first.task_id
 
 
 # Trouble.

@@ -169,6 +169,33 @@ def forget_another_in_between(ui, given):
     yield (lambda: _names(ui) == ["A vase"]), "the one that was asked about is forgotten"
 
 
+def forget_and_have_back(ui, given):
+    """Forget asks about the files, which stay unless one chooses otherwise; Undo Forget, and Copy Key with Paste."""
+    yield from ui.open_sidebar()
+    ui.preferences.import_after_download = False
+    _track(ui, given["vase"])
+    yield (lambda: ui.rodin.tasks and ui.rodin.tasks[0].status == "DONE"), "it is done"
+    bpy.ops.rodin.download()
+    yield (lambda: ui.rodin.tasks[0].downloaded), "its files are saved"
+    folder = pathlib.Path(ui.rodin.tasks[0].folder)
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.rodin.copy_key("INVOKE_DEFAULT")
+        bpy.ops.rodin.forget("INVOKE_DEFAULT")
+    yield from ui.picture("forget-files")
+    yield from ui.press("RET")
+    yield (lambda: not ui.rodin.tasks), "it is forgotten"
+    ui.facts["files"] = len(list(folder.iterdir()))
+    yield from ui.picture("undo-forget")
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.rodin.undo_forget("INVOKE_DEFAULT")
+    yield (lambda: _names(ui) == ["A glazed vase"] and ui.rodin.tasks[0].downloaded), "it is back, with its files"
+    bpy.ops.rodin.forget(delete_files=True)
+    yield (lambda: not ui.rodin.tasks and not folder.exists()), "it is forgotten, and its files are gone"
+    yield from ui.click_sidebar(*PASTE)
+    yield (lambda: _names(ui) == ["A glazed vase"]), "what was copied brings it back"
+    ui.facts["uuid"] = ui.rodin.tasks[0].task_uuid
+
+
 def each_trouble(ui, given):
     """One task for each thing that goes wrong; what the user reads of it, with a picture."""
     yield from ui.open_sidebar()

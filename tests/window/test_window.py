@@ -61,6 +61,14 @@ def test_forget_means_the_task_it_asked_about(window, simulator, connected):
     window.play("forget_another_in_between", {"tasks": tasks}, **connected)
 
 
+def test_forget_asks_about_the_files_and_can_be_undone(window, simulator, connected):
+    vase = simulator.add([[[0, "Done"]]], prompt="A glazed vase")
+    outcome = window.play("forget_and_have_back", {"vase": vase}, **connected)
+    assert outcome.facts["files"] > 0 and outcome.facts["uuid"] == vase["uuid"]
+    assert outcome.facts["offences"] == []
+    assert vase["jobs"]["subscription_key"] not in outcome.output
+
+
 TROUBLES = {
     "partly failed": ("PARTLY_FAILED", ""),
     "failed": ("FAILED", ""),

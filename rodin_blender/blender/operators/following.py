@@ -9,17 +9,21 @@ import bpy
 
 from ...service import keys, pasted
 from ...service.errors import BadInput
-from ...service.keys import Secret
+from ...service.keys import Generation, Secret
 from ...service.pasted import Pasted
 from ...tasks import schedule
-from ...tasks.task import Download, Task
-from ...texts.wording import clock_text, listed
+from ...tasks.task import Task
+from ...texts.wording import clock_text, listed, size_text
 from .. import api_key, preferences, timer
+from ..layouts import paragraph
 from ..session import session
 from .base import OPTIONS, OfTask, refuse, text_property
 
 MOST_TROUBLES = 3
 """As many are told at once."""
+UNDO_FORGET = "Undo Forget brings it back, until you quit Blender."
+WIDTH = 420
+"""Pixels of a dialog, at the interface's default size."""
 
 
 class RODIN_OT_track(bpy.types.Operator):
@@ -134,36 +138,69 @@ class RODIN_OT_resume(OfTask, bpy.types.Operator):
 
 
 class RODIN_OT_forget(OfTask, bpy.types.Operator):
-    """Remove this task from the list. Downloaded files stay"""
+    """Remove this task from the list. Downloaded files stay, unless you choose otherwise"""
 
     bl_idname = "rodin.forget"
     bl_label = "Forget"
 
+    delete_files: bpy.props.BoolProperty(
+        name="Delete Its Files, Too",
+        description="Delete what was downloaded for it from the disk. Models in scenes stay as they are",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
-        if task.status.final and (task.download is Download.SAVED or not task.status.has_files):
+        manager, title = context.window_manager, f"Forget '{task.name}'?"
+        if task.folder:
+            return manager.invoke_props_dialog(self, width=WIDTH, title=title, confirm_text="Forget")
+        if task.status.final and not task.status.has_files:
             return self.execute(context)
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title=f"Forget '{task.name}'?",
-            message="Without its subscription key it can no longer be followed. Copy the key first if you may need it.",
-            confirm_text="Forget",
-            icon="WARNING",
+        return manager.invoke_confirm(
+            self, event, title=title, message=UNDO_FORGET, confirm_text="Forget", icon="WARNING"
         )
 
+    def draw(self, context: bpy.types.Context) -> None:
+        task = session.tasks.get(self.task_id)
+        if task:
+            self.layout.prop(self, "delete_files", text=f"Delete its files, too ({size_text(task.size)})")
+        text = f"{UNDO_FORGET} Deleted files do not come back; the service keeps them for 7 days."
+        paragraph(self.layout, text, WIDTH * context.preferences.system.ui_scale, icon="INFO")
+
     def act(self, context: bpy.types.Context, task: Task) -> None:
-        timer.tracker().forget(task.task_id)
+        timer.tracker().forget(task.task_id, files=self.delete_files)
+
+
+class RODIN_OT_undo_forget(bpy.types.Operator):
+    """Put the task that was forgotten last into the list again. Deleted files stay deleted"""
+
+    bl_idname = "rodin.undo_forget"
+    bl_label = "Undo Forget"
+    bl_options = OPTIONS
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if session.forgotten:
+            return True
+        cls.poll_message_set("No task was forgotten since Blender was started")
+        return False
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        timer.tracker().restore(session.forgotten.pop())
+        return {"FINISHED"}
 
 
 class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
-    """Copy the subscription key of this task to the clipboard"""
+    """Copy what brings this task back to the clipboard: its subscription key, uuid and name. Paste reads it"""
 
     bl_idname = "rodin.copy_key"
     bl_label = "Copy Key"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
-        context.window_manager.clipboard = task.subscription_key.reveal()
-        self.report({"INFO"}, f"The subscription key of '{task.name}' is in the clipboard")
+        if not task.subscription_key:
+            raise BadInput(f"'{task.name}' has no subscription key yet: the service has not accepted it.")
+        whole = Generation(task.subscription_key, task.task_uuid, task.name)
+        context.window_manager.clipboard = pasted.copied(whole)
+        self.report({"INFO"}, f"'{task.name}' is in the clipboard. Paste brings it back, here or in another Blender")
 
 
 CLASSES = (
@@ -173,5 +210,6 @@ CLASSES = (
     RODIN_OT_pause,
     RODIN_OT_resume,
     RODIN_OT_forget,
+    RODIN_OT_undo_forget,
     RODIN_OT_copy_key,
 )

@@ -41,7 +41,7 @@ def can_generate() -> bool:
 def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column = layout.column(align=True)
     split = column.split(factor=0.7, align=True)
-    split.prop(context.window_manager.rodin, "typed_key", text="", icon="KEY_HLT", placeholder="Subscription key")
+    split.prop(context.window_manager.rodin, "typed_key", text="", icon="KEY_HLT", placeholder="Key or whole answer")
     split.operator("rodin.track")
     column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
 

@@ -44,10 +44,12 @@ class RODIN_PT_tasks(bpy.types.Panel):
         form.draw(layout, context)
         if not shown.tasks:
             paragraph(layout.column(), _how_to_begin(shown.begin_by), context.region.width)
+            _draw_undo(layout)
             return
         layout.template_list(
             "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
         )
+        _draw_undo(layout)
         task = properties.active_task()
         if task:
             details.draw(layout, context, task)
@@ -60,6 +62,13 @@ def _how_to_begin(begin_by: str) -> str:
         "No tasks yet. Start one with the Rodin API and copy its answer. Then press Paste from Clipboard: its status "
         "shows here by itself."
     )
+
+
+def _draw_undo(layout: bpy.types.UILayout) -> None:
+    """What was forgotten last can be had back."""
+    if session.forgotten:
+        text = f"Undo Forget '{session.forgotten[-1].name}'"
+        layout.operator("rodin.undo_forget", text=text, translate=False, icon="LOOP_BACK")
 
 
 def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

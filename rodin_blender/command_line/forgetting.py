@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `forget`: tasks leave the list, and with --files what was downloaded for them leaves the disk."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from ..storage.outbox import Outbox, State
+from ..tasks.task import Task
+from ..tracking.fetching import BeingSaved, remove
+from .following import Ended, opened
+from .host import Host
+from .named import listed
+from .output import Exit, Output
+
+
+def run(host: Host, output: Output, given: Namespace) -> Exit:
+    """Raises Ended where something was in the way: such tasks stay."""
+    kept = []
+    outbox = Outbox(host.outbox)
+    with opened(host.list_path, output) as store:
+        for task in listed(store, given.tasks):
+            if task.kind and outbox.state(task.task_id) is State.SENDING:
+                trouble = "It is being sent just now: wait for the answer."
+            else:
+                trouble = _delete(task) if given.files and task.folder else ""
+            if trouble:
+                kept.append(f"'{task.name}' stays in the list. {trouble}")
+                continue
+            if task.kind:
+                outbox.forget(task.task_id)
+            store.forget(task.task_id)
+            output.task(replace(task, folder="", files=()) if given.files else task)
+    if kept:
+        raise Ended(Exit.TROUBLE, " ".join(kept))
+    return Exit.DONE
+
+
+def _delete(task: Task) -> str:
+    """Delete the files that were saved for a task, and only those. Returns what was in the way."""
+    try:
+        _, reasons = remove(Path(task.folder), [file.name for file in task.files])
+    except BeingSaved as error:
+        return f"{error} Cancel that there first."
+    return " ".join(f"{Path(task.folder) / name} could not be deleted: {why}." for name, why in reasons.items())
