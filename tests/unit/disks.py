@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.testing.disks import fill
+
+__all__ = ["fill", "read_only", "small_disk"]
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -24,19 +28,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("this system does not let us mount a small file system")
     yield disk
     subprocess.run(["umount", "-l", disk], check=True)
-
-
-def fill(disk: Path) -> Path:
-    """Leave no room on a disk. Returns the file that takes it."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            try:
-                while True:
-                    file.write(b"x" * size)
-            except OSError:
-                pass
-    return filler
 
 
 @pytest.fixture

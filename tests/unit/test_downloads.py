@@ -45,9 +45,10 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.workers import Pool
 from tests.unit import disks, watching
 from tests.unit.disks import fill
-from tests.unit.test_fetching import everything_in, glb, ranges, visible_in
+from tests.unit.test_fetching import everything_in, ranges, visible_in
 from tests.unit.watching import AT_ONCE, PACE, Begin, Watched, wait_until
 from tools.simulator import API_KEY, Simulator
+from tools.testing.disks import glb
 
 small_disk, read_only = disks.small_disk, disks.read_only
 path, begin = watching.path, watching.begin

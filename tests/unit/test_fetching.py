@@ -33,6 +33,7 @@ from tests.unit import disks
 from tests.unit.disks import fill
 from tests.unit.sockets import Direct, serving
 from tools.simulator import API_KEY, FAULTS, Simulator
+from tools.testing.disks import glb
 
 small_disk = disks.small_disk
 read_only = disks.read_only
@@ -44,11 +45,6 @@ ATTEMPTS = 4
 def kept(received: int) -> int:
     """How many bytes of a broken connection's are in the part."""
     return received // CHUNK * CHUNK
-
-
-def glb(size: int, fill: bytes = b"g") -> bytes:
-    """A model by its head, which states its size."""
-    return struct.pack("<4sII", b"glTF", 2, size) + fill * (size - 12)
 
 
 def webp(size: int) -> bytes:

@@ -13,13 +13,13 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from tests.unit.sockets import hanging
 from tools import blenders, build
 from tools.faults.connections import HEAD
 from tools.faults.disks import FILES
 from tools.faults.processes import Process
 from tools.faults.world import NotRun, Row, Tracked, World, recover, wait_until
 from tools.simulator import API_KEY
+from tools.testing.sockets import hanging
 
 BLENDER = "4.3"
 LONGEST_QUIT = 5.0

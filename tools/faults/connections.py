@@ -14,9 +14,9 @@ from pathlib import Path
 
 import trustme
 
-from tests.unit.sockets import hanging
 from tools.faults.gateway import Gateway, Handle
 from tools.faults.world import NotRun, Row, World, usual_course
+from tools.testing.sockets import hanging
 
 BROKE_OFF = "broke off"
 LATE = "did not answer in time"

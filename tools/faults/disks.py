@@ -12,10 +12,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.disks import fill
-from tests.unit.test_fetching import glb
 from tools.faults.processes import Process
 from tools.faults.world import NotRun, Row, World, asked_again, one_done_one_half_done, recover, usual_course
+from tools.testing.disks import fill, glb
 
 FILES = {"base_basic_pbr.glb": glb(200_000), "texture_diffuse.png": bytes(60_000)}
 

@@ -1,0 +1,1 @@
+"""What the tests and the campaign of faults share. Nothing in tools/ imports from tests/."""
