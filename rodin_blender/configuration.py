@@ -60,6 +60,10 @@ FIELDS = {
         # A command whose output's first line is the key, see `storage.key_command`.
         Field("api_key_command", ""),
         Field("service_address", SERVICE_ADDRESS, older_variables=("RODIN_API_URL",)),
+        # http://NAME:PASSWORD@HOST:PORT; without one, the system's.
+        Field("proxy", ""),
+        # The path of a PEM file.
+        Field("ca_file", ""),
         # Seconds.
         Field("shortest_interval", 5.0, 1.0, 300.0),
         Field("longest_interval", 30.0, 1.0, 3600.0),
@@ -169,11 +173,13 @@ def read_file(path: Path) -> dict[str, Setting]:
     return values
 
 
-def tracker_settings(resolve: Callable[[str], Value], *, timeout: float = 20.0, offline: str = "") -> Settings:
+def tracker_settings(
+    resolve: Callable[[str], Value], *, timeout: float = 20.0, offline: str = "", program: str = ""
+) -> Settings:
     """What the tracker is to know, with what keeps it from asking, if anything does.
 
     `resolve` gives the value of a field, and raises BadInput. `offline` says why the internet may not be used; a
-    loopback address needs no permission.
+    loopback address needs no permission. `program` is what the service is told that asks.
     """
     trouble = wrong_in_environment()
     if trouble:
@@ -183,9 +189,10 @@ def tracker_settings(resolve: Callable[[str], Value], *, timeout: float = 20.0, 
         shortest, longest, deadline = times
         address = keys.service_address(str(resolve("service_address")))
         pace = Pace(shortest, max(longest, shortest), deadline * 60.0)
+        proxy, ca_file = keys.Secret(str(resolve("proxy")).strip()), str(resolve("ca_file")).strip()
     except BadInput as error:
         return Settings(timeout=timeout, obstacle=Obstacle("address", str(error)))
-    known = partial(Settings, timeout=timeout, pace=pace)
+    known = partial(Settings, timeout=timeout, pace=pace, proxy=proxy, ca_file=ca_file, program=program)
     if offline and not keys.is_loopback(address):
         return known(obstacle=Obstacle("offline", offline))
     try:

@@ -1,12 +1,14 @@
-"""Build the extension's zip: the contents of rodin_blender/ beside the manifest, by Blender's own tool.
+"""Build the extension's zip: rodin_blender/ and the wheels of wheels.txt beside the manifest, by Blender's own tool.
 
     python -m tools.build BLENDER [FOLDER]      prints the path of the zip
 
 `repository` puts a zip into a folder that a studio can host for its artists, by Blender's own tool, too.
 
-Nothing else goes in: no wheels. Every Blender from blender.org since 4.2 brings `requests`, and so does the `bpy` wheel
-by its requirements; bundled copies would add five packages to each artist's installation and could shadow the ones of
-Blender and of other extensions. A Blender without it (a distribution's, built without) says what to install.
+One wheel goes in: `truststore`, pure Python of 19 kB, which no Blender brings. By it the certificates count that the
+system trusts: Blender's own list is years old in 4.2 to 4.4, and does not know a studio's CA. Nothing else: every
+Blender from blender.org since 4.2 brings `requests`, and so does the `bpy` wheel by its requirements; bundled copies
+would add five packages to each artist's installation and could shadow the ones of Blender and of other extensions. A
+Blender without it (a distribution's, built without) says what to install.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools import blenders
 
 
 def build(blender: Path, folder: Path) -> Path:
@@ -28,6 +33,7 @@ def build(blender: Path, folder: Path) -> Path:
         shutil.copytree(ROOT / "rodin_blender", stage, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copy(ROOT / "blender_manifest.toml", stage)
         shutil.copy(ROOT / "LICENSE", stage)
+        shutil.copytree(blenders.wheels(ROOT / "tools/wheels.txt"), stage / "wheels")
         made = Path(temporary) / "made"
         made.mkdir()
         _extension(blender, "build", f"--source-dir={stage}", f"--output-dir={made}")

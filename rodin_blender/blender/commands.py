@@ -19,7 +19,7 @@ from ..configuration import Setting, named_file, read_file
 from ..service.errors import BadInput
 from ..service.files import PREVIEW
 from ..tasks.task import Task
-from . import api_key, folders, importing, preferences, studio, timer
+from . import api_key, folders, importing, network, preferences, studio, timer
 from .session import session
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def _host() -> Host:
         resolve,
         folders.user_folder(),
         {"Blender": bpy.app.version_string, "Python": platform.python_version()},
-        preferences.offline(),
-        preferences.network_timeout(),
+        network.offline(),
+        network.timeout(),
         _import_models,
         key.renew,
     )

@@ -12,10 +12,11 @@ from .. import configuration
 from ..configuration import FIELDS, GENERATE, Setting, Value
 from ..service import keys
 from ..service.errors import BadInput
+from ..service.proxies import masked
 from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
-from . import api_key, option_properties, threads
+from . import api_key, network, option_properties, threads
 from .folders import PACKAGE, addon_preferences, user_folder
 from .layouts import paragraph
 from .session import session
@@ -66,6 +67,21 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         name="Service Address",
         description="Where the Rodin service is. It must begin with https://, since the API key is sent to it",
         default=FIELDS["service_address"].default,
+    )
+    proxy: bpy.props.StringProperty(
+        name="Proxy",
+        description="The studio's proxy, http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT. The system's when empty. "
+        "Blender keeps preferences in clear text",
+        get=network.shown_proxy,
+        set=network.give_proxy,
+    )
+    # With the password, which `proxy` reads without: Blender logs the fields that are edited as they read.
+    proxy_as_given: bpy.props.StringProperty(options={"HIDDEN"})
+    ca_file: bpy.props.StringProperty(
+        name="CA File",
+        description="A file (PEM) with the studio's own certificate authority, trusted besides the system's",
+        subtype="FILE_PATH",
+        options=_RELATIVE,
     )
     shortest_interval: bpy.props.FloatProperty(
         name="Shortest Interval",
@@ -178,6 +194,8 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
 
         column = layout.column()
         draw_field(column, self, "service_address")
+        draw_field(column, self, "proxy")
+        draw_field(column, self, "ca_file")
         draw_field(column, self, "shortest_interval")
         draw_field(column, self, "longest_interval")
         draw_field(column, self, "deadline", text="Stop Asking After (min)")
@@ -238,7 +256,8 @@ def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name:
     else:
         row.prop(preferences, name)
     if found.fixed:
-        value_in_use = "" if name.startswith("api_key") else f": {found.value}"
+        shown = masked(str(found.value)) if name == "proxy" else found.value
+        value_in_use = "" if name.startswith("api_key") else f": {shown}"
         layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")
 
 
@@ -261,6 +280,9 @@ def resolve(name: str) -> Setting:
     if found:
         return found
     own = get()
+    if name == "proxy":
+        given = network.given_proxy(own)
+        return Setting(given, "preferences" if given else "default", fixed=False)
     touched = isinstance(own, bpy.types.AddonPreferences) and own.is_property_set(name)
     found = getattr(own, name)
     if name.startswith(GENERATE):
@@ -316,24 +338,16 @@ def key_source() -> Setting:
 def settings() -> Settings:
     """What the tracker is to know now, with what keeps it from asking, if anything does."""
     if session.file_trouble:
-        return Settings(timeout=network_timeout(), obstacle=Obstacle("settings", session.file_trouble))
-    return configuration.tracker_settings(value, timeout=network_timeout(), offline=offline())
-
-
-def network_timeout() -> float:
-    return float(bpy.context.preferences.system.network_timeout) or 20.0
-
-
-def offline() -> str:
-    """Why the internet may not be used; "" where it may."""
-    if bpy.app.online_access:
-        return ""
-    way = (
-        "Blender was started in offline mode: start it without --offline-mode."
-        if bpy.app.online_access_override
-        else "Allow it in Preferences > System > Network."
+        return Settings(timeout=network.timeout(), obstacle=Obstacle("settings", session.file_trouble))
+    return configuration.tracker_settings(
+        _for_tracker, timeout=network.timeout(), offline=network.offline(), program=network.program()
     )
-    return f"Blender is not allowed to go online. {way} Tasks go on by themselves then."
+
+
+def _for_tracker(name: str) -> Value:
+    """As `value`, with a path that a thread can use."""
+    found = value(name)
+    return bpy.path.abspath(found) if name == "ca_file" else found
 
 
 def follow_file() -> None:

@@ -52,6 +52,8 @@ def _setting(host: Host, name: str) -> dict[str, Any]:
     value = found.value
     if name in ("api_key", "api_key_command"):
         value = "set" if value else "not set"
+    if name == "proxy":
+        value = masked(str(value))
     if name == "service_address":
         value = _address(str(value))
     return {"value": value, "source": found.source}

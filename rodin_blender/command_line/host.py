@@ -51,7 +51,9 @@ class Host:
 
     @property
     def settings(self) -> Settings:
-        return tracker_settings(self.value, timeout=self.timeout, offline=self.offline)
+        blender = self.versions.get("Blender", "").partition(" ")[0]
+        program = f"Blender/{blender}" if blender else ""
+        return tracker_settings(self.value, timeout=self.timeout, offline=self.offline, program=program)
 
     @property
     def list_path(self) -> Path:

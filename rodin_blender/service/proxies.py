@@ -66,6 +66,14 @@ def authorization(address: str) -> str:
     return f"Basic {b64encode(login.encode()).decode()}" if name else ""
 
 
+def unmasked(text: str, before: str) -> str:
+    """What someone means who has edited what `masked` shows of `before`: its password, where it is still hidden."""
+    if text == masked(before):
+        return before
+    _, _, password = _SCHEME.sub("", before.strip().rpartition("@")[0]).partition(":")
+    return text.replace(f":{HIDDEN}@", f":{password}@") if password else text
+
+
 def masked(value: str) -> str:
     """A proxy as it was given, less the password, fit for one line."""
     login, at, host = value.strip().rpartition("@")

@@ -29,10 +29,15 @@ class Settings:
     timeout: float = 20.0
     pace: Pace = field(default_factory=Pace)
     obstacle: Obstacle | None = None
+    proxy: Secret = field(default_factory=lambda: Secret(""))
+    ca_file: str = ""
+    program: str = ""
 
     @property
     def connection(self) -> Connection:
-        return Connection(self.address, self.api_key, self.timeout, self.timeout)
+        return Connection(
+            self.address, self.api_key, self.timeout, self.timeout, self.proxy, self.ca_file, self.program
+        )
 
 
 # Messages: what happened, in the order in which it happened.

@@ -153,6 +153,8 @@ def test_every_setting_can_be_fixed(
         "api_key": "a-studios-key",
         "api_key_command": "a-studios-command",
         "service_address": "https://rodin.studio.example/api",
+        "proxy": "http://me:pass@proxy.studio.example:3128",
+        "ca_file": str(tmp_path / "ca.pem"),
         "shortest_interval": 7.0,
         "longest_interval": 70.0,
         "deadline": 7.5,

@@ -139,6 +139,10 @@ def test_the_tracker_is_told_what_is_set_or_what_is_in_the_way() -> None:
     good = told(api_key="k", shortest_interval=50.0, longest_interval=20.0, deadline=2.0)
     assert good.obstacle is None and good.api_key == Secret("k") and good.address == configuration.SERVICE_ADDRESS
     assert (good.pace.shortest, good.pace.longest, good.pace.deadline) == (50.0, 50.0, 120.0)
+    assert not good.connection.proxy and good.connection.ca_file == ""
+    behind = told(api_key="k", proxy=" http://me:s3cret@proxy:3128 ", ca_file="/studio/ca.pem").connection
+    assert (behind.proxy, behind.ca_file) == (Secret("http://me:s3cret@proxy:3128"), "/studio/ca.pem")
+    assert "s3cret" not in repr(behind)
     assert told().obstacle.kind == "no_key"
     assert told(api_key="a b").obstacle.kind == "bad_key"
     assert told(api_key="k", service_address="http://example.com").obstacle.kind == "address"

@@ -14,7 +14,7 @@ from rodin_blender.service.client import Client
 from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Unreachable
 from rodin_blender.service.keys import Secret
-from rodin_blender.service.proxies import masked
+from rodin_blender.service.proxies import masked, unmasked
 from tests.unit.sockets import answering, serving
 from tests.unit.test_client import Proxy, told
 from tools.simulator import API_KEY, Simulator
@@ -213,6 +213,21 @@ def test_trouble_past_the_proxy_is_not_the_proxys(secure):
 )
 def test_a_proxy_is_shown_as_it_stands_less_the_password(value, shown):
     assert masked(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("http://me:****@proxy:3128", "http://me:s3:c@ret@proxy:3128"),
+        ("http://me:****@other:8080", "http://me:s3:c@ret@other:8080"),
+        ("http://you:new@proxy:3128", "http://you:new@proxy:3128"),
+        ("proxy:3128", "proxy:3128"),
+        ("", ""),
+    ],
+)
+def test_a_hidden_password_that_is_left_as_it_is_stays(text, meant):
+    assert unmasked(text, "http://me:s3:c@ret@proxy:3128") == meant
+    assert unmasked("http://me:****@proxy", "") == "http://me:****@proxy"
 
 
 def test_the_program_that_asks_is_told_to_the_service(simulator):
