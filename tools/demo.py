@@ -1,7 +1,8 @@
 """Shows the extension at work in a real Blender, with a simulator in place of the service: no account, no cost.
 
-    python3 tools/demo.py             three tasks followed to their ends, their models imported and rendered; no window
-    python3 tools/demo.py --window    a Blender of yours, its sidebar open on five tasks, until you close it
+    python3 tools/demo.py             a model made from a sentence, one from a picture, and a task that was begun
+                                      elsewhere: generated, followed, imported and rendered; no window
+    python3 tools/demo.py --window    a Blender of yours, its sidebar open on some tasks, until you close it
 
 It starts with the standard library only and says what it installs. Blender runs in a throw-away profile: your own
 preferences and list of tasks are not touched. BLENDER names the Blender to use; --window takes `blender` otherwise.
@@ -22,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from tools.blenders import CACHE, NotAvailable, blender
+from tools.blenders import CACHE, NotAvailable, blender, tools_python
 from tools.stage import Trouble, built, environment, last_lines, perform, process, say, simulated_service
 
 SAVED = ROOT / "dist" / "demo"
@@ -31,22 +32,27 @@ LONGEST_RUN = 180.0
 MARK = "demo| "
 """Begins the lines of Blender's output that are for the terminal; the rest is kept for when something fails."""
 
-TASKS = [
-    {"prompt": "A teapot", "story": "failed"},
-    {"prompt": "A brass goblet", "story": "partly-failed"},
+WISHES = [
     {"prompt": "A glazed vase", "story": "done"},
+    {"prompt": "A brass goblet", "story": "partly-failed", "picture": True},
 ]
+"""What is generated; `picture` says that a picture goes along."""
+TASKS = [{"prompt": "A teapot", "story": "failed"}]
+"""What was begun elsewhere, and is followed by its key."""
 EXPECTED = {"A teapot": "FAILED", "A brass goblet": "PARTLY_FAILED", "A glazed vase": "DONE"}
+PAID = 1.0
+"""Credits that the service is to have taken in the end."""
 WINDOW_TASKS = [
     {"prompt": "A carved chess set", "story": "stuck"},
     {"prompt": "A stone bridge", "story": "done", "faults": ["500", "502-html"]},
+    {"prompt": "A brass goblet", "story": "partly-failed"},
     *TASKS,
 ]
 
 
 def in_terminal(folder: Path) -> None:
-    """Follow TASKS to their ends in a Blender without a window, and check what came of them."""
-    say("Three tasks of a simulated Rodin service, followed by the extension in a real Blender without a window.")
+    """Have WISHES made and follow TASKS in a Blender without a window, and check what came of them."""
+    say("A sentence and a picture become models, in a real Blender without a window, by a simulated Rodin service.")
     own = bool(os.environ.get("BLENDER"))
     size = "260 MB" if own else "1.3 GB in all, a few minutes the first time"
     say(f"What is missing for it is installed into {CACHE} ({size}).")
@@ -80,7 +86,7 @@ def in_window(folder: Path) -> None:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise NotAvailable("a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set")
     executable = _own_blender()
-    say(f"Five tasks of a simulated Rodin service in {executable}, in a throw-away profile.")
+    say(f"A simulated Rodin service in {executable}, in a throw-away profile. Type what you want, press Generate.")
     say(f"What is missing for the simulator is installed into {CACHE} (260 MB).")
     archive = built(executable, folder)
     # Slower than the terminal's: there is something to look at and to click meanwhile.
@@ -123,8 +129,10 @@ def _blender_command(
         json.dumps(
             {
                 "archive": str(archive),
-                "simulator": service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator/tasks",
+                "simulator": service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator",
                 "tasks": tasks,
+                "wishes": WISHES,
+                "picture_of_wish": str(_drawn_picture(folder)),
                 "result": str(folder / "result.json"),
                 "picture": str(folder / PICTURE),
                 "mark": MARK,
@@ -134,7 +142,19 @@ def _blender_command(
     return [str(executable), *options, "--python", str(ROOT / "tools/demo_in_blender.py"), "--", str(given)]
 
 
-def _save(tasks: list[dict[str, str]], picture: Path) -> None:
+def _drawn_picture(folder: Path) -> Path:
+    """A picture of a goblet, as an artist may have drawn one."""
+    path = folder / "goblet.png"
+    draw = (
+        "import io, sys; from PIL import Image; from tools.models import result_files\n"
+        "picture = Image.open(io.BytesIO(result_files('A brass goblet')['preview.webp'])).convert('RGB')\n"
+        "picture.resize((1024, 1024), Image.Resampling.LANCZOS).save(sys.argv[1])"
+    )
+    subprocess.run([str(tools_python()), "-c", draw, str(path)], cwd=ROOT, check=True)
+    return path
+
+
+def _save(tasks: list[dict[str, Any]], picture: Path) -> None:
     """Copy the downloaded files out of the throw-away profile, and list tasks and files."""
     shutil.rmtree(SAVED, ignore_errors=True)
     SAVED.mkdir(parents=True)
@@ -150,7 +170,7 @@ def _save(tasks: list[dict[str, str]], picture: Path) -> None:
         say(f"  {path.relative_to(SAVED)!s:<45}  {path.stat().st_size / 1000:8,.1f} kB")
 
 
-def _check(tasks: list[dict[str, str]], output: Path) -> None:
+def _check(tasks: list[dict[str, Any]], output: Path) -> None:
     troubles = []
     statuses = {task["name"]: task["status"] for task in tasks}
     if statuses != EXPECTED:
@@ -165,11 +185,14 @@ def _check(tasks: list[dict[str, str]], output: Path) -> None:
             troubles.append(f"{name}: no whole model was saved")
         elif not all(path.stat().st_size for path in files):
             troubles.append(f"{name}: a file is empty")
+    paid = sum(task["credits"] or 0.0 for task in tasks)
+    if paid != PAID:
+        troubles.append(f"expected that {PAID:g} credits were paid, found {paid:g}")
     if not (SAVED / PICTURE).exists():
         troubles.append("no picture was rendered")
     if troubles:
         raise Trouble("\n".join([*troubles, "Blender said:", last_lines(output)]))
-    say("\nAll as expected: one task done, one failed in part, one failed. The models of the first two, rendered:")
+    say(f"\nAll as expected: one done, one failed in part, one failed; {PAID:g} credits paid. The models, rendered:")
     say(str(SAVED / PICTURE))
 
 

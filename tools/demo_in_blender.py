@@ -1,7 +1,8 @@
-"""Runs inside the Blender that tools/demo.py starts: installs the extension's zip and tracks simulated tasks.
+"""Runs inside the Blender that tools/demo.py starts: installs the extension's zip, generates and follows tasks.
 
-Without a window it follows them to their ends, presses Download for what there is, renders a picture of the models that
-came and writes down what became of the tasks; with one it opens the sidebar on them and leaves the rest to the user.
+Without a window it has two models generated and follows one more task, presses Download for what there is, renders a
+picture of the models that came and writes down what became of the tasks; with one it opens the sidebar on some tasks
+and leaves the rest to the user.
 """
 
 import importlib
@@ -30,13 +31,17 @@ def install(archive: str) -> None:
 
 
 def track(simulator: str, tasks: list[dict[str, Any]]) -> None:
-    """Begin these tasks at the simulator, and follow them."""
+    """Begin these tasks at the simulator, as another tool would, and follow them."""
     for task in tasks:
-        request = urllib.request.Request(simulator, json.dumps(task).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as response:
-            answer = json.load(response)
+        answer = ask(f"{simulator}/tasks", task)
         key = answer["jobs"]["subscription_key"]
         bpy.ops.rodin.track(subscription_key=key, task_uuid=answer["uuid"], name=task["prompt"])
+
+
+def ask(address: str, wish: dict[str, Any]) -> Any:
+    request = urllib.request.Request(address, json.dumps(wish).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
 
 
 class Follower:
@@ -98,24 +103,46 @@ def follow(given: dict[str, Any]) -> None:
     preferences.import_height = HEIGHT
     bpy.ops.wm.read_homefile(use_empty=True)
     follower = Follower(given["mark"])
-    follower.tell(f"Installed it into Blender {bpy.app.version_string}. Three tasks begin, and are tracked:")
+    follower.tell(f"Installed it into Blender {bpy.app.version_string}.")
+    follower.tell("A task that another tool has begun is followed by its key:")
     track(given["simulator"], given["tasks"])
+    for number, wish in enumerate(given["wishes"], 1):
+        bpy.context.scene.cursor.location.x = HEIGHT * number
+        picture = given["picture_of_wish"] if wish.get("picture") else ""
+        follower.tell(f"{wish['prompt']!r} is typed{' and a picture added' if picture else ''}, Generate is pressed:")
+        ask(f"{given['simulator']}/account", {"story": wish["story"]})
+        bpy.ops.rodin.generate(prompt=wish["prompt"], images=picture)
+        count = len(given["tasks"]) + number
+        follower.wait(
+            LONGEST_STORY,
+            lambda count=count: len(follower.tasks) == count
+            and not {task.status for task in follower.tasks} & {"UNSENT", "SENDING"},
+        )
+    bpy.context.scene.cursor.location.x = 0.0
     final = ("DONE", "PARTLY_FAILED", "FAILED")
+    count = len(given["tasks"]) + len(given["wishes"])
     follower.wait(
         LONGEST_STORY,
-        lambda: len(follower.tasks) == len(given["tasks"]) and all(task.status in final for task in follower.tasks),
+        lambda: len(follower.tasks) == count and all(task.status in final for task in follower.tasks),
     )
-    follower.tell("Download is pressed for those that have something; the models come to the 3D cursor.")
+    follower.tell("Download is pressed for those that have something; the models come to where the 3D cursor was.")
     ready = [task.task_id for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")]
     for number, task_id in enumerate(ready, 1):
-        bpy.context.scene.cursor.location.x = HEIGHT * number
         bpy.ops.rodin.hand_off(task_id=task_id)
         follower.wait(
             LONGEST_DOWNLOAD,
             lambda number=number, task_id=task_id: len(follower.models()) == number or follower.troubled(task_id),
         )
+    session = importlib.import_module(f"{PACKAGE}.blender.session").session
     tasks = [
-        {"name": t.name, "status": t.status, "word": word(t), "jobs": jobs(t), "folder": t.folder}
+        {
+            "name": t.name,
+            "status": t.status,
+            "word": word(t),
+            "jobs": jobs(t),
+            "folder": t.folder,
+            "credits": session.tasks[t.task_id].credits,
+        }
         for t in follower.tasks
     ]
     follower.tell("The scene is rendered.")
