@@ -16,7 +16,16 @@ from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Placement, Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
 from rodin_blender.tracking import submitting
-from rodin_blender.tracking.messages import BalanceTold, Notice, NotSubmitted, Settings, SubmissionProgress, TaskChanged
+from rodin_blender.tracking.messages import (
+    BalanceTold,
+    Forgotten,
+    Notice,
+    NotSubmitted,
+    Restored,
+    Settings,
+    SubmissionProgress,
+    TaskChanged,
+)
 from tests.unit.pictures import large_file, png_file
 from tests.unit.watching import PACE, Watched, wait_until
 from tools.simulator import API_KEY, Simulator
@@ -406,3 +415,35 @@ def test_two_blenders_send_one_task_once(begin: Callable[..., Generating], simul
     for watched in both:
         watched.until("0a1b2c3d", Status.DONE)
     assert len(simulator.submissions) == 1
+
+
+def test_an_unsent_task_that_was_forgotten_comes_back_and_is_not_sent_by_itself(
+    begin: Callable[..., Generating], simulator: Simulator, folder: Path
+) -> None:
+    Outbox(folder / "outbox").add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    watched = begin()
+    watched.until("0a1b2c3d", Status.UNSENT)
+    watched.tracker.forget("0a1b2c3d")
+    forgotten = watched.next(Forgotten).task
+    watched.tracker.restore(forgotten)
+    assert watched.next(Restored).task_id == "0a1b2c3d"
+    time.sleep(0.6)
+    assert stored(folder)["0a1b2c3d"] == forgotten and simulator.requests == []
+    watched.tracker.send_now("0a1b2c3d")
+    watched.until("0a1b2c3d", Status.UNKNOWN)
+    assert len(simulator.submissions) == 1
+
+
+def test_what_cannot_come_back_since_its_request_is_deleted_is_told(
+    begin: Callable[..., Generating], simulator: Simulator, folder: Path
+) -> None:
+    outbox = Outbox(folder / "outbox")
+    outbox.add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    watched = begin()
+    watched.until("0a1b2c3d", Status.UNSENT)
+    watched.tracker.forget("0a1b2c3d")
+    forgotten = watched.next(Forgotten).task
+    outbox.clean()
+    watched.tracker.restore(forgotten)
+    assert "cannot be brought back" in watched.next(Notice).text
+    assert stored(folder) == {} and simulator.requests == []
