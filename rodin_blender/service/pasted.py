@@ -27,6 +27,8 @@ SHORT = 2048
 """Characters in which an answer mostly fits."""
 SHORTEST_CUT = 16
 """Characters before the end of a text in which the JSON module finds it cut off."""
+COST_OF_AN_ERROR = 64
+"""Characters that the JSON module could read in the time that it takes to tell of an error."""
 LONGEST_NESTING = 3
 """Answers inside strings of JSON, inside strings of JSON: loggers do this."""
 
@@ -332,14 +334,16 @@ def _decoded(text: str, start: int) -> tuple[object, int, int]:
     # An error of the JSON module counts the lines before it, which in a long text takes longer than all else.
     for size in (SHORT, len(text)):
         window = text[start : start + size]
-        cost += len(window)
         try:
             value, end = _DECODER.raw_decode(window)
             return value, start + end, 0
         except json.JSONDecodeError as error:
             if error.pos < len(window) - SHORTEST_CUT and not error.msg.startswith("Unterminated"):
+                cost += COST_OF_AN_ERROR + error.pos
                 break
+            cost += len(window)
         except (ValueError, RecursionError):
+            cost += len(window)
             break
     # Python prints dictionaries in quotation marks of its own.
     if text.startswith(("'", "{'"), _next(text, start + 1)):
