@@ -178,7 +178,7 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     python = str(prepared.python)
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
-        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "tests/unit"], environment)
+        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "--dist", "worksteal", "tests/unit"], environment)
         return
     if lane.name == "http":
         tests = [f"tests/unit/test_{name}.py" for name in ("client", "proxies", "certificates", "submit", "answers")]

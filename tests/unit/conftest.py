@@ -13,13 +13,16 @@ from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Secret
 from tools.simulator import API_KEY, Simulator
 
-LONGEST_TEST = 60.0
+LONGEST_TEST = 120.0
+"""Against a hang: on a busy machine a test of two seconds can take thirty."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONGEST_TEST))
+    # The long ones begin first, so that none of them runs on when all others are done.
+    items.sort(key=lambda item: -item.get_closest_marker("timeout").args[0])
 
 
 @pytest.fixture(autouse=True)
