@@ -71,8 +71,8 @@ def balance_too(world: World, fault: str, balance_fault: str, says: str, remedy:
         simulator.fail("status", f"{fault}!")
 
     def relieve() -> None:
-        simulator.mend("check_balance")
         simulator.mend("status")
+        simulator.mend("check_balance")
 
     usual_course(world, strike, relieve, says, remedy=remedy)
 
@@ -129,9 +129,9 @@ ROWS = (
         lambda world: balance_too(world, "401", "401", "does not accept the API key (HTTP 401)", CHECK),
     ),
     Row(
-        "PERMISSION_DENIED, and a firewall's HTML in place of the balance",
-        "simulator's faults `permission-denied` and `403-html`",
-        lambda world: balance_too(world, "permission-denied", "403-html", "A firewall or proxy", ""),
+        "403 with JSON, and a firewall's HTML in place of the balance",
+        "simulator's faults `403-json` and `403-html`",
+        lambda world: balance_too(world, "403-json", "403-html", "A firewall or proxy", ""),
     ),
     Row(
         "200 with an error code nobody knows",
