@@ -19,26 +19,26 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..service.answers import RawAnswer
 from ..service.errors import BadInput, RodinError, os_reason
 from ..service.pictures import check_picture
 from ..service.submission import Picture
-from ..tasks.task import Placement
 from ..tasks.wish import Wish
 from . import locks
+from .request import Request, described, read
 
 REQUEST = "request.json"
-SCHEMA = 1
 LOCK = ".lock"
 RESERVED = 16 * 1024
 """Bytes that are kept free for the answer: a disk that gets full while it is awaited does not lose it."""
 PATIENCE = 2.0
 """Seconds that a sender waits for its lock: those who look whether somebody sends hold it for a moment."""
-_FORGOTTEN = ".forgotten-"
+FORGOTTEN = "forgotten.json"
+"""The name of a request that the user has forgotten: it is no submission any more."""
+_REMOVED = ".forgotten-"
 _NEW = ".new-"
 _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -71,15 +71,6 @@ class Attempt(NamedTuple):
     balance: float | None = None
 
 
-@dataclass(frozen=True)
-class Request:
-    """A wish as it lies in the outbox. `pictures` are those of the folder, in their order, with their content types."""
-
-    wish: Wish
-    pictures: tuple[Picture, ...]
-    made_at: float
-
-
 class Outbox:
     """The submissions below one folder, which is made when it is first needed."""
 
@@ -97,7 +88,7 @@ class Outbox:
                 new.mkdir(parents=True, mode=0o700)
                 pictures = tuple(_copied(path, new, number) for number, path in enumerate(wish.pictures, 1))
                 request = Request(wish, pictures, time.time())
-                _write_synced(new / REQUEST, json.dumps(_described(request)).encode())
+                _write_synced(new / REQUEST, json.dumps(described(request)).encode())
                 _sync_folder(new)
                 new.rename(self.folder / wish.task_id)
                 _sync_folder(self.folder)
@@ -110,8 +101,10 @@ class Outbox:
         path = self.folder / task_id / REQUEST
         with _explained(path):
             try:
-                return _read(json.loads(path.read_bytes()))
-            except (ValueError, TypeError, KeyError, AttributeError):
+                return read(json.loads(path.read_bytes()))
+            except (FileNotFoundError, NotADirectoryError):
+                raise OutboxError("What was to be sent is no longer on the disk.") from None
+            except (ValueError, TypeError, KeyError, AttributeError, BadInput):
                 raise OutboxError(f"The request at {path} is damaged. Discard it, and make it anew.") from None
 
     def ids(self) -> list[str]:
@@ -123,28 +116,39 @@ class Outbox:
 
     def state(self, task_id: str) -> State:
         """What may be done with it. Raises OutboxError."""
+        return self._look(task_id)[0]
+
+    def _look(self, task_id: str) -> tuple[State, int]:
+        """The state, and the number of the attempt that it follows from."""
         folder = self.folder / task_id
         with _explained(folder):
-            if not (folder / REQUEST).exists():
-                return State.GONE
-            number = _last(folder)
-            if number == 0 or (folder / f"{number}.unsent").exists():
-                return State.UNSENT
-            if (folder / f"{number}.answer").exists():
-                return State.ANSWERED
-            if _is_sending(folder):
-                return State.SENDING
-            # The sender may have ended between the two looks.
-            return State.ANSWERED if (folder / f"{number}.answer").exists() else State.UNCERTAIN
+            try:
+                names = _names(folder)
+            except (FileNotFoundError, NotADirectoryError):
+                return State.GONE, 0
+            number = _last(names)
+            if FORGOTTEN in names:
+                return State.GONE, number
+            if number == 0 or f"{number}.unsent" in names:
+                return State.UNSENT if REQUEST in names else State.GONE, number
+            if f"{number}.answer" in names:
+                return State.ANSWERED, number
+            try:
+                # The lock of a living sender is held, and ends with its process.
+                with locks.held(folder / LOCK):
+                    return _state_after_sender(folder, number), number
+            except locks.Locked:
+                return State.SENDING, number
 
     def last_attempt(self, task_id: str) -> Attempt:
         """Raises OutboxError."""
         folder = self.folder / task_id
         with _explained(folder):
-            number = _last(folder)
+            number = _last(_names(folder))
             try:
                 said = json.loads((folder / f"{number}.sent").read_bytes())
-                return Attempt(number, float(said["at"]), said["balance"])
+                balance = said["balance"]
+                return Attempt(number, float(said["at"]), None if balance is None else float(balance))
             except (ValueError, TypeError, KeyError, FileNotFoundError):
                 # There was none, or a kill left its note empty.
                 return Attempt(number)
@@ -152,14 +156,12 @@ class Outbox:
     def answer(self, task_id: str) -> RawAnswer:
         """The answer to the last attempt, as it came. Raises OutboxError."""
         folder = self.folder / task_id
-        path = folder / f"{_last(folder)}.answer"
-        with _explained(path):
-            head, _, body = path.read_bytes().partition(b"\n")
-            try:
-                said = json.loads(head)
-                return RawAnswer(int(said["http_status"]), said["retry_after"], body)
-            except (ValueError, TypeError, KeyError):
-                raise OutboxError(f"The answer at {path} is damaged.") from None
+        with _explained(folder):
+            path = folder / f"{_last(_names(folder))}.answer"
+            found = _answer_in(path)
+            if found is None:
+                raise OutboxError(f"The answer at {path} is damaged.")
+            return found
 
     @contextmanager
     def sending(self, task_id: str, balance: float | None) -> Iterator[Sending]:
@@ -171,44 +173,56 @@ class Outbox:
         if not (folder / REQUEST).exists():
             raise NotToBeSent("Its request is no longer on the disk.")
         with _sender(folder):
-            if self.state(task_id) is not State.UNSENT:
+            # Without locks another computer may be at it, too: the marker of the attempt after the one that was looked
+            # at here is the first's to make.
+            state, last = self._look(task_id)
+            if state is not State.UNSENT:
                 raise NotToBeSent("It was sent already.")
-            number = _last(folder) + 1
+            number = last + 1
             with _explained(folder):
                 _write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
             _mark(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
             yield Sending(folder, number)
 
     def last_sending(self, task_id: str) -> Sending:
-        """The last attempt, for one who has found out what came of it."""
+        """The last attempt, for one who has found out what came of it. Raises OutboxError."""
         folder = self.folder / task_id
-        return Sending(folder, max(_last(folder), 1))
+        with _explained(folder):
+            return Sending(folder, max(_last(_names(folder)), 1))
 
     def picture_paths(self, task_id: str, names: tuple[str, ...]) -> list[Path]:
         """Where the pictures of a submission lie. Does not look at the disk."""
         return [self.folder / task_id / name for name in names]
 
     def forget(self, task_id: str) -> None:
-        """Have it be no submission any more; `restore` brings it back, `clean` removes it. Raises OutboxError."""
-        self._rename(task_id, f"{_FORGOTTEN}{task_id}")
-
-    def restore(self, task_id: str) -> None:
-        """Undo `forget`, where it was not cleaned since. Raises OutboxError."""
-        self._rename(f"{_FORGOTTEN}{task_id}", task_id)
-
-    def _rename(self, name: str, new: str) -> None:
-        with _explained(self.folder):
-            if (self.folder / name).exists():
-                (self.folder / name).rename(self.folder / new)
-                _sync_folder(self.folder)
+        """Have it be no submission any more; `clean` removes it. Raises OutboxError, also while it is being sent."""
+        folder = self.folder / task_id
+        with _explained(folder):
+            if not folder.is_dir():
+                return
+            try:
+                with locks.held(folder / LOCK, PATIENCE):
+                    # Its folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
+                    if (folder / REQUEST).exists():
+                        (folder / REQUEST).replace(folder / FORGOTTEN)
+                    else:
+                        (folder / FORGOTTEN).touch()
+                    _sync_folder(folder)
+            except locks.Locked:
+                raise OutboxError("It is being sent just now: wait for the answer.") from None
 
     def clean(self) -> None:
         """Remove what was forgotten, and what a killed program was still copying an hour ago."""
         with suppress(OSError):
-            for path in self.folder.iterdir():
-                old = path.name.startswith(_NEW) and path.stat().st_mtime < time.time() - 3600.0
-                if old or path.name.startswith(_FORGOTTEN):
-                    shutil.rmtree(path, ignore_errors=True)
+            for path in [*self.folder.iterdir()]:
+                with suppress(OSError):
+                    old = path.name.startswith(_NEW) and path.stat().st_mtime < time.time() - 3600.0
+                    if old or path.name.startswith(_REMOVED):
+                        shutil.rmtree(path, ignore_errors=True)
+                    elif (path / FORGOTTEN).exists():
+                        # Where this is broken off, what is left of it is not taken for a submission.
+                        gone = path.rename(self.folder / f"{_REMOVED}{path.name}-{secrets.token_hex(4)}")
+                        shutil.rmtree(gone, ignore_errors=True)
 
 
 class Sending:
@@ -222,7 +236,7 @@ class Sending:
         self._number = number
 
     def answered(self, answer: RawAnswer) -> None:
-        head = {"http_status": answer.http_status, "retry_after": answer.retry_after}
+        head = {"http_status": answer.http_status, "retry_after": answer.retry_after, "size": len(answer.body)}
         part = self._folder / f"{self._number}.answer.part"
         content = json.dumps(head).encode() + b"\n" + answer.body
         with _explained(self._folder):
@@ -241,6 +255,8 @@ class Sending:
         # The room that was kept for an answer serves for this note, too, on a full disk.
         room = self._folder / f"{self._number}.answer.part"
         with _explained(self._folder):
+            if not refused.exists() and not room.exists():
+                room.touch()
             (refused if refused.exists() else room).replace(self._folder / f"{self._number}.unsent")
             _sync_folder(self._folder)
 
@@ -253,7 +269,8 @@ def _mark(path: Path, said: dict[str, object]) -> None:
         raise NotToBeSent("It is being sent.") from None
     except OSError as error:
         # Nothing was sent by it, so it is no attempt.
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
         raise OutboxError(f"What is to be sent cannot be kept in {path.parent}: {os_reason(error)}.") from None
     _sync_folder(path.parent)
 
@@ -270,19 +287,40 @@ def _sender(folder: Path) -> Iterator[None]:
         yield
 
 
-def _last(folder: Path) -> int:
-    """The number of the last attempt, 0 for none."""
-    numbers = (path.name.removesuffix(".sent") for path in folder.glob("*.sent"))
+def _names(folder: Path) -> set[str]:
+    """Raises OSError where they cannot be read: a pattern's matches would be none then, as of what was never sent."""
+    return {path.name for path in folder.iterdir()}
+
+
+def _last(names: set[str]) -> int:
+    """The number of the last attempt, by whatever is left of it in a folder with these files; 0 for none."""
+    found = (name.partition(".") for name in names)
+    numbers = (number for number, _, kind in found if kind in ("sent", "answer", "unsent"))
     return max((int(number) for number in numbers if number.isascii() and number.isdecimal()), default=0)
 
 
-def _is_sending(folder: Path) -> bool:
-    """Whether a living program holds the sender's lock, which ends with its process."""
+def _state_after_sender(folder: Path, number: int) -> State:
+    """What an attempt has come to whose sender has ended, for one who holds the lock."""
+    part, answer = folder / f"{number}.answer.part", folder / f"{number}.answer"
+    if (folder / f"{number}.unsent").exists():
+        return State.UNSENT
+    # It may have been killed when all of the answer was written, and only its name was not.
+    if not answer.exists() and part.exists() and _answer_in(part):
+        part.replace(answer)
+        _sync_folder(folder)
+    return State.ANSWERED if answer.exists() else State.UNCERTAIN
+
+
+def _answer_in(path: Path) -> RawAnswer | None:
+    """The answer in a file; None where it is not whole. Raises OSError."""
+    head, _, body = path.read_bytes().partition(b"\n")
     try:
-        with locks.held(folder / LOCK):
-            return False
-    except locks.Locked:
-        return True
+        said = json.loads(head)
+        size, wait = int(said["size"]), said["retry_after"]
+        whole = 0 <= size <= len(body) and (wait is None or isinstance(wait, str))
+        return RawAnswer(int(said["http_status"]), wait, body[:size]) if whole else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _copied(path: Path, folder: Path, number: int) -> Picture:
@@ -323,39 +361,3 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutboxError(f"What is to be sent cannot be kept in {folder}: {os_reason(error)}.") from None
-
-
-def _described(request: Request) -> dict[str, Any]:
-    wish = request.wish
-    return {
-        "schema": SCHEMA,
-        "task_id": wish.task_id,
-        "name": wish.name,
-        "prompt": wish.prompt,
-        "options": dict(wish.options),
-        "parent": wish.parent,
-        "placement": asdict(wish.placement) if wish.placement else None,
-        "pictures": [asdict(picture) for picture in request.pictures],
-        "made_at": request.made_at,
-    }
-
-
-def _read(said: dict[str, Any]) -> Request:
-    pictures = tuple(Picture(str(found["name"]), str(found["kind"])) for found in said["pictures"])
-    wish = Wish(
-        str(said["task_id"]),
-        str(said["prompt"]),
-        tuple(Path(picture.name) for picture in pictures),
-        dict(said["options"]),
-        str(said["name"]),
-        _placement(said["placement"]),
-        str(said["parent"]),
-    )
-    return Request(wish, pictures, float(said["made_at"]))
-
-
-def _placement(said: dict[str, Any] | None) -> Placement | None:
-    if said is None:
-        return None
-    x, y, z = said["location"]
-    return Placement((float(x), float(y), float(z)), str(said["scene"]), str(said["file"]))

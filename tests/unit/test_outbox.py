@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import subprocess
@@ -9,13 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import pytest
 
 from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.errors import BadInput
+from rodin_blender.storage import locks
+from rodin_blender.storage import outbox as outbox_module
 from rodin_blender.storage.outbox import NotToBeSent, Outbox, OutboxError, State
+from rodin_blender.storage.request import Request, described
 from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Placement
 from rodin_blender.tasks.wish import Wish
@@ -44,7 +50,12 @@ def in_other_process(outbox: Outbox, script: str) -> subprocess.Popen[str]:
         "from rodin_blender.service.answers import RawAnswer\n"
         f"box = Outbox(Path({str(outbox.folder)!r}))\n"
     )
-    return subprocess.Popen([sys.executable, "-c", head + script], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen([sys.executable, "-c", head + script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _with_option(name: str, value: str) -> bytes:
+    described_wish = described(Request(wish(), (), 1.0))
+    return json.dumps({**described_wish, "options": {**described_wish["options"], name: value}}).encode()
 
 
 # Kept before it is sent.
@@ -201,23 +212,128 @@ def test_a_note_that_a_kill_left_empty_is_an_attempt_all_the_same(outbox: Outbox
 
 def test_a_damaged_request_is_a_sentence_with_its_place(outbox: Outbox) -> None:
     outbox.add(wish())
-    for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe"):
+    for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe", _with_option("tier", "Gen-9")):
         (outbox.folder / "0a1b2c3d" / "request.json").write_bytes(content)
         with pytest.raises(OutboxError, match=r"request\.json is damaged"):
             outbox.read("0a1b2c3d")
 
 
-def test_what_was_forgotten_can_come_back_until_it_is_cleaned(outbox: Outbox) -> None:
+def test_what_was_forgotten_is_none_any_more_and_is_removed_by_the_next_cleaning(outbox: Outbox) -> None:
     outbox.add(wish("kept"))
-    outbox.add(wish("again"))
     outbox.add(wish("gone"))
-    for task_id in ("again", "gone", "never"):
+    with outbox.sending("gone", None) as sending:
+        sending.answered(ANSWER)
+    for task_id in ("gone", "never"):
         outbox.forget(task_id)
-    assert outbox.ids() == ["kept"]
-    outbox.restore("again")
+        assert outbox.state(task_id) is State.GONE
     outbox.clean()
-    outbox.restore("gone")
-    assert outbox.ids() == ["again", "kept"]
+    assert [path.name for path in outbox.folder.iterdir()] == ["kept"]
+
+
+def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "PATIENCE", 0.1)
+    outbox.add(wish())
+    sender = in_other_process(
+        outbox,
+        "with box.sending('0a1b2c3d', 12.5) as s:\n"
+        "    print('ready', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    s.answered(RawAnswer(201, None, b'{}'))\n",
+    )
+    assert sender.stdout and sender.stdin and sender.stdout.readline() == "ready\n"
+    with pytest.raises(OutboxError, match="being sent just now"):
+        outbox.forget("0a1b2c3d")
+    sender.communicate("\n", timeout=30)
+    assert sender.returncode == 0 and outbox.state("0a1b2c3d") is State.ANSWERED
+
+
+def test_on_two_computers_that_see_no_lock_of_each_other_one_sends(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looks, then the first sends it, twice, and then the second goes on."""
+    outbox.add(wish())
+    other = Outbox(outbox.folder)
+    look = Outbox._look
+
+    def slow_look(self: Outbox, task_id: str) -> tuple[State, int]:
+        found = look(self, task_id)
+        if self is other:
+            with outbox.sending(task_id, None) as sending:
+                sending.unsent()
+            stack.enter_context(outbox.sending(task_id, None))
+        return found
+
+    monkeypatch.setattr(locks, "held", lambda *_: nullcontext())
+    monkeypatch.setattr(Outbox, "_look", slow_look)
+    with ExitStack() as stack, pytest.raises(NotToBeSent), other.sending("0a1b2c3d", None):
+        pytest.fail("Both send it.")
+
+
+def test_what_is_forgotten_on_a_computer_that_sees_no_lock_has_its_answer_all_the_same(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locks, "held", lambda *_: nullcontext())
+    outbox.add(wish())
+    with outbox.sending("0a1b2c3d", None) as sending:
+        outbox.forget("0a1b2c3d")
+        sending.answered(ANSWER)
+    assert outbox.answer("0a1b2c3d") == ANSWER
+
+
+@pytest.mark.parametrize("lost", [("1.sent",), ("1.sent", "request.json"), ("request.json",)])
+def test_a_folder_that_has_lost_files_is_not_sent_again_while_an_answer_is_there(
+    outbox: Outbox, lost: tuple[str, ...]
+) -> None:
+    outbox.add(wish())
+    with outbox.sending("0a1b2c3d", None) as sending:
+        sending.answered(ANSWER)
+    for name in lost:
+        (outbox.folder / "0a1b2c3d" / name).unlink()
+    assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
+    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", None):
+        pytest.fail("It was paid for already.")
+
+
+def test_a_folder_that_cannot_be_listed_is_trouble_and_not_unsent(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.add(wish())
+    with outbox.sending("0a1b2c3d", None):
+        pass
+
+    def stale(_path: object) -> list[str]:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    for function in ("listdir", "scandir"):
+        monkeypatch.setattr(os, function, stale)
+    with pytest.raises(OutboxError, match="Stale"):
+        outbox.state("0a1b2c3d")
+
+
+def test_an_answer_that_a_kill_kept_from_its_name_is_found_and_a_part_of_one_is_not(outbox: Outbox) -> None:
+    for task_id, cut in (("whole", None), ("cut", -1)):
+        outbox.add(wish(task_id))
+        with outbox.sending(task_id, None) as sending:
+            sending.answered(ANSWER)
+        folder = outbox.folder / task_id
+        content = (folder / "1.answer").read_bytes()[:cut]
+        (folder / "1.answer").unlink()
+        (folder / "1.answer.part").write_bytes(content if cut else content + bytes(500))
+    assert (outbox.state("whole"), outbox.state("cut")) == (State.ANSWERED, State.UNCERTAIN)
+    assert outbox.answer("whole") == ANSWER
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]\n{}", b'{"http_status": 201, "retry_after": null, "size": 90}\n{"uui'])
+def test_a_damaged_answer_is_a_sentence_with_its_place(outbox: Outbox, content: bytes) -> None:
+    outbox.add(wish())
+    with outbox.sending("0a1b2c3d", None) as sending:
+        sending.answered(ANSWER)
+    (outbox.folder / "0a1b2c3d" / "1.answer").write_bytes(content)
+    assert outbox.state("0a1b2c3d") is State.ANSWERED
+    with pytest.raises(OutboxError, match=r"1\.answer is damaged"):
+        outbox.answer("0a1b2c3d")
 
 
 def test_a_kill_while_pictures_are_copied_leaves_no_half_submission(outbox: Outbox, tmp_path: Path) -> None:

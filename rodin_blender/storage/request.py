@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is to be generated as it lies in the outbox, and back from JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..service.submission import Picture
+from ..tasks.options import checked
+from ..tasks.task import Placement
+from ..tasks.wish import Wish
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A wish as it lies in the outbox. `pictures` are those of the folder, in their order, with their content types."""
+
+    wish: Wish
+    pictures: tuple[Picture, ...]
+    made_at: float
+
+
+def described(request: Request) -> dict[str, Any]:
+    """As JSON has it, for `read`."""
+    wish = request.wish
+    return {
+        "schema": SCHEMA,
+        "task_id": wish.task_id,
+        "name": wish.name,
+        "prompt": wish.prompt,
+        "options": dict(wish.options),
+        "parent": wish.parent,
+        "placement": asdict(wish.placement) if wish.placement else None,
+        "pictures": [asdict(picture) for picture in request.pictures],
+        "made_at": request.made_at,
+    }
+
+
+def read(said: dict[str, Any]) -> Request:
+    """Raises ValueError, TypeError, KeyError, AttributeError, BadInput for what is none."""
+    pictures = tuple(Picture(str(found["name"]), str(found["kind"])) for found in said["pictures"])
+    wish = Wish(
+        str(said["task_id"]),
+        str(said["prompt"]),
+        tuple(Path(picture.name) for picture in pictures),
+        checked(said["options"]),
+        str(said["name"]),
+        _placement(said["placement"]),
+        str(said["parent"]),
+    )
+    return Request(wish, pictures, float(said["made_at"]))
+
+
+def _placement(said: dict[str, Any] | None) -> Placement | None:
+    if said is None:
+        return None
+    x, y, z = said["location"]
+    return Placement((float(x), float(y), float(z)), str(said["scene"]), str(said["file"]))
