@@ -19,7 +19,7 @@ from ..tasks.options import OPTIONS, Value
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
-from ..tracking.submitting import settled
+from ..tracking.sending import settled
 from . import arguments
 from .following import Ended, Follower, check, opened
 from .host import Host
@@ -61,7 +61,7 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
             store.forget(task.task_id)
             output.task(task)
         if given.answer:
-            changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer))
+            changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer, store.tasks()))
             output.task(changed or tasks[0])
     if given.again:
         _send_again(host, output, tasks)

@@ -195,7 +195,10 @@ class Outbox:
         return [self.folder / task_id / name for name in names]
 
     def forget(self, task_id: str) -> None:
-        """Have it be no submission any more; `clean` removes it. Raises OutboxError, also while it is being sent."""
+        """Have it be no submission any more; `restore` brings it back, `clean` removes it.
+
+        Raises OutboxError, also while it is being sent.
+        """
         folder = self.folder / task_id
         with _explained(folder):
             if not folder.is_dir():
@@ -210,6 +213,14 @@ class Outbox:
                     _sync_folder(folder)
             except locks.Locked:
                 raise OutboxError("It is being sent just now: wait for the answer.") from None
+
+    def restore(self, task_id: str) -> None:
+        """Undo `forget`, where it was not cleaned since. Raises OutboxError."""
+        folder = self.folder / task_id
+        with _explained(folder):
+            if (folder / FORGOTTEN).exists():
+                (folder / FORGOTTEN).replace(folder / REQUEST)
+                _sync_folder(folder)
 
     def clean(self) -> None:
         """Remove what was forgotten, and what a killed program was still copying an hour ago."""

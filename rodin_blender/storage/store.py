@@ -18,8 +18,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..service.errors import RodinError
 from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
-from ..tasks.task import Task
+from ..tasks.task import Status, Task
 from . import recovery, rows
 from .database import FOLLOWED, explained, opened, opened_or_none
 
@@ -30,6 +31,13 @@ LOCK_TIMEOUT = 5.0
 
 _IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE checked_at END > :now + :slack")
 """What `schedule.is_due` says, for SQLite, since a list may be long: either of the two."""
+
+
+class KeyTaken(RodinError):
+    """A task cannot have a subscription key by which another one is followed."""
+
+    def __init__(self, other: Task) -> None:
+        super().__init__(f"The key that it got is that of '{other.name}', which is in the list already.")
 
 
 @dataclass(frozen=True)
@@ -130,14 +138,19 @@ class Store:
             return self._find(db, "task_id", task.task_id) or task
 
     def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
-        """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there."""
+        """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there.
+
+        Raises KeyTaken, and then all stays as it was.
+        """
         with self._writing() as db:
             task = self._find(db, "task_id", task_id)
             return self._write(db, task, change(task)) if task else None
 
-    def forget(self, task_id: str) -> None:
+    def forget(self, task_id: str, status: Status | None = None) -> bool:
+        """Remove a task, where one is given only in this status. Returns whether it was there."""
         with self._writing() as db:
-            db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
+            found = "DELETE FROM task WHERE task_id = ? AND (? IS NULL OR status = ?)"
+            return db.execute(found, (task_id, status, status)).rowcount > 0
 
     def claim_due(self, now: float, most: int, but: Collection[str] = ()) -> list[Claim]:
         """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
@@ -234,6 +247,9 @@ class Store:
         """Write what has changed, and only that: a word of a newer version that was not understood stays."""
         was, values = rows.row(before), rows.row(task)
         changed = [column for column in rows.COLUMNS if values[column] != was[column]]
+        other = self._find(db, "subscription_key", task.subscription_key.reveal())
+        if "subscription_key" in changed and other:
+            raise KeyTaken(other)
         if changed:
             assignments = ", ".join(f"{column} = :{column}" for column in changed)
             db.execute(f"UPDATE task SET {assignments} WHERE task_id = :task_id", values)

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending a submission of the outbox, once, and what its answer means. Blocks: for a worker's thread."""
+"""Sending a submission of the outbox, once, and what its answer means."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..service import answers, submission
 from ..service.answers import RawAnswer
-from ..service.errors import Aborted, BadAnswer, NotSent, Refused, ServiceError, Throttled, Unreachable
-from ..service.keys import Secret
+from ..service.errors import Aborted, BadAnswer, BadInput, NotSent, Refused, ServiceError, Throttled, Unreachable
+from ..service.keys import SHORTEST_SECRET, Secret
 from ..service.submission import Accepted, Refusal, Submission
-from ..storage.outbox import Outbox, OutboxError, Sending
+from ..storage.outbox import Outbox, OutboxError, Sending, State
+from ..tasks import transitions
+from ..tasks.task import Status, Task
 
 if TYPE_CHECKING:
     # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
@@ -65,8 +67,8 @@ class Outcome:
 def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
     """Send a submission that was not sent yet. `report` gets the bytes that have left and their number in all.
 
-    The answer is on the disk before it is made sense of. Raises NotToBeSent where somebody else sends it or has sent
-    it, OutboxError where the disk kept it from being sent.
+    It blocks, and is for a worker's thread. The answer is on the disk before it is made sense of. Raises NotToBeSent
+    where somebody else sends it or has sent it, OutboxError where the disk kept it from being sent.
     """
     request = outbox.read(task_id)
     wanted = Submission(request.wish.prompt, request.wish.options, request.pictures)
@@ -80,13 +82,18 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     with outbox.sending(task_id, before) as sending:
         try:
             answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
-        except ServiceError as error:
+        except Exception as error:
+            if not isinstance(error, ServiceError):
+                if not gate.passed:
+                    sending.unsent()
+                raise
             outcome = _refused(error)
             if outcome.refusal:
                 sending.unsent()
                 return outcome
             # What is noted on the disk, nothing but the marker, says that nobody knows.
             return Outcome(text=str(error), before=before, balance=_balance_or_none(client))
+        answer = _without_key(answer, client.connection.api_key)
         _note(sending, answer)
         outcome = read(answer, client.connection.api_key, before)
         if outcome.refusal and outcome.refusal.again_by_itself:
@@ -107,6 +114,12 @@ def read(answer: RawAnswer, api_key: Secret, before: float | None = None) -> Out
 def _refused(error: ServiceError) -> Outcome:
     wait = error.retry_after if isinstance(error, Throttled) else None
     return Outcome(refusal=submission.refusal(error), text=str(error), wait=wait)
+
+
+def _without_key(answer: RawAnswer, api_key: Secret) -> RawAnswer:
+    """An answer that may repeat the API key, as it may lie on the disk."""
+    key = api_key.reveal().encode()
+    return replace(answer, body=answer.body.replace(key, b"****")) if len(key) >= SHORTEST_SECRET else answer
 
 
 def _note(sending: Sending, answer: RawAnswer) -> None:
@@ -144,3 +157,38 @@ def _balance_or_none(client: Client) -> float | None:
         return client.balance()
     except ServiceError:
         return None
+
+
+def settled(outbox: Outbox, task: Task, answer: bytes, others: Iterable[Task]) -> Callable[[Task], Task]:
+    """What becomes of an uncertain task by the answer that its user found, which is kept in the outbox first.
+
+    Raises BadInput where it is no answer that means yes, or the one to a task of `others`, or nothing is uncertain;
+    OutboxError.
+    """
+    if task.status is not Status.UNCERTAIN:
+        raise BadInput(f"It is known what became of '{task.name}', so there is nothing to settle.")
+    raw = RawAnswer(200, None, answer)
+    outcome = read(raw, Secret(""))
+    if not outcome.accepted:
+        raise BadInput(f"This is no answer by which '{task.name}' can be followed. {outcome.text}")
+    for other in others:
+        if other.subscription_key == outcome.accepted.subscription_key and other.task_id != task.task_id:
+            raise BadInput(f"This is the answer to '{other.name}', which is in the list already.")
+    if outbox.state(task.task_id) is not State.GONE:
+        outbox.last_sending(task.task_id).answered(raw)
+    return transitions.accepted(outcome.accepted, time.time())
+
+
+def uncertain_text(outcome: Outcome) -> str:
+    """What is known of a submission that may have been charged, and what to do."""
+    before, after = outcome.before, outcome.balance
+    if before is None or after is None:
+        known = f" The balance was {before:g} credits before it." if before is not None else ""
+    elif after < before:
+        known = f" The balance went down from {before:g} to {after:g} credits, so it was probably charged."
+    else:
+        known = f" The balance is still {after:g} credits, so it was probably not charged."
+    return (
+        f"It was sent, and no usable answer came: {outcome.text.rstrip('.')}. It may have been charged.{known} "
+        "It is never sent again by itself: choose what to do."
+    )

@@ -8,24 +8,26 @@ runs in the tracker's thread, but for `_prepare` and `sending.send`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ..service.answers import RawAnswer
 from ..service.connection import Connection
 from ..service.errors import BadInput, RodinError
 from ..service.keys import Secret
-from ..service.submission import Refusal
-from ..storage.outbox import NotToBeSent, Outbox, Request, State
+from ..service.submission import Accepted, Refusal
+from ..storage.database import StoreError
+from ..storage.outbox import NotToBeSent, Outbox, OutboxError, State
+from ..storage.request import Request
+from ..storage.store import KeyTaken
 from ..tasks import transitions
 from ..tasks.task import Status, Task
 from ..tasks.wish import Wish, unsent
 from ..texts.wording import unexpected
 from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
-from .sending import Gate, Outcome, read, send
+from .sending import Gate, Outcome, read, send, settled, uncertain_text
 from .workers import Pool, Question
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ LOOK_EVERY = 5.0
 
 _NOT_YET = "It was not sent yet: send it now, or discard it."
 _GONE = "What was to be sent is no longer on the disk. Discard it, and generate it anew."
+_LOST = "Blender ended before the service had answered"
 
 
 @dataclass
@@ -58,41 +61,49 @@ class Submissions:
         inbox: SimpleQueue[Callable[[], None]],
         add: Callable[[Task], None],
         change: Callable[[str, Callable[[Task], Task]], None],
-        remove: Callable[[str], None],
+        remove_uncertain: Callable[[str], bool],
         tell: Callable[[Message], None],
     ) -> None:
-        """`add` stores a new task, `change` applies a function to a stored one, `remove` takes one off the list.
+        """`add` stores a new task, `change` applies a function to a stored one; both raise StoreError.
 
-        `tell` sends the owner a message.
+        `remove_uncertain` takes a task off the list that is still uncertain, and returns whether it was. `tell` sends
+        the owner a message.
         """
         self.outbox = outbox
         self.pool = Pool("rodin-submit", SENDERS, inbox)
         self._inbox = inbox
         self._add = add
         self._change = change
-        self._remove = remove
+        self._remove_uncertain = remove_uncertain
         self._tell = tell
         self._preparing: set[str] = set()
         self._running: dict[str, _Running] = {}
         self._due: dict[str, float] = {}
-        """When each task is sent that this program was told to send, by id."""
+        """When each task is sent that this program was told to send, by id, as `time.monotonic` has it."""
         self._unnoted: list[Callable[[], None]] = []
         """What is not yet in the store."""
         self._replaced: dict[str, str] = {}
         """Uncertain tasks that another one is to take the place of, by that one's id."""
         self._looked_at = 0.0
+        self._look_at_all = True
+        self._cleaned = False
+        self._told_troubles: set[str] = set()
 
     # For the tracker.
 
     def prepare(self, wish: Wish, connection: Connection) -> None:
         """Have the wish on the disk, then in the list, then sent. Answered by NotSubmitted where that cannot be."""
         self._preparing.add(wish.task_id)
-        self.pool.ask(Question(lambda _: self.outbox.add(wish), partial(self._prepared, wish), connection))
+        # Also while the pool stops: what a user wished is kept, though it is not sent.
+        call = lambda _: self.outbox.add(wish)  # noqa: E731
+        self.pool.ask(Question(call, partial(self._prepared, wish), connection, asks_service=False))
 
     def send_again(self, task: Task, task_id: str, connection: Connection) -> None:
         """Have an uncertain one generated once more, as a new task in its place. Raises BadInput, OutboxError."""
         if task.status is not Status.UNCERTAIN:
             raise BadInput(f"It is known what became of '{task.name}'.")
+        if task.task_id in self._replaced.values():
+            raise BadInput(f"'{task.name}' is being sent again already.")
         wish = self.outbox.read(task.task_id).wish
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
         self._replaced[task_id] = task.task_id
@@ -100,12 +111,13 @@ class Submissions:
 
     def send_due(self, connection: Connection, may_ask: Callable[[], bool]) -> None:
         """Begin to send what is due, as far as there are free workers and requests. Raises StoreError."""
-        now = time.time()
+        now = time.monotonic()
         for task_id in [task_id for task_id, due in sorted(self._due.items(), key=lambda item: item[1]) if due <= now]:
             if not self.pool.free or not may_ask():
                 return
-            del self._due[task_id]
             self._change(task_id, transitions.sending())
+            # After what may fail: it stays due where the disk was in the way.
+            self._due.pop(task_id, None)
             self._send(task_id, connection)
 
     def send_now(self, task: Task) -> None:
@@ -118,17 +130,19 @@ class Submissions:
     def cancel(self, task: Task) -> None:
         """Not send it, where its first byte has not left; tells where it has. Raises StoreError."""
         running = self._running.get(task.task_id)
-        if running is None:
+        if running and running.gate.close():
+            self.pool.cancel(running.question)
+        elif running:
+            self._tell(Notice(f"'{task.name}' is on its way already, so it can no longer be cancelled."))
+        elif task.status is Status.UNSENT:
             self._due.pop(task.task_id, None)
             self._change(task.task_id, transitions.waiting(_NOT_YET))
-        elif running.gate.close():
-            self.pool.cancel(running.question)
-        else:
-            self._tell(Notice(f"'{task.name}' is on its way already, so it can no longer be cancelled."))
+        elif task.status is Status.SENDING:
+            self._tell(Notice(f"Another program sends '{task.name}', so it cannot be cancelled here."))
 
-    def settle(self, task: Task, answer: bytes) -> None:
+    def settle(self, task: Task, answer: bytes, others: Iterable[Task]) -> None:
         """End an uncertain one with the answer that the user found. Raises BadInput, OutboxError, StoreError."""
-        self._apply(task.task_id, settled(self.outbox, task, answer))
+        self._change(task.task_id, settled(self.outbox, task, answer, others))
 
     def forget(self, task: Task) -> None:
         """The task is to leave the list. Raises BadInput for one that is just being sent, OutboxError."""
@@ -145,33 +159,58 @@ class Submissions:
                 raise BadInput(f"'{task.name}' cannot be brought back: what was written for it is deleted.")
 
     def drop(self, task: Task) -> None:
-        """The task has left the list."""
+        """The task has left the list. Where that was not by the user's wish, the outbox has it still."""
         self._due.pop(task.task_id, None)
+        if task.kind:
+            self.look_anew()
+
+    def look_anew(self) -> None:
+        """Have the next look be at all submissions, such as since the list was replaced by another one."""
+        self._looked_at, self._look_at_all = 0.0, True
 
     def look(self, tasks: Mapping[str, Task], api_key: Secret) -> None:
         """Have the list say what the outbox says: at the first call of all, then of those that others send.
 
-        Raises OutboxError, StoreError.
+        A folder that cannot be read holds up nothing else: it is told, and looked at again. Raises StoreError.
         """
         now = time.monotonic()
         if self._looked_at and now < self._looked_at + LOOK_EVERY:
             return
-        if self._looked_at:
-            ids = [task.task_id for task in tasks.values() if task.status is Status.SENDING]
-        else:
-            self.outbox.clean()
-            open_ones = {task.task_id for task in tasks.values() if not task.status.submitted}
-            ids = sorted(open_ones | (set(self.outbox.ids()) - tasks.keys()))
-        for task_id in ids:
-            if task_id not in self._running and task_id not in self._due and task_id not in self._preparing:
+        everything, troubles = self._look_at_all, set[str]()
+        ids = {task.task_id for task in tasks.values() if task.status is Status.SENDING}
+        if everything:
+            if not self._cleaned:
+                # Not later: what is forgotten from here on can be brought back.
+                self.outbox.clean()
+                self._cleaned = True
+            ids |= {task.task_id for task in tasks.values() if not task.status.submitted}
+            try:
+                ids |= set(self.outbox.ids()) - tasks.keys()
+            except OutboxError as error:
+                troubles.add(str(error))
+        for task_id in sorted(ids - self._running.keys() - self._due.keys() - self._preparing):
+            try:
                 self._look_at(task_id, tasks.get(task_id), api_key)
-        # Last, so that it is done again where the disk was in the way.
-        self._looked_at = now
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001, whatever it is
+                troubles.add(str(error) if isinstance(error, RodinError) else unexpected(error))
+        # Last, so that it is done again where the list was in the way.
+        self._looked_at, self._look_at_all = now, everything and bool(troubles)
+        for text in sorted(troubles - self._told_troubles):
+            self._tell(Notice(text))
+        self._told_troubles |= troubles
 
     def note_ended(self) -> None:
         """Store what could not be stored before. Raises StoreError."""
         while self._unnoted:
-            self._unnoted[0]()
+            try:
+                self._unnoted[0]()
+            except StoreError:
+                raise  # It is tried again; after any other trouble it is not, so that the rest is stored.
+            except Exception:
+                del self._unnoted[0]
+                raise
             del self._unnoted[0]
 
     def stop(self) -> None:
@@ -183,8 +222,8 @@ class Submissions:
 
     @property
     def soonest(self) -> float | None:
-        """When the next is due; None for none."""
-        return min(self._due.values(), default=None)
+        """When the next is due, in seconds since the epoch; None for none."""
+        return min(self._due.values()) - time.monotonic() + time.time() if self._due else None
 
     @property
     def busy(self) -> bool:
@@ -199,10 +238,22 @@ class Submissions:
         if isinstance(result, Exception):
             self._tell(NotSubmitted(task_id, str(result) if isinstance(result, RodinError) else unexpected(result)))
             return
-        self._due[task_id] = 0.0
-        self._note(partial(self._add, _task(result)))
+        self._unnoted.append(partial(self._add, _task(result)))
         if replaced:
-            self._note(partial(self._remove, replaced))
+            self._unnoted.append(partial(self._take_place, task_id, replaced))
+        else:
+            self._due[task_id] = 0.0
+        self.note_ended()
+
+    def _take_place(self, task_id: str, replaced: str) -> None:
+        """Send a task in the place of one that is still uncertain. Raises StoreError, OutboxError."""
+        if self._remove_uncertain(replaced):
+            self._due[task_id] = 0.0
+            self.outbox.forget(replaced)
+        else:
+            # Such as settled by its answer, or sent again by another Blender.
+            text = "Meanwhile it became known what became of the first one, so this one was not sent."
+            self._change(task_id, transitions.waiting(f"{text} Discard it, or send it now."))
 
     def _send(self, task_id: str, connection: Connection) -> None:
         gate = Gate()
@@ -223,7 +274,7 @@ class Submissions:
             # Nobody was paid: these come before the first byte, and what comes after it is an Outcome.
             text = str(outcome) if isinstance(outcome, RodinError) else unexpected(outcome)
             if running.gate.passed or isinstance(outcome, NotToBeSent):
-                self._looked_at = 0.0  # What the outbox says is found out at the next look.
+                self.look_anew()  # What the outbox says is found out then.
                 return
             self._apply(task_id, transitions.waiting(f"{text} {_NOT_YET}"))
             return
@@ -234,7 +285,7 @@ class Submissions:
     def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
         refusal = outcome.refusal
         if outcome.accepted:
-            self._apply(task_id, transitions.accepted(outcome.accepted, time.time()))
+            self._note(partial(self._accept, task_id, outcome, outcome.accepted))
         elif refusal is None:
             self._apply(task_id, transitions.uncertain(uncertain_text(outcome)))
         elif refusal.again_by_itself and not self.pool.stopping:
@@ -251,35 +302,66 @@ class Submissions:
         if not parallel and now > task.tracked_at + NOT_SENT_FOR:
             return transitions.waiting(f"{refusal.text} {_NOT_YET}")(task)
         wait = PARALLEL_WAIT if parallel else min(FIRST_WAIT * 2.0 ** min(task.failures, 10), LONGEST_WAIT)
-        due = now + max(asked_wait or 0.0, wait)
-        self._due[task.task_id] = due
+        wait = max(asked_wait or 0.0, wait)
+        self._due[task.task_id] = time.monotonic() + wait
         advice = refusal.advice if refusal.code != "NOT_SENT" else "It is tried again by itself."
-        return transitions.waiting(f"{refusal.text} {advice}", due)(task)
+        return transitions.waiting(f"{refusal.text} {advice}", now + wait)(task)
+
+    def _accept(self, task_id: str, outcome: Outcome, found: Accepted) -> None:
+        """Raises StoreError."""
+        try:
+            self._change(task_id, transitions.accepted(found, time.time()))
+        except KeyTaken as error:
+            self._change(task_id, transitions.uncertain(uncertain_text(replace(outcome, text=str(error)))))
 
     def _look_at(self, task_id: str, task: Task | None, api_key: Secret) -> None:
+        """Raises OutboxError, StoreError."""
         state = self.outbox.state(task_id)
-        if state is State.GONE:
-            if task and task.kind and task.status is not Status.REJECTED:
-                self._apply(task_id, partial(_with_message, text=_GONE))
-            return
+        if task is None and state is not State.GONE:
+            task = self._found(task_id)
+            if task:
+                self._add(task)
         if task is None:
-            self._add(_task(self.outbox.read(task_id)))
+            return
+        open_one = task.status in (Status.UNSENT, Status.SENDING)
         if state is State.ANSWERED:
-            attempt = self.outbox.last_attempt(task_id)
-            outcome = read(self.outbox.answer(task_id), api_key, attempt.balance)
+            outcome = self._answered(task_id, api_key)
             if outcome.refusal and outcome.refusal.again_by_itself:
                 self.outbox.last_sending(task_id).unsent()
                 state = State.UNSENT
-            elif outcome.accepted or task is None or task.status in (Status.UNSENT, Status.SENDING):
+            elif outcome.accepted or open_one:
                 self._apply_outcome(task_id, outcome)
-        if state is State.UNSENT:
+        if state is State.GONE and task.status is Status.UNSENT:
+            self._apply(task_id, partial(_with_message, text=_GONE))
+        elif state is State.GONE and open_one:
+            # Nobody knows whether it was before or after the first byte that the folder was lost.
+            text = f"{_LOST}, and what was to be sent is no longer on the disk"
+            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=text))))
+        elif state is State.UNSENT and open_one:
+            # Not of one that the list has as uncertain: an older copy of the folder does not know that it was sent.
             self._apply(task_id, transitions.waiting(_NOT_YET))
         elif state is State.SENDING:
             self._apply(task_id, transitions.sending())
-        elif state is State.UNCERTAIN and (task is None or task.status is not Status.UNCERTAIN):
+        elif state is State.UNCERTAIN and task.status is not Status.UNCERTAIN:
             before = self.outbox.last_attempt(task_id).balance
-            text = "Blender ended before the service had answered."
-            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=text, before=before))))
+            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=_LOST, before=before))))
+
+    def _found(self, task_id: str) -> Task | None:
+        """The task of a submission that the list does not know; None for a copy of another one's folder."""
+        try:
+            request = self.outbox.read(task_id)
+        except OutboxError as error:
+            # What is left of it may be the key of a paid model, and the user is to see it to discard it.
+            found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind="generate")
+            return replace(found, message=str(error), tracked_at=time.time())
+        return _task(request) if request.wish.task_id == task_id else None
+
+    def _answered(self, task_id: str, api_key: Secret) -> Outcome:
+        before = self.outbox.last_attempt(task_id).balance
+        try:
+            return read(self.outbox.answer(task_id), api_key, before)
+        except OutboxError as error:
+            return Outcome(text=str(error), before=before)
 
     def _apply(self, task_id: str, change: Callable[[Task], Task]) -> None:
         self._note(partial(self._change, task_id, change))
@@ -288,37 +370,6 @@ class Submissions:
         """Store something, now or as soon as the disk allows it."""
         self._unnoted.append(note)
         self.note_ended()
-
-
-def settled(outbox: Outbox, task: Task, answer: bytes) -> Callable[[Task], Task]:
-    """What becomes of an uncertain task by the answer that its user found, which is kept in the outbox first.
-
-    Raises BadInput where it is no answer that means yes, or nothing is uncertain; OutboxError.
-    """
-    if task.status is not Status.UNCERTAIN:
-        raise BadInput(f"It is known what became of '{task.name}', so there is nothing to settle.")
-    raw = RawAnswer(200, None, answer)
-    outcome = read(raw, Secret(""))
-    if not outcome.accepted:
-        raise BadInput(f"This is no answer by which '{task.name}' can be followed. {outcome.text}")
-    if outbox.state(task.task_id) is not State.GONE:
-        outbox.last_sending(task.task_id).answered(raw)
-    return transitions.accepted(outcome.accepted, time.time())
-
-
-def uncertain_text(outcome: Outcome) -> str:
-    """What is known of a submission that may have been charged, and what to do."""
-    before, after = outcome.before, outcome.balance
-    if before is None or after is None:
-        known = f" The balance was {before:g} credits before it." if before is not None else ""
-    elif after < before:
-        known = f" The balance went down from {before:g} to {after:g} credits, so it was probably charged."
-    else:
-        known = f" The balance is still {after:g} credits, so it was probably not charged."
-    return (
-        f"It was sent, and no usable answer came: {outcome.text.rstrip('.')}. It may have been charged.{known} "
-        "It is never sent again by itself: choose what to do."
-    )
 
 
 def _task(request: Request) -> Task:

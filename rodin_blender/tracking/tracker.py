@@ -28,7 +28,7 @@ from ..storage.database import StoreError
 from ..storage.outbox import Outbox, OutboxError
 from ..storage.store import Claim, Store
 from ..tasks import schedule
-from ..tasks.task import Download, Task
+from ..tasks.task import Download, Status, Task
 from ..tasks.wish import Wish
 from ..texts.wording import refusal, sentence, unexpected
 from .agenda import Agenda
@@ -84,7 +84,12 @@ class Tracker:
         self._asking = Pool("rodin-ask", WORKERS, self._inbox)
         self._downloads = Downloads(self._inbox, self._change, self.messages.put)
         self._submissions = Submissions(
-            Outbox(path.with_name(OUTBOX)), self._inbox, self._add, self._change, self._take_out, self.messages.put
+            Outbox(path.with_name(OUTBOX)),
+            self._inbox,
+            self._add,
+            self._change,
+            self._remove_uncertain,
+            self.messages.put,
         )
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
@@ -257,8 +262,10 @@ class Tracker:
         """Whatever goes wrong, the thread goes on, and the user is told."""
         try:
             call()
-        except (OutboxError, StoreError) as error:
+        except StoreError as error:
             self._note_store(str(error))
+        except OutboxError as error:
+            self.messages.put(Notice(str(error)))
         except Exception as error:
             self.messages.put(Notice(unexpected(error)))
             with suppress(Exception):  # Nobody may be reading what we print.
@@ -315,6 +322,7 @@ class Tracker:
             self._to_restore = [task.task_id for task in sorted(self._tasks.values(), key=lambda t: t.tracked_at)]
             self._opened.close()
             self._opened = None
+            self._submissions.look_anew()
         while self._to_restore:
             task = self._tasks.get(self._to_restore[0])
             if task and not self._store.change(task.task_id, partial(_put_right, known=task)):
@@ -439,6 +447,12 @@ class Tracker:
         self._changed(restored)
         self.messages.put(Restored(restored.task_id))
 
+    def _remove_uncertain(self, task_id: str) -> bool:
+        removed = self._store.forget(task_id, Status.UNCERTAIN)
+        if removed:
+            self._removed(task_id)
+        return removed
+
     def _refresh(self) -> None:
         self._refused = None
         self._client_trouble = ""
@@ -476,7 +490,7 @@ class Tracker:
         self._with_task(task_id, again)
 
     def _settle_submission(self, task_id: str, answer: bytes) -> None:
-        self._with_task(task_id, partial(self._submissions.settle, answer=answer))
+        self._with_task(task_id, partial(self._submissions.settle, answer=answer, others=self._tasks.values()))
 
     def _ask_balance(self) -> None:
         if not self._obstacle():
@@ -618,6 +632,7 @@ def _unchanged(task: Task) -> Task:
 def _put_right(stored: Task, known: Task) -> Task:
     """A task as it stands in another file than before, with what we know better."""
     ended = known.status.final and not stored.status.final
-    if ended or stored.subscription_key != known.subscription_key:
+    sent = stored.status is Status.UNSENT and known.status in (Status.UNCERTAIN, Status.REJECTED)
+    if ended or sent or stored.subscription_key != known.subscription_key:
         return known
     return replace(stored, task_uuid=stored.task_uuid or known.task_uuid)

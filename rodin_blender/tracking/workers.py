@@ -32,10 +32,13 @@ _CUT_SHORT = "The call was cut short."
 class Question:
     """A call to be made. `answered` gets what it returned, or its exception."""
 
-    call: Callable[[Client], Any]
+    call: Callable[[Any], Any]
+    """Gets a `Client`."""
     answered: Callable[[Any], None]
     connection: Connection
     cancelled: bool = False
+    asks_service: bool = True
+    """Whether it needs a client, and is not to be begun once the pool is stopping. Else it gets None."""
 
 
 class Pool:
@@ -133,7 +136,7 @@ class _Worker(threading.Thread):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         for question in iter(self.questions.get, None):
             try:
-                outcome = question.call(self._client_for(question))
+                outcome = question.call(self._client_for(question) if question.asks_service else None)
             except Exception as error:
                 if not isinstance(error, RodinError):
                     with suppress(Exception):  # Nobody may be reading what we print.

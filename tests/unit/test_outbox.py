@@ -226,7 +226,11 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_by_the_next_cleaning
     for task_id in ("gone", "never"):
         outbox.forget(task_id)
         assert outbox.state(task_id) is State.GONE
+    outbox.restore("gone")
+    assert outbox.state("gone") is State.ANSWERED and outbox.read("gone").wish.prompt == "A glazed vase"
+    outbox.forget("gone")
     outbox.clean()
+    outbox.restore("gone")
     assert [path.name for path in outbox.folder.iterdir()] == ["kept"]
 
 

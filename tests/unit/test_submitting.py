@@ -237,6 +237,8 @@ def test_where_the_service_cannot_be_reached_it_is_sent_when_it_can(
         ("taken-and-reset", True, "went down from 12.5 to 12"),
         ("taken-and-html", True, "went down from 12.5 to 12"),
         ("taken-and-502", True, "went down from 12.5 to 12"),
+        ("taken-and-empty", True, "went down from 12.5 to 12"),
+        ("taken-and-huge", True, "went down from 12.5 to 12"),
         ("answer-cut", True, "went down from 12.5 to 12"),
         ("answer-without-key", True, "went down from 12.5 to 12"),
         ("answer-without-uuid", True, "went down from 12.5 to 12"),

@@ -105,6 +105,13 @@ def _answer_cut(simulator: Simulator, request: Request, take: Take) -> Response:
     return cut(head + answer[: len(answer) // 2])(simulator, request)
 
 
+def _quoting(_simulator: Simulator, request: Request, take: Take) -> Response:
+    response = take()
+    answer = response.get_json()
+    response.set_data(json.dumps({**answer, "message": f"Got {request.headers['Authorization']}"}))
+    return response
+
+
 def _too_large(simulator: Simulator, request: Request, _take: Take) -> Response:
     # As proxies do: it answers before the upload, which it then lets run into nothing.
     request.environ["werkzeug.socket"].sendall(_TOO_LARGE)
@@ -128,6 +135,9 @@ GENERATION_FAULTS: dict[str, GenerationFault] = {
     "hung-after-upload": _after_upload(taken=False, then=hang),
     "taken-and-html": _after_upload(taken=True, then=lambda _s, _r: Response("<html>hello</html>", 200)),
     "taken-and-502": _after_upload(taken=True, then=lambda _s, _r: Response("<html>Bad Gateway</html>", 502)),
+    "taken-and-empty": _after_upload(taken=True, then=lambda _s, _r: Response("", 201)),
+    "taken-and-huge": _after_upload(taken=True, then=lambda _s, _r: Response(b" " * 8 * 1024 * 1024, 201)),
+    "answer-quotes-request": _quoting,
     "answer-without-key": _changed(lambda answer: answer["jobs"].pop("subscription_key")),
     "answer-without-uuid": _changed(lambda answer: answer.pop("uuid")),
     "answer-without-consumed": _changed(lambda answer: answer.pop("consumed")),

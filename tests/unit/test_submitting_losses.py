@@ -1,0 +1,266 @@
+"""Submissions of a real tracker while files are lost, damaged or copied, keys are mixed up, and presses come twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rodin_blender.service.answers import RawAnswer
+from rodin_blender.service.client import Client
+from rodin_blender.service.keys import Secret
+from rodin_blender.service.pasted import generation_answer
+from rodin_blender.storage.outbox import Outbox, State
+from rodin_blender.storage.store import KeyTaken, Store
+from rodin_blender.tasks import options
+from rodin_blender.tasks.task import Status, Task, new_task_id
+from rodin_blender.tasks.wish import Wish
+from rodin_blender.tracking.messages import Notice, ObstacleChanged, TaskChanged
+from tests.unit import test_submitting
+from tests.unit.pictures import large_file
+from tests.unit.test_submitting import Generating, stored
+from tests.unit.watching import wait_until
+from tools.simulator import API_KEY, Simulator
+
+simulator, folder, begin = test_submitting.simulator, test_submitting.folder, test_submitting.begin
+
+Begin = Callable[..., Generating]
+CHAIR = Wish("0a1b2c3d", "A chair", (), options.defaults())
+
+
+def ended(watched: Generating) -> None:
+    watched.tracker.stop()
+    assert watched.tracker.join(15.0)
+
+
+def uncertain(watched: Generating, simulator: Simulator) -> str:
+    """The id of a task whose answer was lost."""
+    simulator.fail("rodin", "taken-and-closed")
+    task_id = watched.generate()
+    watched.until(task_id, Status.UNCERTAIN)
+    return task_id
+
+
+def answered(folder: Path, answer: dict[str, object], wish: Wish = CHAIR) -> Path:
+    """The folder of a submission whose answer nobody has made sense of yet."""
+    outbox = Outbox(folder / "outbox")
+    outbox.add(wish)
+    with outbox.sending(wish.task_id, 12.5) as sending:
+        sending.answered(RawAnswer(201, None, json.dumps(answer).encode()))
+    return outbox.folder / wish.task_id
+
+
+# Folders of the outbox that are not as they were left.
+
+
+def test_damaged_folders_stop_nothing_and_each_can_be_discarded(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    outbox = Outbox(folder / "outbox")
+    for task_id in ("request", "marker", "number"):
+        outbox.add(replace(CHAIR, task_id=task_id))
+    (outbox.folder / "request" / "request.json").write_bytes(b"{")
+    (outbox.folder / "marker" / "1.sent").touch()
+    (outbox.folder / "marker" / ".lock").mkdir()
+    (outbox.folder / "number" / "1.answer").write_text('{"http_status": 201, "retry_after": {}, "size": 0}\n')
+    (outbox.folder / "Thumbs.db").touch()
+    (outbox.folder / "empty").mkdir()
+    watched = begin()
+    watched.tracker.follow(generation_answer(simulator.add("done", files={})))
+    watched.next(TaskChanged, lambda told: told.task.status is Status.DONE)
+    assert not watched.of(ObstacleChanged)
+    assert len(watched.of(Notice)) == 1 and "marker" in watched.of(Notice)[0].text
+    wait_until(lambda: {"request", "number"} <= stored(folder).keys())
+    assert "is damaged" in stored(folder)["number"].message and stored(folder)["number"].status is Status.UNCERTAIN
+    for task_id in ("request", "number"):
+        watched.tracker.forget(task_id)
+    wait_until(lambda: not {"request", "number"} & stored(folder).keys())
+    assert simulator.asked("rodin") == []
+
+
+@pytest.mark.parametrize("lost", ["request.json", "1.sent"])
+def test_a_paid_model_is_followed_though_its_request_is_lost(
+    begin: Begin, simulator: Simulator, folder: Path, lost: str
+) -> None:
+    place = answered(folder, simulator.add("done", files={}))
+    (place / lost).unlink()
+    begin().until("0a1b2c3d", Status.DONE)
+
+
+def test_a_copy_of_a_folder_is_no_second_submission(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    place = answered(folder, simulator.add("done", files={}))
+    shutil.copytree(place, place.with_name("0a1b2c3d copy"))
+    watched = begin()
+    watched.until("0a1b2c3d", Status.DONE)
+    assert stored(folder).keys() == {"0a1b2c3d"} and not watched.of(Notice) and simulator.asked("rodin") == []
+
+
+def test_a_folder_that_is_gone_while_it_is_sent_leaves_it_uncertain(begin: Begin, folder: Path) -> None:
+    with closing(Store(folder / "tasks.sqlite")) as store:
+        store.add(Task("0a1b2c3d", "Chair", Secret(""), status=Status.SENDING, kind="generate", tracked_at=1.0))
+    watched = begin()
+    assert "may have been charged" in watched.until("0a1b2c3d", Status.UNCERTAIN).message
+    watched.tracker.forget("0a1b2c3d")
+    wait_until(lambda: stored(folder) == {})
+
+
+def test_an_older_copy_of_a_folder_does_not_turn_an_uncertain_task_into_an_unsent_one(
+    begin: Begin, simulator: Simulator, folder: Path
+) -> None:
+    first = begin()
+    task_id = uncertain(first, simulator)
+    ended(first)
+    for path in (folder / "outbox" / task_id).glob("1.*"):
+        path.unlink()
+    again = begin()
+    time.sleep(0.8)
+    assert stored(folder)[task_id].status is Status.UNCERTAIN and not again.of(Notice)
+    again.tracker.send_now(task_id)
+    assert "was sent already" in again.next(Notice).text
+
+
+def test_an_older_copy_of_the_list_in_the_place_of_the_open_one_is_put_right(
+    begin: Begin, simulator: Simulator, folder: Path
+) -> None:
+    watched = begin()
+    task_id = uncertain(watched, simulator)
+    older = folder / "older.sqlite"
+    with closing(Store(older)) as store:
+        store.add(replace(stored(folder)[task_id], status=Status.UNSENT, message=""))
+        answered(folder, simulator.add("done", files={}))  # Of a Blender that was killed since.
+    older.replace(folder / "tasks.sqlite")
+    wait_until(lambda: stored(folder)[task_id].status is Status.UNCERTAIN)
+    assert "went down" in stored(folder)[task_id].message
+    watched.until("0a1b2c3d", Status.DONE)
+
+
+# A key that is another task's.
+
+
+def test_the_answer_to_another_task_settles_nothing(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    watched = begin()
+    answer = simulator.add("done", files={})
+    watched.tracker.follow(generation_answer({**answer, "prompt": "Another"}))
+    task_id = uncertain(watched, simulator)
+    watched.tracker.settle(task_id, json.dumps(answer).encode())
+    assert "answer to 'Another'" in watched.next(Notice).text
+    assert stored(folder)[task_id].status is Status.UNCERTAIN
+    assert watched.outbox.state(task_id) is State.UNCERTAIN
+
+
+def test_an_answer_with_the_key_of_a_followed_task_holds_up_nothing(
+    begin: Begin, simulator: Simulator, folder: Path
+) -> None:
+    answer = simulator.add("done", files={})
+    first = begin()
+    first.tracker.follow(generation_answer({**answer, "prompt": "Pasted"}))
+    first.next(TaskChanged, lambda told: told.task.status is Status.DONE)
+    ended(first)
+    answered(folder, answer)
+    for _ in range(2):
+        watched = begin()
+        wait_until(lambda: stored(folder).get("0a1b2c3d", Task("", "", Secret(""))).status is Status.UNCERTAIN)
+        assert "that of 'Pasted'" in stored(folder)["0a1b2c3d"].message
+        watched.until(watched.generate(), Status.DONE)
+        assert not watched.of(ObstacleChanged)
+        ended(watched)
+
+
+def test_no_two_tasks_get_one_key(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "tasks.sqlite")) as store:
+        store.add(Task("one", "One", Secret("key")))
+        store.add(Task("two", "Two", Secret("")))
+        with pytest.raises(KeyTaken, match="that of 'One'"):
+            store.change("two", lambda task: replace(task, subscription_key=Secret("key")))
+        assert store.change("two", lambda task: task) == Task("two", "Two", Secret(""))
+
+
+# Presses at the wrong moment.
+
+
+def test_two_presses_of_send_again_pay_once(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    watched = begin()
+    task_id = uncertain(watched, simulator)
+    for _ in range(2):
+        watched.tracker.send_again(task_id, new_task_id())
+    assert "sent again already" in watched.next(Notice).text
+    wait_until(lambda: len(simulator.submissions) == 2)
+    time.sleep(0.6)
+    assert len(simulator.submissions) == 2 and len(stored(folder)) == 1
+
+
+def test_two_blenders_send_an_uncertain_one_again_once(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    both = begin(), begin()
+    task_id = uncertain(both[0], simulator)
+    both[1].until(task_id, Status.UNCERTAIN)
+    for watched in both:
+        watched.tracker.send_again(task_id, new_task_id())
+    wait_until(lambda: len(stored(folder)) == 2 and len(simulator.submissions) == 2)
+    time.sleep(0.6)
+    assert len(simulator.submissions) == 2
+    assert sorted(task.status.submitted for task in stored(folder).values()) == [False, True]
+
+
+def test_what_is_settled_while_it_is_sent_again_is_kept_and_nothing_more_is_sent(
+    begin: Begin, simulator: Simulator, folder: Path
+) -> None:
+    watched = begin()
+    task_id = uncertain(watched, simulator)
+    new = new_task_id()
+    watched.tracker.send_again(task_id, new)
+    watched.tracker.settle(task_id, json.dumps(simulator.add("done", files={})).encode())
+    watched.until(task_id, Status.DONE)
+    wait_until(lambda: new in stored(folder) and "Meanwhile" in stored(folder)[new].message)
+    assert stored(folder)[new].status is Status.UNSENT and len(simulator.submissions) == 1
+
+
+def test_cancelling_what_is_uncertain_does_not_call_it_unsent(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    watched = begin()
+    task_id = uncertain(watched, simulator)
+    watched.tracker.cancel_submission(task_id)
+    time.sleep(0.4)
+    assert stored(folder)[task_id].status is Status.UNCERTAIN
+
+
+def test_what_is_wished_right_before_quitting_is_kept_and_not_sent(
+    begin: Begin, simulator: Simulator, folder: Path, tmp_path: Path
+) -> None:
+    pictures = tuple(large_file(tmp_path / f"{n}.png", 4_000_000, seed=n) for n in range(5))
+    first = begin()
+    ids = {first.generate(f"wish {number}", pictures) for number in range(5)}
+    ended(first)
+    assert stored(folder).keys() == ids and simulator.asked("rodin") == []
+    second = begin()
+    for task_id in ids:
+        second.tracker.send_now(task_id)
+    wait_until(lambda: len(simulator.submissions) == 5)
+
+
+# What nobody expects.
+
+
+@pytest.mark.parametrize(("after", "status"), [(False, Status.UNSENT), (True, Status.UNCERTAIN)])
+def test_an_exception_that_nobody_expected_is_uncertain_from_the_first_byte_on(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool, status: Status
+) -> None:
+    def submit(*_: object, begin: Callable[[], None]) -> None:
+        if after:
+            begin()
+        raise RuntimeError
+
+    monkeypatch.setattr(Client, "submit", submit)
+    watched = begin()
+    task_id = watched.generate()
+    watched.next(TaskChanged, lambda told: told.task.status is status and bool(told.task.message))
+    assert watched.outbox.state(task_id) is (State.UNCERTAIN if after else State.UNSENT)
+
+
+def test_an_answer_that_repeats_the_api_key_is_kept_without_it(begin: Begin, simulator: Simulator, folder: Path) -> None:
+    simulator.fail("rodin", "answer-quotes-request")
+    watched = begin()
+    watched.until(watched.generate(), Status.DONE)
+    assert [path for path in folder.rglob("*") if path.is_file() and API_KEY.encode() in path.read_bytes()] == []
