@@ -73,7 +73,7 @@ class Service:
 
     def submissions(self) -> list[dict[str, Any]]:
         """What was submitted and arrived whole, oldest first, since `forget_submissions`."""
-        with urllib.request.urlopen(f"{self.root}/simulator/submissions", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.root}/simulator/submissions", timeout=60) as answer:
             return json.load(answer)["submissions"][self._forgotten :]
 
     def forget_submissions(self) -> None:
@@ -81,7 +81,7 @@ class Service:
         self._forgotten = len(self.submissions())
 
     def asked(self, path: str = "status") -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.root}/simulator/requests", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.root}/simulator/requests", timeout=60) as answer:
             return [request for request in json.load(answer)["requests"] if request["path"] == path]
 
     def asked_for(self, answer: dict[str, Any]) -> int:
@@ -92,7 +92,7 @@ class Service:
         request = urllib.request.Request(
             f"{self.root}/simulator/{path}", json.dumps(wish).encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -132,7 +132,7 @@ class Rodin:
     def item(self, task_id: str) -> Any:
         return next((item for item in self.view.tasks if item.task_id == task_id), None)
 
-    def until(self, condition: Callable[[], object], what: str, patience: float = 12.0) -> None:
+    def until(self, condition: Callable[[], object], what: str, patience: float = 30.0) -> None:
         """Call the timer as Blender would, until the condition holds."""
         run = self.module("blender.timer").run
         end = time.monotonic() + patience
@@ -147,7 +147,7 @@ class Rodin:
 
     def until_idle(self) -> None:
         """Until the timer ends by itself."""
-        run, end = self.module("blender.timer").run, time.monotonic() + 12.0
+        run, end = self.module("blender.timer").run, time.monotonic() + 30.0
         while run() is not None:
             assert time.monotonic() < end, "the timer does not end"
             time.sleep(0.02)
@@ -163,7 +163,7 @@ def rodin_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
 
 
-def wait_for_no_thread(patience: float = 5.0) -> None:
+def wait_for_no_thread(patience: float = 8.0) -> None:
     end = time.monotonic() + patience
     while rodin_threads():
         assert time.monotonic() < end, f"still alive: {rodin_threads()}"

@@ -22,7 +22,7 @@ from rodin_blender.tracking.tracker import Tracker
 from tools.simulator import API_KEY, Simulator
 
 PACE = Pace(0.3, 0.6, 60.0)
-SOON = 8.0
+SOON = 15.0
 """Seconds within which everything awaited here happens, on a busy machine too."""
 AT_ONCE = [[(0.0, "Done")]]
 

@@ -20,7 +20,7 @@ import pytest
 from tools.simulator import API_KEY, Simulator
 
 SCREEN = "1600x900x24"
-LONGEST_RUN = 120.0
+LONGEST_RUN = 240.0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Runs inside a Blender with a window: plays one scenario of scenarios.py step by step, and writes down what came of it.
 
 A scenario is a generator: it yields either seconds to wait, or a condition and what it means, which must come true
-within twenty seconds. Between two steps Blender's own event loop runs, so all that is tested happens as it does for a user.
+within forty seconds. Between two steps Blender's own event loop runs, so all that is tested happens as it does for a user.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import bpy
 
 PACKAGE = "bl_ext.user_default.rodin_blender"
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 Step = float | tuple[Callable[[], bool], str]
 
