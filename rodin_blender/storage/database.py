@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..service.errors import RodinError, os_reason
+from ..service.errors import RodinError
 from ..tasks.task import Status, Watch
 from . import rows
+from .disk import write_reason
+from .locks import Locked
 
 OLDEST_READER = 6
 """The oldest schema version whose code may use a file that this version wrote."""
@@ -169,6 +171,7 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
+_LOCKED = "another program holds it locked; close other Blenders if this stays"
 _DAMAGED = "it is damaged; restart Blender, and it is set aside"
 
 
@@ -181,7 +184,7 @@ def explained(path: Path) -> Iterator[None]:
         reason = {
             sqlite3.SQLITE_FULL: "the disk is full; free some space",
             sqlite3.SQLITE_IOERR: "the disk reports an error, perhaps it is full; free some space",
-            sqlite3.SQLITE_BUSY: "another program holds it locked; close other Blenders if this stays",
+            sqlite3.SQLITE_BUSY: _LOCKED,
             sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
             sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
             sqlite3.SQLITE_CORRUPT: _DAMAGED,
@@ -193,5 +196,7 @@ def explained(path: Path) -> Iterator[None]:
         raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
     except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
         raise StoreError(f"The list of tasks ({path}) cannot be used: {_DAMAGED}.") from None
+    except Locked:
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {_LOCKED}.") from None
     except OSError as error:
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {os_reason(error)}.") from None
+        raise StoreError(f"The list of tasks ({path}) cannot be used: {write_reason(error, path)}.") from None

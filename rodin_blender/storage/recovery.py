@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from ..tasks.task import Task
-from . import rows
+from . import locks, rows
 
 _MISSING = {
     "files": "'[]'", "took": "0.0", "options": "'{}'", "pictures": "'[]'", "price": "0.0", "credits": "NULL"
@@ -20,12 +20,9 @@ _MISSING = {
 """What stands in for a column that an older file does not have, where that is not an empty text."""
 
 
-@contextmanager
-def alone(path: Path, patience: float) -> Iterator[None]:
+def alone(path: Path, patience: float) -> AbstractContextManager[None]:
     """Keep other Blenders from setting aside the same file, or the one that has just been put in its place."""
-    with closing(sqlite3.connect(_beside(path, "lock"), timeout=patience, isolation_level=None)) as lock:
-        lock.execute("BEGIN EXCLUSIVE")
-        yield
+    return locks.held(_beside(path, "lock"), patience)
 
 
 def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None]) -> Path:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A disk that is soon full."""
+"""Disks that are soon full, read-only, or refuse what others grant."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,3 +43,20 @@ def read_only(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
     subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
     yield folder, lambda: subprocess.run(["mount", "-o", "remount,rw,bind", folder], check=True) and None
     subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def refusing(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, str]]:
+    """Makes the environment of a process in which files below a folder are refused things, see refusing.c."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not sys.platform.startswith("linux") or not compiler:
+        pytest.skip("needs Linux and a C compiler, to have a file system refuse what others grant")
+    library = tmp_path_factory.mktemp("refusing") / "refusing.so"
+    source = Path(__file__).with_name("refusing.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
+
+    def environment(below: Path, **refusals: object) -> dict[str, str]:
+        refused = {f"REFUSE_{name.upper()}": str(value) for name, value in refusals.items()}
+        return {**os.environ, "LD_PRELOAD": str(library), "REFUSE_BELOW": str(below), **refused}
+
+    return environment
