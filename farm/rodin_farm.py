@@ -85,6 +85,8 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
         code, text = DONE, ""
     except Ended as ended:
         code, text = ended.code, str(ended)
+        if code == TROUBLE and model:
+            text += " Where its files are at fault, run the task that follows and downloads again, then this one."
         say(f"Model {number}{f' ({name})' if name else ''}: {text}")
     note |= {"ok": code == DONE, "exit": code, "text": text, "seconds": round(time.monotonic() - began, 1)}
     line = json.dumps(note)

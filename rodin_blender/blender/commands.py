@@ -17,7 +17,7 @@ import bpy
 from .. import handlers
 from ..configuration import Setting, named_file, read_file
 from ..service.errors import BadInput
-from ..service.files import PREVIEW
+from ..service.files import PREVIEW, preview
 from ..tasks.task import Task
 from . import api_key, folders, importing, network, preferences, studio, timer
 from .session import session
@@ -62,14 +62,14 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
     as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset
     made, x = [], 0.0
     for task, path in found:
-        preview = path.with_name(PREVIEW)
+        picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
         collection = importing.import_model(
             str(path),
             name=task.name if task else path.stem,
             task_uuid=task.task_uuid if task else "",
             height=height,
             as_asset=as_asset,
-            preview=str(preview) if preview.is_file() else "",
+            preview=str(picture) if picture.is_file() else "",
         )
         low, high = importing.extent(collection.objects, axis=0)
         if made:

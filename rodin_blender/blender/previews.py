@@ -11,7 +11,7 @@ from pathlib import Path
 
 import bpy.utils.previews
 
-from ..service.files import PREVIEW
+from ..service.files import preview
 from ..tasks.task import Task
 from .session import session
 
@@ -22,8 +22,8 @@ _paths: dict[str, str] = {}
 
 def path(task: Task) -> str:
     """The picture's file; "" where none was saved."""
-    there = any(file.name == PREVIEW and file.size for file in task.files)
-    return str(Path(task.folder) / PREVIEW) if there else ""
+    name = preview(task.files)
+    return str(Path(task.folder) / name) if name else ""
 
 
 def show(task_id: str, pictures: Iterable[Path] = ()) -> None:

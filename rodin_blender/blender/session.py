@@ -273,7 +273,7 @@ class Session:
             case DownloadProgress(task_id, progress):
                 self.downloads[task_id] = progress
                 self.file_troubles.pop(task_id, None)
-            case DownloadEnded(task_id, folder, text, cancelled):
+            case DownloadEnded(task_id, folder, text, cancelled, missing):
                 self.downloads.pop(task_id, None)
                 if not folder:
                     self.imports.pop(task_id, None)
@@ -281,7 +281,7 @@ class Session:
                     self.happened.append((handlers.download_done, self.tasks[task_id]))
                 if self.tracker and task_id in self.imports:
                     self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
-                self.tell_of_files(task_id, text, trouble=not (folder or cancelled))
+                self.tell_of_files(task_id, text, trouble=bool(missing) or not (folder or cancelled))
             case FilesDeleted(task_id, text, failed):
                 self.tell_of_files(task_id, text, trouble=failed)
             case ModelChecked(task_id, _path, size, trouble):

@@ -100,6 +100,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     fetched = command("download", "save the files of finished tasks", "download Vase --to /show/assets")
     fetched.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
     fetched.add_argument("--to", type=Path, metavar="DIR", help="have the tasks' folders here")
+    what = "fetch all files anew, and replace those that are there"
+    fetched.add_argument("--again", action="store_true", help=what)
 
     imported = command("import", "import models into a new .blend file, needs Blender", "import Vase --save vase.blend")
     imported.add_argument("tasks", nargs="+", metavar="TASK", help=f"{_TASK}, or the path of a model file")

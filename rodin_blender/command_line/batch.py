@@ -11,11 +11,10 @@ import csv
 import io
 import json
 import os
-import sqlite3
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PureWindowsPath
@@ -25,6 +24,7 @@ from ..service import keys, pasted
 from ..service.errors import BadInput
 from ..service.files import SavedFile
 from ..service.keys import Generation, Secret
+from ..storage import locks, task_folder
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, TaskChanged
@@ -51,15 +51,31 @@ def _follow(
     host: Host, output: Output, wanted: list[Generation], folder: Path, results: Results, timeout: float | None
 ) -> Exit:
     path = folder / "tasks.sqlite"
-    _bring_up_to_date(path, wanted, output)
     until = time.monotonic() + timeout if timeout is not None else float("inf")
     # By task uuid, each of which is another model.
     names = {generation.task_uuid: generation.name for generation in wanted}
-    left = names.keys() - results.written.keys()
+    # What a result tells of may have been deleted or damaged since.
+    troubles = {uuid: results.troubles(uuid) for uuid in names if uuid in results.written}
+    left = {uuid for uuid in names if uuid not in troubles or troubles[uuid]}
+    _bring_up_to_date(path, wanted, left, output)
     asked: dict[str, str] = {}
     """Task uuids by id. A task loses its uuid when the service does not know it."""
+    fetching: set[str] = set()
+    """The ids of tasks whose download has not ended."""
     stopped: dict[str, str] = {}
     with Follower(host, output, path, LONGEST) as follower:
+
+        def fetch(task_id: str) -> None:
+            fetching.add(task_id)
+            follower.tracker.download(task_id, folder)
+
+        def stop(uuid: str, text: str) -> None:
+            if results.has_models(uuid, troubles.get(uuid, {})):
+                # Of a model that is there, sidecars cannot be had any more.
+                left.discard(uuid)
+            else:
+                stopped[uuid] = text
+
         for message in follower.messages(until) if left else ():
             match message:
                 case TaskChanged(task) if task.task_uuid in left:
@@ -69,18 +85,20 @@ def _follow(
                         stopped.pop(task.task_uuid, None)
                     elif task.status.has_files and task.task_id not in asked:
                         asked[task.task_id] = task.task_uuid
-                        follower.tracker.download(task.task_id, folder)
+                        fetch(task.task_id)
                     elif task.watch is not Watch.FOLLOWING:
-                        stopped[task.task_uuid] = task.message
+                        stop(task.task_uuid, task.message)
                         follower.live_task(task)
-                case DownloadEnded(task_id, "", text) if asked.get(task_id) in left:
-                    if text:
-                        stopped[asked[task_id]] = text
-                        follower.live(f"{names[asked[task_id]]}  {text}")
-                    else:
+                case DownloadEnded(task_id, _, text, _, missing):
+                    fetching.discard(task_id)
+                    if asked.get(task_id) in left and not text:
                         # A program that was just killed may seem to be at it still.
-                        follower.tracker.download(task_id, folder)
-            if len(left) == len(stopped):
+                        fetch(task_id)
+                    elif asked.get(task_id) in left or missing:
+                        follower.live(f"{names[asked[task_id]]}  {text}")
+                    if asked.get(task_id) in left and text:
+                        stop(asked[task_id], text)
+            if len(left) == len(stopped) and not fetching:
                 break
     if len(left) > len(stopped):
         raise Ended(Exit.TIME_RAN_OUT, f"{len(left)} of {len(names)} tasks have no result yet; run it again to go on.")
@@ -88,17 +106,19 @@ def _follow(
         uuid = min(left, key=names.__getitem__)
         text = f"{len(left)} of {len(names)} tasks have no result; run it again to try once more."
         raise Ended(Exit.TROUBLE, f"{text} '{names[uuid]}': {stopped[uuid]}")
-    failed = sum(results.written[uuid] != Status.DONE for uuid in names)
+    failed = sum(results.written[uuid].status is not Status.DONE for uuid in names)
     if failed:
         raise Ended(Exit.FAILED, f"{failed} of {len(names)} tasks failed or failed in part, see {results.path}.")
     return Exit.DONE
 
 
-def _bring_up_to_date(path: Path, wanted: list[Generation], output: Output) -> None:
-    """Have all tasks in the folder's list, as the file has them now, and only them asked about."""
+def _bring_up_to_date(path: Path, wanted: list[Generation], left: set[str], output: Output) -> None:
+    """Have all tasks in the folder's list, as the file has them now; ask about no others, and fetch those `left`."""
 
     def follow(task: Task, generation: Generation) -> Task:
         task = replace(task, name=generation.name, task_uuid=generation.task_uuid)
+        if generation.task_uuid in left and task_folder.troubles(task.folder, task.files):
+            task = replace(task, download=Download.NONE)
         return task if task.followed or task.status.final else schedule.resumed(task, now)
 
     now = time.time()
@@ -122,21 +142,28 @@ def _bring_up_to_date(path: Path, wanted: list[Generation], output: Output) -> N
 
 
 class Results:
-    """The file of results. `written` has the status of each task that has a line, by its uuid. Raises OSError."""
+    """The file of results. `written` has the last line of each task that has one, by its uuid. Raises OSError."""
 
     def __init__(self, path: Path, output: Output) -> None:
         self.path = path
-        self.written: dict[str, str] = {}
         self._output = output
         content = path.read_bytes() if path.exists() else b""
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
             # A kill in the middle of a line; what it told is found out again.
             os.truncate(path, len(whole))
-        for line in whole.decode(errors="replace").split("\n"):
-            with suppress(ValueError, KeyError, TypeError):
-                result = json.loads(line)
-                self.written[result["task_uuid"]] = result["status"]
+        lines = whole.decode(errors="replace").split("\n")
+        self.written = {task.task_uuid: task for task in _told(lines, path)}
+
+    def troubles(self, uuid: str) -> dict[str, str]:
+        """What is wrong with files that the task's line tells of, by name."""
+        task = self.written[uuid]
+        return task_folder.troubles(task.folder, task.files)
+
+    def has_models(self, uuid: str, troubles: dict[str, str]) -> bool:
+        """Whether the task has a line, and all that it needs is there, though there are these troubles."""
+        files = self.written[uuid].files if uuid in self.written else ()
+        return len(troubles) < len(files) and not any(map(task_folder.is_needed, troubles))
 
     def write(self, task: Task) -> None:
         """On the disk when it returns."""
@@ -145,25 +172,29 @@ class Results:
             file.write(json.dumps(result).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self.written[task.task_uuid] = task.status
+        self.written[task.task_uuid] = task
         self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
 
 
 def results(path: Path) -> list[Task]:
-    """The tasks of a file of results; their folders lie beside it, wherever it is seen from here. Raises BadInput."""
-    found: dict[str, Task] = {}
-    for line in arguments.read(path).splitlines():
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            result = json.loads(line)
-            task_id, name, task_uuid, folder = (str(result[key]) for key in ("task_id", "name", "task_uuid", "folder"))
-            files = tuple(SavedFile(str(file["name"]), int(file["size"])) for file in result["files"])
-            beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
-            found[task_id] = Task(
-                task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files
-            )
+    """The tasks of a file of results, each as its last line tells. Raises BadInput."""
+    found = {task.task_id: task for task in _told(arguments.read(path).split("\n"), path)}
     if not found:
         raise BadInput(f"{path} holds no results.")
     return list(found.values())
+
+
+def _told(lines: list[str], path: Path) -> Iterator[Task]:
+    """The tasks that lines of results tell of; their folders lie beside the file, wherever it is seen from here."""
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            result = json.loads(line)
+            task_id, name, task_uuid, folder = (str(result[key]) for key in ("task_id", "name", "task_uuid", "folder"))
+            files = tuple(
+                SavedFile(str(file["name"]), int(file["size"]), str(file.get("sha256", ""))) for file in result["files"]
+            )
+            beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
+            yield Task(task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files)
 
 
 def read(path: Path) -> list[Generation]:
@@ -229,17 +260,10 @@ def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, which would write each result twice. Raises BadInput, Ended."""
-    path = folder / ".batch.lock"
-    try:
-        lock = sqlite3.connect(path, timeout=0.0, isolation_level=None)
-    except sqlite3.Error:
-        raise Ended(Exit.TROUBLE, f"{path} cannot be written; check the folder and its permissions.") from None
-    with closing(lock):
+    """Keep a second run out of the folder, which would write each result twice. Raises BadInput, OSError."""
+    with ExitStack() as stack:
         try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.Error as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
-            raise Ended(Exit.TROUBLE, f"{path} cannot be written ({error.sqlite_errorname}).") from None
+            stack.enter_context(locks.held(folder / ".batch.lock"))
+        except locks.Locked:
+            raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
         yield

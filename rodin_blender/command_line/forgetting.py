@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..storage.outbox import Outbox, State
+from ..storage.task_folder import BeingSaved, remove
 from ..tasks.task import Task
-from ..tracking.fetching import BeingSaved, remove
 from .following import Ended, opened
 from .host import Host
 from .named import listed

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from pathlib import Path
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from ..service.files import MODEL_KINDS, models
 from ..service.keys import WHERE_THE_UUID_IS, Secret, shown, task_uuid
+from ..storage import task_folder
+from ..storage.disk import write_reason
 from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
@@ -48,7 +49,8 @@ def run(words: list[str], make_host: Callable[[], Host]) -> int:
     except BrokenPipeError:
         return Exit.TROUBLE
     except OSError as error:
-        return output.error(f"{error.filename or 'The output'}: {os_reason(error)}.", Exit.TROUBLE)
+        reason = write_reason(error, Path(error.filename)) if error.filename else os_reason(error)
+        return output.error(f"{error.filename or 'The output'}: {reason}.", Exit.TROUBLE)
 
 
 def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
@@ -171,7 +173,8 @@ def _download(host: Host, output: Output, given: Namespace) -> Exit:
     parent = given.to.expanduser().absolute() if given.to else host.downloads
     with _open(host, output) as store:
         wanted = listed(store, given.tasks)
-    troubles = _fetch(host, output, [task for task in wanted if not _is_saved(task)], parent)
+    asked = [task for task in wanted if given.again or not _is_saved(task)]
+    troubles = _fetch(host, output, asked, parent, again=given.again)
     ids = [task.task_id for task in wanted if task.task_id not in troubles]
     with _open(host, output) as store:
         found = listed(store, ids)
@@ -194,11 +197,8 @@ def _raise_if_any(troubles: dict[str, tuple[Exit, str]]) -> None:
 
 
 def _is_saved(task: Task) -> bool:
-    """Whether all its files are on the disk, so that the service, which keeps them for days only, need not be asked."""
-    folder = Path(task.folder)
-    return task.download is Download.SAVED and all(
-        (folder / file.name).is_file() and (folder / file.name).stat().st_size == file.size for file in task.files
-    )
+    """Whether all its files are there and whole, so that the service, which keeps them for days, need not be asked."""
+    return task.download is Download.SAVED and bool(task.files) and not task_folder.troubles(task.folder, task.files)
 
 
 def _in(parent: Path, task: Task) -> Task:
@@ -207,18 +207,14 @@ def _in(parent: Path, task: Task) -> Task:
     if here.parent == parent:
         return task
     there = parent / here.name
-    there.mkdir(parents=True, exist_ok=True)
-    for file in task.files:
-        copy = there / file.name
-        if not copy.exists() or copy.stat().st_size != file.size:
-            part = there / f".{file.name}.part"
-            shutil.copyfile(here / file.name, part)
-            part.replace(copy)
+    task_folder.copy(task.files, here, there)
     return replace(task, folder=str(there))
 
 
-def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> dict[str, tuple[Exit, str]]:
-    """Have the files of these tasks: where they are already, else below `parent`.
+def _fetch(
+    host: Host, output: Output, wanted: list[Task], parent: Path, *, again: bool = False
+) -> dict[str, tuple[Exit, str]]:
+    """Have the files of these tasks: where they are already, else below `parent`; with `again` all of them anew.
 
     Returns by id what kept some from being there. Raises BadInput, Ended.
     """
@@ -250,7 +246,7 @@ def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> dict
                         end(task.task_id, Exit.FAILED, "It failed, so there is nothing to download.")
                     elif task.status.final or task.checked_at != checked[task.task_id]:
                         begun.add(task.task_id)
-                        follower.tracker.download(task.task_id, parent)
+                        follower.tracker.download(task.task_id, parent, again=again)
                 case DownloadProgress(task_id, progress) if (task_id, progress.number, progress.waiting) not in told:
                     told.add((task_id, progress.number, progress.waiting))
                     what = progress.waiting or f"{progress.number} of {progress.count}: {progress.name}"
@@ -258,7 +254,7 @@ def _fetch(host: Host, output: Output, wanted: list[Task], parent: Path) -> dict
                 case DownloadEnded(task_id, "", "") if task_id in left:
                     # Another program was at it. This time it is waited for.
                     begun.add(task_id)
-                    follower.tracker.download(task_id, parent)
+                    follower.tracker.download(task_id, parent, again=again)
                 case DownloadEnded(task_id, folder, text) if task_id in left:
                     follower.live(f"{names[task_id]}  {text}")
                     left.discard(task_id)
@@ -281,7 +277,8 @@ def _import(host: Host, output: Output, given: Namespace) -> Exit:
     words = [word for word in given.tasks if word not in paths]
     if words:
         tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
-        found += ((task, _model(task)) for task in tasks)
+        advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
+        found += ((task, _model(task, advice)) for task in tasks)
     how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
     host.import_models(found, how)
     for of, path in found:
@@ -313,18 +310,23 @@ def _of_batch(path: Path, words: list[str]) -> list[Task]:
     return found
 
 
-def _model(task: Task) -> Path:
+def _model(task: Task, advice: str) -> Path:
     """The best model of a task. Raises Ended."""
     model = _model_or_none(task)
     if model is None:
-        raise Ended(Exit.TROUBLE, f"'{task.name}': there is no model among its files in {task.folder}.")
+        found = task_folder.troubles(task.folder, models(task.files))
+        name, why = next(iter(found.items()), ("", ""))
+        what = f"'{name}' in {task.folder}: {why} {advice}"
+        if not name:
+            what = f"there is no model among its files in {task.folder}."
+        raise Ended(Exit.TROUBLE, f"'{task.name}': {what}")
     return model
 
 
 def _model_or_none(task: Task) -> Path | None:
-    """The best model of a task, if it is on the disk."""
-    paths = (Path(task.folder) / file.name for file in models(task.files))
-    return next((path for path in paths if path.is_file()), None)
+    """The best model of a task that is on the disk and whole."""
+    folder = Path(task.folder)
+    return next((folder / file.name for file in models(task.files) if not task_folder.trouble(folder, file)), None)
 
 
 def _balance(host: Host, output: Output, given: Namespace) -> Exit:

@@ -97,7 +97,7 @@ def describe(task: Task) -> dict[str, Any]:
         "options": dict(task.options),
         "price": task.price,
         "credits": task.credits,
-        "files": [{"name": file.name, "size": file.size} for file in task.files],
+        "files": [{"name": file.name, "size": file.size, "sha256": file.sha256} for file in task.files],
     }
 
 

@@ -34,7 +34,7 @@ def row(task: Task) -> dict[str, Any]:
     values = {column: getattr(task, column) for column in COLUMNS}
     values["subscription_key"] = task.subscription_key.reveal() or None
     values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
-    values["files"] = json.dumps([[file.name, file.size] for file in task.files])
+    values["files"] = json.dumps([[file.name, file.size, file.sha256] for file in task.files])
     values["options"] = json.dumps(dict(task.options))
     values["pictures"] = json.dumps(list(task.pictures))
     place = task.placement
@@ -84,9 +84,9 @@ def _job(uuid: object, status: object, queue_length: object) -> Job:
     raise ValueError
 
 
-def _file(name: object, size: object) -> SavedFile:
+def _file(name: object, size: object, sha256: object = "") -> SavedFile:
     if isinstance(size, int):
-        return SavedFile(_text(name), size)
+        return SavedFile(_text(name), size, _text(sha256))
     raise ValueError
 
 

@@ -7,27 +7,25 @@ on at the next start. All of it runs in the tracker's thread, but for `_save`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
 
 from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
-from ..service.files import Progress, SavedFile, models, safe_name, stated_size
+from ..service.files import LONGEST_FOLDER, Progress, SavedFile, fault, models, safe_name
 from ..service.keys import WHERE_THE_UUID_IS
+from ..storage.task_folder import BeingSaved, head_of, remove
 from ..tasks.task import Download, Status, Task
 from ..texts.wording import NOT_PERMITTED, sentence, size_text
-from .fetching import BeingSaved, head, remove
 from .fetching import Download as Fetching
+from .fetching import missing_text
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
 from .workers import Pool, Question
-
-if TYPE_CHECKING:
-    from ..service.client import Client
 
 DOWNLOADERS = 2
 
@@ -48,10 +46,13 @@ class _Running:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """The files that are whole now, and what kept the others from being there."""
+    """The files that are whole now, which sidecars did not arrive, and what kept what is needed from being there."""
 
     saved: tuple[SavedFile, ...]
     error: Exception | None
+    missing: str = ""
+    gone: frozenset[str] = frozenset()
+    """The names of files that were saved before, and are not there any more."""
 
 
 class Downloads:
@@ -69,19 +70,20 @@ class Downloads:
         """What ended downloads have made of their tasks, and is not yet in the store."""
 
     def begin(
-        self, task: Task, parent: Path, connection: Connection, *, wait: bool = True
+        self, task: Task, parent: Path, connection: Connection, *, wait: bool = True, again: bool = False
     ) -> None:
         """Save a task's files into a folder of its own below `parent`, or where they were saved before.
 
-        Ends with a DownloadEnded. While that is awaited, another call does nothing. Raises StoreError, and then nothing
-        was begun.
+        With `again` those that are there are fetched anew, too. Ends with a DownloadEnded. While that is awaited,
+        another call does nothing. Raises StoreError, and then nothing was begun.
         """
         if task.task_id in self._running:
             return
         folder = Path(task.folder)
         if not task.folder or not _is_folder(folder):
             # The id is put behind what was cut to length, so that no two tasks share a folder.
-            folder = parent / f"{safe_name(task.name, set())} {task.task_id}"
+            folder = parent / f"{safe_name(task.name, longest=LONGEST_FOLDER)} {task.task_id}"
+        known = task.files if task.folder == str(folder) else ()
 
         def report(progress: Progress) -> None:
             self._inbox.put(partial(self._progressed, task.task_id, progress))
@@ -91,7 +93,9 @@ class Downloads:
             return replace(stored, download=Download.WANTED, folder=str(folder), files=files)
 
         question = Question(
-            lambda client: _save(client, task.task_uuid, folder, report, wait=wait),
+            lambda client: _save(
+                Fetching(client, task.task_uuid, folder, report, known=known, again=again, wait=wait), known
+            ),
             partial(self._ended, task),
             connection,
         )
@@ -186,16 +190,16 @@ class Downloads:
             return
         path = Path(task.folder) / file.name
         try:
-            size = path.stat().st_size
-            stated = stated_size(head(path))
+            head, size = head_of(path)
+            wrong = fault(file.name, head, size)
+            told = f"{path} cannot be imported. {wrong} Press Download to fetch it again." if wrong else ""
         except OSError as error:
-            trouble = f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
-            self._tell(ModelChecked(task.task_id, trouble=trouble))
-            if isinstance(error, FileNotFoundError):
-                self._change(task.task_id, partial(_without, name=file.name))
-            return
-        trouble = f"{path} is not whole. Delete the files, then download them again." if (stated or 1) > size else ""
-        self._tell(ModelChecked(task.task_id, str(path), size, trouble))
+            size, told = 0, f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
+        if told:
+            self._tell(ModelChecked(task.task_id, trouble=told))
+            self._change(task.task_id, partial(_without, name="" if path.exists() else file.name))
+        else:
+            self._tell(ModelChecked(task.task_id, str(path), size))
 
     def _progressed(self, task_id: str, progress: Progress) -> None:
         """In the tracker's thread, so that nothing is told of a task after its end or removal."""
@@ -227,16 +231,17 @@ class Downloads:
         finally:
             said = _ended_text(task, outcome)
             cancelled = isinstance(outcome.error, Aborted)
-            self._tell(DownloadEnded(task.task_id, "" if outcome.error else str(folder), said, cancelled))
+            there = "" if outcome.error else str(folder)
+            self._tell(DownloadEnded(task.task_id, there, said, cancelled, outcome.missing))
 
     def _note(self, task: Task, outcome: _Outcome, download: Download) -> None:
-        names = {file.name for file in outcome.saved}
+        looked_at = {file.name for file in outcome.saved} | outcome.gone
 
         def change(stored: Task) -> Task:
             return replace(
                 stored,
                 folder=stored.folder if outcome.saved or _is_folder(Path(stored.folder)) else "",
-                files=(*outcome.saved, *(file for file in stored.files if file.name not in names)),
+                files=(*outcome.saved, *(file for file in stored.files if file.name not in looked_at)),
                 download=download,
                 # Cleared, so that the right one can be entered.
                 task_uuid="" if _is_unknown(outcome) and stored.task_uuid == task.task_uuid else stored.task_uuid,
@@ -251,6 +256,8 @@ def _ended_text(task: Task, outcome: _Outcome) -> str:
     if error is None:
         size = size_text(sum(file.size for file in saved))
         text = f"{len(saved)} {'file is' if len(saved) == 1 else 'files are'} saved ({size})."
+        if outcome.missing:
+            text += f" {outcome.missing}"
         if not task.status.final:
             return f"{text} The task is not finished, so more may come: press Download again when it is."
         if task.status is Status.PARTLY_FAILED:
@@ -270,7 +277,7 @@ def _ended_text(task: Task, outcome: _Outcome) -> str:
 
 
 def _without(task: Task, name: str) -> Task:
-    """The task after one of its files was found to be gone."""
+    """The task when a file of it was found to be broken, or gone where it is named: it is to be downloaded again."""
     return replace(task, files=tuple(file for file in task.files if file.name != name), download=Download.NONE)
 
 
@@ -298,13 +305,12 @@ def _discard_unfinished(folder: Path) -> None:
         remove(folder, ())
 
 
-def _save(
-    client: Client, task_uuid: str, folder: Path, report: Callable[[Progress], None], *, wait: bool
-) -> _Outcome:
-    """For a worker's thread."""
-    fetching = Fetching(client, task_uuid, folder, report, wait=wait)
+def _save(fetching: Fetching, known: Iterable[SavedFile]) -> _Outcome:
+    """For a worker's thread. `known` is what was saved there before."""
+    failure = None
     try:
         fetching.run()
     except Exception as error:
-        return _Outcome(tuple(fetching.saved), error)
-    return _Outcome(tuple(fetching.saved), None)
+        failure = error
+    gone = frozenset(file.name for file in known if not os.path.lexists(fetching.folder / file.name))
+    return _Outcome(tuple(fetching.saved), failure, "" if failure else missing_text(fetching.missing), gone)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,8 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..service.answers import ResultFile
-from ..service.errors import BadAnswer, LinkExpired, RodinError, Unreachable, os_reason
-from ..service.files import Progress, SavedFile, safe_names, stated_size
+from ..service.errors import BadAnswer, LinkExpired, RodinError, Unreachable
+from ..service.files import Progress, SavedFile, fault, safe_paths
+from ..storage.disk import is_controlled, put_in_place, write_reason
+from ..storage.task_folder import (
+    BeingSaved,
+    alone,
+    head_of,
+    is_needed,
+    part_of,
+    remove_parts,
+    saved_file,
+    set_aside,
+    trouble,
+    version_of,
+)
 
 if TYPE_CHECKING:
     from ..service.client import Client, Content
@@ -30,64 +42,92 @@ _HOPELESS = ("tls", "proxy")
 
 
 class NotSaved(RodinError):
-    """A file is not there in the end; the sentence names it, says why, and what to do."""
+    """Files are not there in the end; the sentence names one, says why, and what to do."""
 
 
-class BeingSaved(RodinError):
-    """Another Blender is saving into the same folder."""
+class _NotArrived(RodinError):
+    """One file did not arrive; the sentence says why."""
 
-    def __init__(self) -> None:
-        super().__init__("Another Blender is downloading this task.")
+
+class _NotTheFile(RodinError):
+    """What came in a file's place is not that file; the sentence says what it is."""
 
 
 class Download:
     """Saves the files of one task into `folder`. `run` blocks, and may be called again after it raised.
 
-    `report` gets a `Progress` now and then. `saved` holds, after `run` and while it raises, the files that are whole.
+    `report` gets a `Progress` now and then. After `run` and while it raises, `saved` holds the files that are whole,
+    and `missing` says of each other one, by name, why it did not arrive.
     """
 
     def __init__(
-        self, client: Client, task_uuid: str, folder: Path, report: Callable[[Progress], None], *, wait: bool = True
+        self,
+        client: Client,
+        task_uuid: str,
+        folder: Path,
+        report: Callable[[Progress], None],
+        *,
+        known: Iterable[SavedFile] = (),
+        again: bool = False,
+        wait: bool = True,
     ) -> None:
-        """With `wait`, another Blender that saves into the folder is waited for, else `run` raises BeingSaved."""
+        """`known` is what was saved there before. With `again` all is fetched anew, and replaces what is there.
+
+        With `wait`, another Blender that saves into the folder is waited for, else `run` raises BeingSaved.
+        """
         self.folder = folder
         self.saved: list[SavedFile] = []
+        self.missing: dict[str, str] = {}
         self._client = client
         self._task_uuid = task_uuid
         self._report = report
+        self._known = {file.name: file for file in known}
+        self._again = again
         self._wait = wait
         self._files: tuple[ResultFile, ...] = ()
         self._progress = Progress()
+        self._attempts: tuple[float, ...] = PAUSES
 
     def run(self) -> None:
-        """Make the folder and fetch what is not in it yet.
+        """Make the folder and fetch what is not in it yet, or not whole.
 
-        A file that is there already is kept and not fetched: a final name is given to whole files only, or it is the
-        user's. Raises ServiceError where the service gives no list of files, NotSaved, BeingSaved and Aborted.
+        A file that is there and looks whole is kept and not fetched: a final name is given to whole files only, or it
+        is the user's. One that does not arrive does not keep the others from being fetched. Raises NotSaved where a
+        model is among them, or nothing arrived; ServiceError where the service gives no list of files, BeingSaved,
+        Aborted.
         """
         self.saved.clear()
+        self.missing.clear()
         self._files = self._client.download_list(self._task_uuid)
         if not self._files:
             raise NotSaved("The service lists no files for this task. Wait a minute and press Download again.")
-        names = safe_names(file.name for file in self._files)
+        names = safe_paths(file.name for file in self._files)
         with ExitStack() as stack:
-            with _disk(f"The folder {self.folder}"):
+            with _disk(f"The folder {self.folder}", self.folder):
                 self._have_it_alone(stack)
             for number, name in enumerate(names, 1):
-                path = self.folder / name
-                with _disk(f"'{name}' in the folder {self.folder}"):
-                    if not path.exists():
-                        self._fetch(number, name)
-                    self.saved.append(SavedFile(name, path.stat().st_size))
+                with _disk(f"'{name}' in the folder {self.folder}", part_of(self.folder, name)):
+                    try:
+                        if self._again or trouble(self.folder, self._before(name)):
+                            self._fetch(number, name)
+                        self.saved.append(saved_file(self.folder, name))
+                    except _NotArrived as error:
+                        self.missing[name] = str(error)
             # Of files that the service lists no more.
-            _remove_parts(self.folder)
+            remove_parts(self.folder, but=self.missing)
+        if not self.saved or any(map(is_needed, self.missing)):
+            there = f"{len(self.saved)} of {len(self._files)} files are there."
+            raise NotSaved(f"{missing_text(self.missing)} {there} Press Download to go on.")
+
+    def _before(self, name: str) -> SavedFile:
+        return self._known.get(name, SavedFile(name, 0))
 
     def _have_it_alone(self, stack: ExitStack) -> None:
         while True:
             # Each time, since the one who is waited for may remove it.
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                stack.enter_context(_alone(self.folder))
+                stack.enter_context(alone(self.folder))
                 return
             except BeingSaved:
                 if not self._wait:
@@ -97,7 +137,7 @@ class Download:
 
     def _fetch(self, number: int, name: str) -> None:
         """Receive one file under its final name, asking again where that may help."""
-        pauses = iter(PAUSES)
+        pauses = iter(self._attempts)
         expired = fresh = False
         self._progress = Progress(name, number, len(self._files))
         while True:
@@ -109,12 +149,15 @@ class Download:
                 return
             except LinkExpired as error:
                 if fresh:
-                    raise self._not_saved(name, error) from None
+                    raise _NotArrived(str(error)) from None
                 expired = True
-            except (Unreachable, BadAnswer) as error:
+            except (Unreachable, BadAnswer, _NotTheFile) as error:
                 pause = next(pauses, None) if _may_help(error) else None
                 if pause is None:
-                    raise self._not_saved(name, error) from None
+                    if isinstance(error, Unreachable):
+                        # Whatever is in the way is hardly that file's alone: each other one is tried once.
+                        self._attempts = ()
+                    raise _NotArrived(str(error)) from None
                 self._report(replace(self._progress, waiting=f"{error} Trying again in {pause:g} s"))
                 self._client.pause(pause)
                 fresh = False
@@ -127,9 +170,7 @@ class Download:
         self._files = files
 
     def _receive(self, number: int, name: str) -> None:
-        path = self.folder / name
-        # No safe name begins with a dot, so these are never the names of other files of the task.
-        part, version = path.with_name(f".{name}.part"), path.with_name(f".{name}.version")
+        part, version = part_of(self.folder, name), version_of(self.folder, name)
         there = part.stat().st_size if part.exists() and version.exists() else 0
         known = version.read_text("ascii", "replace") if there else ""
         resumable = True
@@ -142,7 +183,7 @@ class Download:
                 if not content.start:
                     version.write_text(content.version, "ascii")
                     resumable = bool(content.version)
-                received = self._write(content, output.write)
+                self._write(content, output.write)
                 output.flush()
                 os.fsync(output.fileno())
         except BaseException:
@@ -150,20 +191,30 @@ class Download:
                 part.unlink(missing_ok=True)
                 version.unlink(missing_ok=True)
             raise
-        stated = stated_size(head(part))
-        if stated is not None and stated > received:
+        wrong = fault(name, *head_of(part))
+        if wrong:
             # The server takes it for whole, so there is nothing to go on with.
-            part.unlink()
+            with suppress(OSError):
+                part.unlink()
+                version.unlink()
+            raise _NotTheFile(wrong)
+        self._place(part, name)
+        with suppress(OSError):
             version.unlink()
-            raise Unreachable("reset", f"It came incomplete: {received} of the {stated} bytes that it says it has.")
-        if path.exists():
-            part.unlink()  # The user's own, since we looked.
-        else:
-            part.rename(path)
-        version.unlink(missing_ok=True)
 
-    def _write(self, content: Content, write: Callable[[bytes], object]) -> int:
-        """Pass the pieces on, and tell how far it is. Returns the bytes of the file that are there."""
+    def _place(self, part: Path, name: str) -> None:
+        """Give a whole file its final name, in the place of what is not whole, but never of what may be the user's."""
+        path = self.folder / name
+        if path.exists() and not self._again:
+            if not trouble(self.folder, self._before(name)):
+                part.unlink()  # The user's own, since we looked.
+                return
+            if not trouble(self.folder, SavedFile(name, 0)):
+                set_aside(path)
+        put_in_place(part, path, self._client.pause)
+
+    def _write(self, content: Content, write: Callable[[bytes], object]) -> None:
+        """Pass the pieces on, and tell how far it is."""
         received, counted, since = content.start, content.start, time.monotonic()
         speed = 0.0
         self._progress = replace(self._progress, received=received, size=content.size, speed=0.0)
@@ -178,110 +229,36 @@ class Download:
                 counted, since = received, now
                 self._progress = replace(self._progress, received=received, speed=speed)
                 self._report(self._progress)
-        return received
-
-    def _not_saved(self, name: str, error: RodinError) -> NotSaved:
-        there = f"{len(self.saved)} of {len(self._files)} files are there."
-        return NotSaved(f"'{name}' did not arrive: {error} {there} Press Download to go on.")
 
 
-def remove(folder: Path, names: Iterable[str]) -> tuple[int, dict[str, str]]:
-    """Remove these files from a task's folder, what unfinished attempts have left there, and the folder if it is empty.
-
-    Returns the bytes freed, and why a file is still there, by name. Raises BeingSaved.
-    """
-    freed, left = 0, {}
-    with ExitStack() as stack:
-        # Where no lock can be had, as on some full disks, it is tried without.
-        with suppress(OSError):
-            stack.enter_context(_alone(folder))
-        for name in names:
-            path = folder / name
-            try:
-                size = path.stat().st_size
-                path.unlink()
-                freed += size
-            except (FileNotFoundError, NotADirectoryError):
-                pass
-            except OSError as error:
-                left[name] = os_reason(error)
-        _remove_parts(folder)
-    with suppress(OSError):
-        folder.rmdir()
-    return freed, left
+def missing_text(missing: dict[str, str]) -> str:
+    """Which files did not arrive, and why; a model first. "" where all did."""
+    if not missing:
+        return ""
+    name = min(missing, key=lambda name: not is_needed(name))
+    others = len(missing) - 1
+    more = f" {others} more did not either." if others else ""
+    return f"'{name}' did not arrive: {missing[name]}{more}"
 
 
-def _remove_parts(folder: Path) -> None:
-    with suppress(OSError):
-        for path in folder.iterdir():
-            if path.name.startswith(".") and path.name.endswith((".part", ".version")):
-                path.unlink()
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other Blenders out of a task's folder; the lock of a killed one holds nobody up.
-
-    Raises BeingSaved where another one is in it, and OSError.
-    """
-    path = folder / ".lock"
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        _lock(lock)
-        # The one who had it may have removed it meanwhile: then it is no longer the file that others find.
-        if not os.fstat(lock).st_nlink:
-            raise BeingSaved
-        try:
-            yield
-        finally:
-            # While we have it, so that it is nobody else's.
-            with suppress(OSError):
-                path.unlink()
-    finally:
-        os.close(lock)
-        if sys.platform == "win32":
-            # Where no open file can be removed.
-            with suppress(OSError):
-                path.unlink()
-
-
-def _lock(file: int) -> None:
-    """Take the system's own lock on a file, which ends with the process. Raises BeingSaved, OSError."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        raise BeingSaved from None
-
-
-def _may_help(error: Unreachable | BadAnswer) -> bool:
+def _may_help(error: Unreachable | BadAnswer | _NotTheFile) -> bool:
     """Whether a file that did not arrive may do so when it is asked for again."""
     if isinstance(error, Unreachable):
         return error.cause not in _HOPELESS
+    if isinstance(error, _NotTheFile):
+        return True
     return error.http_status == 429 or error.http_status >= 500
 
 
-def head(path: Path) -> bytes:
-    """The first bytes of a file, for `stated_size`."""
-    with path.open("rb") as file:
-        return file.read(12)
-
-
 @contextmanager
-def _disk(what: str) -> Iterator[None]:
-    """Errors of the disk as sentences about `what` could not be written."""
+def _disk(what: str, path: Path) -> Iterator[None]:
+    """Errors of the disk as sentences about `what`, the file or folder `path`, could not be written."""
     try:
         yield
     except OSError as error:
-        advice = (
-            "Free some space, then press Download: it goes on where it stopped."
-            if error.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "Allow writing there or set another folder in the preferences, then press Download."
-        )
-        raise NotSaved(f"{what} cannot be written: {os_reason(error)}. {advice}") from None
+        advice = "Allow writing there or set another folder in the preferences, then press Download."
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "Free some space, then press Download: it goes on where it stopped."
+        elif is_controlled(error, path):
+            advice = "Or set another folder in the preferences, then press Download."
+        raise NotSaved(f"{what} cannot be written: {write_reason(error, path)}. {advice}") from None

@@ -134,7 +134,7 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class DownloadEnded:
-    """`folder` holds all listed files, or is empty and `text` says what happened and what to do.
+    """`folder` holds the listed files, or is empty and `text` says what happened and what to do.
 
     Both are empty where it was left to another Blender.
     """
@@ -144,6 +144,8 @@ class DownloadEnded:
     text: str
     cancelled: bool = False
     """By the user, so that it is no trouble."""
+    missing: str = ""
+    """Of files in `folder` that no model needs: which did not arrive, and why."""
 
 
 @dataclass(frozen=True)

@@ -175,13 +175,13 @@ class Tracker:
         """Ask for the balance. Answered by `KeyTested`."""
         self._call(self._test_key)
 
-    def download(self, task_id: str, parent: Path) -> None:
+    def download(self, task_id: str, parent: Path, *, again: bool = False) -> None:
         """Save a task's files into a folder of its own below `parent`, or where they were saved before.
 
-        Answered by `DownloadProgress` and one `DownloadEnded`, unless the task is forgotten before. While that is
-        awaited, another call does nothing.
+        With `again` those that are there are fetched anew, too. Answered by `DownloadProgress` and one `DownloadEnded`,
+        unless the task is forgotten before. While that is awaited, another call does nothing.
         """
-        self._call(self._download, task_id, parent)
+        self._call(self._download, task_id, parent, again)
 
     def cancel_download(self, task_id: str) -> None:
         """Answered by the `DownloadEnded`, unless it had just ended. What has arrived stays for the next attempt."""
@@ -510,7 +510,7 @@ class Tracker:
         if task:
             method(task)
 
-    def _download(self, task_id: str, parent: Path) -> None:
+    def _download(self, task_id: str, parent: Path, again: bool) -> None:
         task = self._tasks.get(task_id)
         if not task:
             self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
@@ -519,7 +519,7 @@ class Tracker:
             self.messages.put(DownloadEnded(task_id, "", text))
         else:
             try:
-                self._downloads.begin(task, parent, self._settings.connection)
+                self._downloads.begin(task, parent, self._settings.connection, again=again)
             except StoreError as error:
                 self.messages.put(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
                 raise

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from conftest import PACKAGE, Rodin, Service, wait_for_no_thread
 from mathutils import Vector
 from test_extension import ENABLE, READY, blender, command
 
+BROKEN = b"glTF" + bytes(40)
+"""It begins as a model does, and is none."""
 BIG = b"glTF" + bytes(2_000_000)
 """What takes a while where the file server is slow; no model."""
 
@@ -178,7 +182,7 @@ def test_the_best_model_is_taken_unless_another_one_is_named(
     rodin: Rodin, saved: Callable[..., str], tmp_path: Path
 ) -> None:
     glb = export("glb", tmp_path)["base.glb"]
-    task_id = saved({"base.glb": b"broken", "base_basic_shaded.glb": b"broken", "x_PBR.glb": glb})
+    task_id = saved({"base.glb": BROKEN, "base_basic_shaded.glb": BROKEN, "x_PBR.glb": glb})
     assert bpy.ops.rodin.import_model(task_id=task_id) == {"FINISHED"}
     with pytest.raises(RuntimeError, match=r"'base\.glb' could not be imported"):
         bpy.ops.rodin.import_model(task_id=task_id, model="base.glb")
@@ -386,10 +390,11 @@ def test_a_file_that_is_opened_gets_no_model_of_a_task_tracked_before(rodin: Rod
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"glTF\2\0\0\0\xff\0\0\0 and no more", "not whole"),
-        (b"glTF" + bytes(40), "could not be imported. Blender says"),
-        (b"this is no model at all", "could not be imported. Blender says"),
-        (b"", "no model"),
+        (b"glTF\2\0\0\0\xff\0\0\0 and no more", "It is incomplete"),
+        (BROKEN, "could not be imported. Blender says"),
+        (b"this is no model at all", "It does not begin as a .glb file does"),
+        (b"<html><body>Blocked</body></html>", "It is a web page"),
+        (b"", "It is empty"),
     ],
 )
 def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
@@ -397,8 +402,8 @@ def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
 ) -> None:
     bpy.ops.mesh.primitive_cube_add()
     cube, before = bpy.context.object, everything()
-    # As it stands on the disk; a download would not have let the first one pass.
-    task_id = saved({"base.glb": content if b"\xff" not in content else b"x"})
+    # As it stands on the disk; a download lets none but the second pass.
+    task_id = saved({"base.glb": BROKEN})
     (Path(rodin.item(task_id).folder) / "base.glb").write_bytes(content)
     wish_import(rodin, task_id)
     rodin.until(lambda: rodin.session.file_troubles, "it is told")
@@ -406,6 +411,35 @@ def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
     rodin.until_idle()
     assert everything() == before
     assert bpy.context.view_layer.objects.active == cube and cube.select_get()
+
+
+def test_the_textures_of_a_model_in_a_folder_are_those_of_its_own_folder(
+    rodin: Rodin, saved: Callable[..., str]
+) -> None:
+    files = {
+        "shaded/base.mtl": b"newmtl clay\nmap_Kd red.png\n",
+        "shaded/red.png": png(b"\xff\0\0"),
+        "pbr/base.obj": b"mtllib base.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nusemtl clay\nf 1/1 2/1 3/1\n",
+        "pbr/base.mtl": b"newmtl clay\nmap_Kd maps/green.png\n",
+        "pbr/maps/green.png": png(b"\0\xff\0"),
+    }
+    task_id = saved(files)
+    assert bpy.ops.rodin.import_model(task_id=task_id) == {"FINISHED"}
+    (image,) = [image for image in bpy.data.images if image.source == "FILE"]
+    assert image.packed_file and tuple(image.pixels[:3]) == (0.0, 1.0, 0.0)
+    folder = Path(rodin.item(task_id).folder)
+    bpy.ops.rodin.delete_files(task_id=task_id)
+    rodin.until(lambda: not folder.exists(), "nothing of it is left on the disk")
+
+
+def png(color: bytes) -> bytes:
+    """A picture of one pixel."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0" + color)) + chunk(b"IEND", b"")
 
 
 def test_files_that_were_moved_away_are_told_and_fetched_again(rodin: Rodin, saved: Callable[..., str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tools.testing.disks import fill
 
-__all__ = ["fill", "read_only", "small_disk"]
+__all__ = ["fill", "read_only", "refusing", "small_disk"]
 
 
 @pytest.fixture

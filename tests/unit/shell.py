@@ -190,7 +190,7 @@ TASK = {
     "options": {...: (str, int, bool)},
     "price": float,
     "credits": (float, type(None)),
-    "files": [{"name": str, "size": int}],
+    "files": [{"name": str, "size": int, "sha256": str}],
 }
 EVENTS: dict[str, dict[str, Any]] = {
     "task": TASK,

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
 import random
+import shutil
 import sqlite3
 import time
 from collections import Counter
@@ -27,6 +29,12 @@ shell = shells.shell
 NOW_DONE = [[(0.0, "Done")]]
 NOW_FAILED = [[(0.0, "Failed")]]
 NOW_IN_PART = [[(0.0, "Done")], [(0.0, "Failed")]]
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 UUID = "123e4567-e89b-12d3-a456-42661417{:04d}"
 
 
@@ -248,12 +256,13 @@ def test_one_whose_files_do_not_come_is_fetched_by_the_next_run_alone(made: Batc
     made.write(*((name, shell.add(NOW_DONE)) for name in names))
     shell.simulator.fail("files", "404")
     ran = made.run()
+    assert made.files_asked() == 8, "all others were asked for"
     assert ran.code == 1 and len(made.statuses) == 3 and "did not arrive" in ran.events[-1]["text"]
     assert "Run the command again to go on." in ran.events[-1]["text"]
     before, count = made.statuses, made.files_asked()
     assert made.run().code == 0
     assert made.results[:3] == [result for result in made.results if result["name"] in before]
-    assert sorted(made.statuses) == names and made.files_asked() == count + 2
+    assert sorted(made.statuses) == names and made.files_asked() == count + 1
     made.check_folders()
 
 
@@ -398,6 +407,72 @@ def test_a_lost_list_loses_no_result(made: Batch) -> None:
     ran = made.run()
     assert ran.code == 0 and ran.out == "" and "was damaged" in ran.err
     assert len(made.shell.simulator.requests) == count
+
+
+# Files that are there no more, or not whole.
+
+
+def test_a_batch_whose_folder_was_deleted_fetches_again_what_is_missing_and_that_only(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    first, second = made.results
+    assert [file["sha256"] for file in first["files"]] == [sha256(content) for content in FILES.values()]
+    shutil.rmtree(first["folder"])
+    ran = made.run()
+    assert ran.code == 0 and ran.event["name"] == first["name"]
+    assert made.results[:2] == [first, second] and made.results[2]["files"] == first["files"]
+    assert made.files_asked() == 6
+    made.check_folders()
+    count = len(made.shell.simulator.requests)
+    assert made.run().code == 0 and len(made.shell.simulator.requests) == count
+
+
+@pytest.mark.parametrize("there", [b"", b"<html>Blocked</html>", FILES["base_basic_pbr.glb"][:-1], b'{"error": "x"}'])
+def test_a_model_that_is_empty_a_web_page_or_cut_does_not_count_as_done(made: Batch, there: bytes) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    (Path(made.results[0]["folder"]) / "base_basic_pbr.glb").write_bytes(there)
+    assert made.run().code == 0 and made.files_asked() == 3
+    made.check_folders()
+
+
+@pytest.mark.parametrize("fault", ["html", "empty", "no-such-task"])
+def test_what_comes_in_a_models_place_is_no_result(made: Batch, fault: str) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    made.shell.simulator.fail("files", *[fault] * 4)
+    ran = made.run()
+    assert ran.code == 1 and "did not arrive: It " in ran.events[-1]["text"] and made.results == []
+    assert made.run().code == 0
+    made.check_folders()
+
+
+def test_a_missing_preview_is_a_warning_and_the_model_a_result(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    made.shell.simulator.fail("files", "", "404")
+    ran = made.run()
+    assert ran.code == 0 and "'preview.webp' did not arrive" in ran.err
+    assert [file["name"] for file in ran.event["files"]] == ["base_basic_pbr.glb"] and ran.event["downloaded"]
+    assert made.run().code == 0 and made.files_asked() == 2
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_what_the_service_has_no_more_is_trouble_for_a_model_and_not_for_its_preview(made: Batch, needed: bool) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    (Path(made.results[0]["folder"]) / ("base_basic_pbr.glb" if needed else "preview.webp")).unlink()
+    made.shell.simulator.fail("download", "no-such-task")
+    ran = made.run()
+    assert ran.code == needed and "knows no task with this uuid" in ran.err
+
+
+def test_a_batch_that_was_moved_is_not_fetched_again(made: Batch) -> None:
+    made.write(("A", made.shell.add(NOW_DONE)))
+    assert made.run().code == 0
+    made.out = made.out.rename(made.out.with_name("moved"))
+    count = len(made.shell.simulator.requests)
+    assert made.run().code == 0 and len(made.shell.simulator.requests) == count
+    (made.out / Path(made.results[0]["folder"]).name / "preview.webp").unlink()
+    assert made.run().code == 0 and made.files_asked() == 3
 
 
 # Killed.

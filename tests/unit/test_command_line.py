@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
 import shlex
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -33,7 +35,7 @@ from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
 from rodin_blender.tracking.agenda import Agenda
 from tests.unit import disks
 from tests.unit import shell as shells
-from tests.unit.shell import FILES, ROOT, RUNNING, Shell, check_event, key_of, wait_until
+from tests.unit.shell import FILES, GLB, ROOT, RUNNING, Shell, check_event, key_of, wait_until
 from tests.unit.sockets import serving
 from tests.unit.test_client import Proxy
 from tools.simulator import API_KEY, Simulator
@@ -603,7 +605,9 @@ def test_download_saves_a_task_of_the_list_though_nobody_followed_it(shell: Shel
     assert ran.code == 0
     assert (ran.event["folder"], ran.event["downloaded"], ran.event["status"]) == (str(folder), True, "DONE")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
-    assert ran.event["files"] == [{"name": name, "size": len(content)} for name, content in FILES.items()]
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
+    files = [{"name": name, "size": len(content), "sha256": sums[name]} for name, content in FILES.items()]
+    assert ran.event["files"] == shell.json("list").event["files"] == files
     assert "1 of 2: base_basic_pbr.glb" in ran.err and "2 files are saved" in ran.err
     count = len(shell.simulator.requests)
     assert shell.run("download", "Vase", "--to", tmp_path / "out").code == 0
@@ -611,6 +615,21 @@ def test_download_saves_a_task_of_the_list_though_nobody_followed_it(shell: Shel
     (folder / "preview.webp").unlink()
     assert shell.run("download", "Vase", "--to", tmp_path / "out").code == 0
     assert (folder / "preview.webp").exists() and len(shell.simulator.asked("files")) == 3
+
+
+def test_download_fetches_what_is_not_whole_and_again_all_of_it(shell: Shell, tmp_path: Path) -> None:
+    tracked(shell)
+    model = Path(shell.json("download", "Vase").event["folder"]) / "base_basic_pbr.glb"
+    for there in (b"", b"<html>Blocked</html>", GLB[:-1]):
+        model.write_bytes(there)
+        assert shell.run("download", "Vase").code == 0 and model.read_bytes() == GLB
+    assert len(shell.simulator.asked("files")) == 5
+    model.write_bytes(GLB + b"of the user's")
+    assert shell.run("download", "Vase").code == 0 and len(shell.simulator.asked("files")) == 5
+    assert shell.run("download", "Vase", "--again").code == 0 and model.read_bytes() == GLB
+    assert len(shell.simulator.asked("files")) == 7
+    shutil.rmtree(model.parent)
+    assert shell.run("download", "Vase").code == 0 and model.read_bytes() == GLB
 
 
 def test_download_goes_beside_the_list_unless_told_otherwise(shell: Shell, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.workers import Pool
 from tests.unit import disks, watching
 from tests.unit.disks import fill
-from tests.unit.test_fetching import everything_in, ranges, visible_in
+from tests.unit.test_fetching import everything_in, ranges, sha256, visible_in, webp
 from tests.unit.watching import AT_ONCE, PACE, Begin, Watched, wait_until
 from tools.simulator import API_KEY, Simulator
 from tools.testing.disks import glb
@@ -56,7 +56,9 @@ path, begin = watching.path, watching.begin
 ROOT = Path(__file__).parents[2]
 OFFLINE = Obstacle("offline", "Blender is not allowed to go online.")
 MODEL = glb(300_000)
-FILES = {"base_pbr.glb": MODEL, "texture.png": b"png", "preview.webp": b""}
+PNG = b"\x89PNG\r\n\x1a\n"
+WEBP = webp(40)
+FILES = {"base_pbr.glb": MODEL, "texture.png": PNG, "preview.webp": WEBP}
 CANCELLED = "The download was cancelled; what has arrived is kept. Press Download to go on."
 
 
@@ -138,9 +140,9 @@ def test_a_download_is_saved_told_and_remembered(
     assert everything_in(folder) == FILES
     assert ended.text == "3 files are saved (300 kB)."
     after = latest(watched, task)
-    files = tuple(SavedFile(name, len(content)) for name, content in FILES.items())
+    files = tuple(SavedFile(name, len(content), sha256(content)) for name, content in FILES.items())
     assert (after.folder, after.files, after.download) == (ended.folder, files, Download.SAVED)
-    assert after.size == 300_003
+    assert after.size == 300_048
     assert stored(path, task) == after
     assert told_after(watched, task)[-3:] == ["Waiting to download", "receiving", "ended"]
     wanted = [m.task.download for m in watched.of(TaskChanged)]
@@ -172,16 +174,16 @@ def test_two_tasks_of_one_long_name_are_saved_into_two_folders(
 ) -> None:
     watched = begin()
     contents = set()
-    for content in (b"first", b"second"):
+    for content in (glb(100), glb(200)):
         task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": content}, prompt="一只可爱的卡通小猫坐在木头椅子" * 4))
         watched.tracker.download(task.task_id, tmp_path / "saved")
         contents.add((Path(watched.next(DownloadEnded).folder) / "m.glb").read_bytes())
-    assert contents == {b"first", b"second"}
+    assert contents == {glb(100), glb(200)}
 
 
 def test_a_second_download_of_a_task_under_way_is_ignored(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
     watched = begin()
-    task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": b"m" * 1_000_000}))
+    task = watched.follow(simulator.add(AT_ONCE, files={"m.glb": glb(1_000_000)}))
     for _ in range(2):
         watched.tracker.download(task.task_id, tmp_path / "saved")
     assert watched.next(DownloadEnded).folder
@@ -205,12 +207,63 @@ def test_a_task_renamed_and_moved_stays_in_its_folder_and_a_deleted_folder_is_le
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    simulator.fail("files", "", "404")
+    simulator.fail("files", "404")
     watched.tracker.download(task.task_id, tmp_path / "b")
-    assert "1 of 3 files are there" in watched.next(DownloadEnded).text
+    assert "2 of 3 files are there" in watched.next(DownloadEnded).text
     after = latest(watched, task)
     assert Path(after.folder) == tmp_path / "b" / f"renamed {task.task_id}"
-    assert [file.name for file in after.files] == ["base_pbr.glb"], "not those of the folder that is gone"
+    assert [file.name for file in after.files] == ["texture.png", "preview.webp"], "not those of the folder that is gone"
+
+
+def test_a_missing_sidecar_is_told_and_the_model_is_saved_all_the_same(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    watched = begin()
+    task = done(watched, simulator)
+    simulator.fail("files", "", "404", "")
+    watched.tracker.download(task.task_id, tmp_path)
+    ended = watched.next(DownloadEnded)
+    warning = "'texture.png' did not arrive: The file server does not hand out 'texture.png' (HTTP 404)."
+    assert ended.folder and ended.missing == warning and ended.text == f"2 files are saved (300 kB). {warning}"
+    after = latest(watched, task)
+    assert after.download is Download.SAVED
+    assert [file.name for file in after.files] == ["base_pbr.glb", "preview.webp"]
+
+
+def test_what_is_no_longer_there_is_not_told_as_saved_after_a_download_that_failed(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    watched = begin()
+    task = saved(watched, simulator, tmp_path)
+    (Path(task.folder) / "texture.png").unlink()
+    simulator.fail("download", "no-such-task")
+    watched.tracker.download(task.task_id, tmp_path)
+    assert not watched.next(DownloadEnded).folder
+    assert [file.name for file in latest(watched, task).files] == ["base_pbr.glb", "preview.webp"]
+
+
+def test_again_fetches_what_is_there_too(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
+    watched = begin()
+    task = saved(watched, simulator, tmp_path)
+    (Path(task.folder) / "base_pbr.glb").write_bytes(glb(20))
+    watched.tracker.download(task.task_id, tmp_path)
+    watched.next(DownloadEnded)
+    assert len(simulator.asked("files")) == 3
+    watched.tracker.download(task.task_id, tmp_path, again=True)
+    watched.next(DownloadEnded)
+    assert everything_in(Path(task.folder)) == FILES and len(simulator.asked("files")) == 6
+
+
+def test_the_folder_of_a_long_name_leaves_room_for_the_260_of_windows(
+    begin: Begin, simulator: Simulator, tmp_path: Path
+) -> None:
+    watched = begin()
+    files = {f"{'textures' * 9}/{'deep' * 30}/{'n' * 300}.png": PNG, "m.glb": MODEL}
+    task = watched.follow(simulator.add(AT_ONCE, files=files, prompt="A cat on a chair 😀 " * 40))
+    watched.tracker.download(task.task_id, tmp_path)
+    assert watched.next(DownloadEnded).folder
+    paths = everything_in(tmp_path)
+    assert max(len(path.encode("utf-16-le")) // 2 for path in paths if "tasks.sqlite" not in path) < 120
 
 
 # Trouble.
@@ -424,7 +477,7 @@ def test_a_download_cut_by_stop_goes_on_by_itself_in_the_next_session_once(
     first.tracker.stop()
     assert first.tracker.join(3.0)
     left = stored(path, task)
-    assert (left.download, left.files) == (Download.WANTED, (SavedFile("a.bin", 1),))
+    assert (left.download, left.files) == (Download.WANTED, (SavedFile("a.bin", 1, sha256(b"a")),))
     folder = Path(left.folder)
     assert visible_in(folder) == {"a.bin": b"a"}
     there = len(part_of(folder))
@@ -822,7 +875,7 @@ def checked(watched: Watched, task: Task, name: str = "") -> ModelChecked:
 
 def test_a_model_is_found_whole_or_told_why_not(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
     watched = begin()
-    files = {"a_shaded.glb": glb(1000), "a_pbr.glb": glb(2000), "b.obj": b"v 0 0 0", "t.png": b"png"}
+    files = {"a_shaded.glb": glb(1000), "a_pbr.glb": glb(2000), "b.obj": b"v 0 0 0", "t.png": PNG}
     task = done(watched, simulator, files)
     assert checked(watched, task).trouble == "None of its files is there. Press Download."
     watched.tracker.download(task.task_id, tmp_path)
@@ -834,12 +887,18 @@ def test_a_model_is_found_whole_or_told_why_not(begin: Begin, simulator: Simulat
     assert checked(watched, task, "t.png").trouble == (
         "There is no model 't.png' among its 4 files. Open Folder shows what there is."
     )
-    for broken in (glb(2000)[:-1], glb(2000)[:7], b"glTF", b""):
+    for broken in (glb(2000)[:-1], glb(2000)[:7], b"glTF", b"", b"<html>"):
+        watched.tracker.change(task.task_id, lambda t: replace(t, download=Download.SAVED))
         pbr.write_bytes(broken)
-        assert checked(watched, task).trouble == f"{pbr} is not whole. Delete the files, then download them again."
+        trouble = checked(watched, task).trouble
+        assert trouble.startswith(f"{pbr} cannot be imported. It is ")
+        assert trouble.endswith(" Press Download to fetch it again.")
+        lost = watched.becomes(task, lambda t: t.download is Download.NONE)
+        assert len(lost.files) == 4, "it can still be deleted"
     pbr.unlink()
     pbr.mkdir()
     assert os.strerror(errno.EISDIR) in checked(watched, task).trouble
+    watched.tracker.change(task.task_id, lambda t: replace(t, download=Download.SAVED))
     assert checked(watched, task, "a_shaded.glb").trouble == ""
     pbr.rmdir()
     assert checked(watched, task).trouble == (
@@ -853,7 +912,7 @@ def test_a_task_without_a_model_is_saved_and_the_check_tells(
     begin: Begin, simulator: Simulator, tmp_path: Path
 ) -> None:
     watched = begin()
-    task = saved(watched, simulator, tmp_path, {"t.png": b"png", "empty.glb": b""})
+    task = saved(watched, simulator, tmp_path, {"t.png": PNG, "readme.txt": b""})
     assert task.download is Download.SAVED
     assert checked(watched, task) == ModelChecked(
         task.task_id, trouble="There is no model among its 2 files. Open Folder shows what there is."

@@ -304,6 +304,14 @@ def test_one_that_fails_leaves_the_others_of_its_task_alone(shop: Shop) -> None:
     assert [words[4] for words in shop.calls] == ["pot1", "pot2", "pot3", "pot2"]
 
 
+def test_a_model_whose_files_are_gone_is_told_what_brings_them_back(shop: Shop) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    shop.does(pot1={"exit": 1})
+    done = shop.run("import", "--models=1")
+    assert done.returncode == 1
+    assert "run the task that follows and downloads again, then this one." in shop.note(1)["text"] and done.stderr
+
+
 @pytest.mark.parametrize("turn", [{"exit": 2, "wrote": True}, {"exit": 0, "wrote": False}], ids=["told", "untold"])
 def test_a_file_that_is_not_whole_has_no_name(shop: Shop, turn: dict[str, Any]) -> None:
     shop.has({"number": 1, **shop.result(1)})

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,10 @@ from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Aborted, BadAnswer, NotAuthorized, Refused, RodinError
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
+from rodin_blender.storage import task_folder
+from rodin_blender.storage.task_folder import BeingSaved
 from rodin_blender.tracking import fetching
-from rodin_blender.tracking.fetching import BeingSaved, Download, NotSaved
+from rodin_blender.tracking.fetching import Download, NotSaved
 from tests.unit import disks
 from tests.unit.disks import fill
 from tests.unit.sockets import Direct, serving
@@ -37,6 +41,7 @@ from tools.testing.disks import glb
 
 small_disk = disks.small_disk
 read_only = disks.read_only
+refusing = disks.refusing
 
 ROOT = Path(__file__).parents[2]
 ATTEMPTS = 4
@@ -52,9 +57,12 @@ def webp(size: int) -> bytes:
 
 
 MODEL = glb(300_000)
+PNG = b"\x89PNG\r\n\x1a\n"
+PAINTED = PNG + b"painted over"
 REST = f"bytes={kept(150_000)}-"
 """What is asked for after a cut in its middle."""
-FILES = {"base_basic_pbr.glb": MODEL, "texture_diffuse.png": b"\x89PNG", "preview.webp": b""}
+MODELS = {"base_basic_pbr.glb": MODEL, "base_basic_shaded.glb": glb(1000), "preview.webp": b"\xff\xd8\xff"}
+FILES = {"base_basic_pbr.glb": MODEL, "texture_diffuse.png": PNG, "preview.webp": webp(40)}
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +73,18 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def everything_in(folder: Path) -> dict[str, bytes]:
     """Hidden files too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    while True:
+        # A folder that goes while it is looked through raises.
+        with suppress(FileNotFoundError):
+            return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def visible_in(folder: Path) -> dict[str, bytes]:
     return {name: content for name, content in everything_in(folder).items() if not name.startswith(".")}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def unheard(_progress: Progress) -> None:
@@ -101,18 +116,18 @@ def test_all_files_are_saved_in_the_services_order_into_a_folder_that_is_made(si
     heard: list[Progress] = []
     folder = tmp_path / "a" / "vase 1"
     saved = save(client, simulator.add(files=FILES)["uuid"], folder, heard.append)
-    assert saved == [SavedFile(name, len(content)) for name, content in FILES.items()]
+    assert saved == [SavedFile(name, len(content), sha256(content)) for name, content in FILES.items()]
     assert everything_in(tmp_path) == {f"a/vase 1/{name}": content for name, content in FILES.items()}
     assert [(p.number, p.name, p.count) for p in heard] == [(n, name, 3) for n, name in enumerate(FILES, 1)]
     assert [p.size for p in heard] == [len(content) for content in FILES.values()]
 
 
 def test_a_file_that_is_there_is_kept_and_not_asked_for(simulator, client, tmp_path):
-    (tmp_path / "texture_diffuse.png").write_bytes(b"painted over")
+    (tmp_path / "texture_diffuse.png").write_bytes(PAINTED)
     uuid = simulator.add(files=FILES)["uuid"]
     for _ in range(2):
         assert [file.name for file in save(client, uuid, tmp_path)] == list(FILES)
-        assert everything_in(tmp_path) == {**FILES, "texture_diffuse.png": b"painted over"}
+        assert everything_in(tmp_path) == {**FILES, "texture_diffuse.png": PAINTED}
     assert len(simulator.asked("files")) == 2
 
 
@@ -140,8 +155,9 @@ def test_how_far_it_is_is_told_with_a_speed(simulator, client, tmp_path, monkeyp
 
 def test_foreign_names_stay_in_the_folder_and_do_not_overwrite_each_other(simulator, client, tmp_path):
     folder = tmp_path / "folder"
-    names = ["../up.glb", "..", "", "/etc/passwd", "C:\\Windows\\evil.dll", "..\\..\\up.glb", "nul.glb", "a.glb", "A.GLB"]
-    names += ["a.glb.part", ".a.glb.part", ".lock", "语" * 200 + ".glb", "n" * 5000, "new\nline\0.glb", "\ud800.glb"]
+    names = ["../up.bin", "..", "", "/etc/passwd", "C:\\Windows\\evil.dll", "..\\..\\up.bin", "nul.bin", "a.bin", "A.BIN"]
+    names += ["a.bin.part", ".a.bin.part", ".lock", "语" * 200 + ".bin", "n" * 5000, "new\nline\0.bin", "\ud800.bin"]
+    names += ["d/../../../../up.bin", "d/" * 30 + "deep.bin", "a.bin/b.bin", ".lock/c.bin", "nul/" + "n" * 5000 + ".bin"]
     files = {name: str(number).encode() for number, name in enumerate(names)}
     saved = save(client, simulator.add(files=files)["uuid"], folder)
     assert [(folder / file.name).read_bytes() for file in saved] == list(files.values())
@@ -160,13 +176,13 @@ def test_two_files_of_one_name_are_both_saved_and_again_found(simulator, client,
 
 # What goes wrong leaves nothing half-done.
 
-TAKEN_FOR_THE_FILE = {"api-error", "bytes", "deep", "empty", "html", "huge", "huge-chunked", "job-without-status"}
-TAKEN_FOR_THE_FILE |= {"jobs-missing", "jobs-not-list", "list", "no-jobs", "no-such-task", "not-json"}
-TAKEN_FOR_THE_FILE |= {"permission-denied", "user-not-found", "group-not-found"}
-"""Answers with HTTP 200 that come to their end."""
+NOT_THE_FILE = {"api-error", "bytes", "deep", "empty", "html", "huge", "huge-chunked", "job-without-status"}
+NOT_THE_FILE |= {"jobs-missing", "jobs-not-list", "list", "no-jobs", "no-such-task", "not-json"}
+NOT_THE_FILE |= {"permission-denied", "user-not-found", "group-not-found"}
+"""Answers with HTTP 200 that come to their end, and are no model and no picture."""
 REFUSED_LINKS = {"401", "401-bare", "401-html", "403", "403-html", "403-json", "permission-denied-403", "redirect"}
 LASTING = {"404"}
-PASSING = FAULTS.keys() - TAKEN_FOR_THE_FILE - REFUSED_LINKS - LASTING - {"drip"}
+PASSING = FAULTS.keys() - REFUSED_LINKS - LASTING - {"drip"}
 
 
 @pytest.fixture
@@ -174,51 +190,159 @@ def hasty(simulator: Simulator) -> Client:
     return Client(Connection(simulator.url, Secret(API_KEY), 0.4, 0.4))
 
 
-@pytest.mark.parametrize("fault", sorted(TAKEN_FOR_THE_FILE))
-def test_an_answer_that_came_to_its_end_is_the_file(simulator, hasty, tmp_path, fault):
-    simulator.fail("files", "", fault)
-    assert len(save(hasty, simulator.add(files=FILES)["uuid"], tmp_path)) == 3
-    assert sorted(everything_in(tmp_path)) == sorted(FILES)
-    assert len(simulator.asked("files")) == 3
+@pytest.mark.parametrize("fault", sorted(NOT_THE_FILE))
+def test_an_answer_that_is_no_file_of_its_kind_is_not_taken_for_it(simulator, hasty, tmp_path, fault):
+    simulator.fail("files", fault + "!")
+    text = fails(hasty, simulator.add(files={"m.glb": MODEL, "t.png": PNG})["uuid"], tmp_path)
+    wrong = r"It (is empty|is a web page|does not begin as a \.glb file does)\."
+    assert re.fullmatch(rf"'m\.glb' did not arrive: {wrong} 1 more did not either\. 0 of 2 files .+", text)
+    assert everything_in(tmp_path) == {}, "there is nothing to go on with"
 
 
 @pytest.mark.parametrize("fault", sorted(PASSING))
 def test_trouble_that_passes_is_waited_out_and_lasting_one_told_then_gone_on_with(simulator, hasty, tmp_path, fault):
-    uuid = simulator.add(files=FILES)["uuid"]
+    uuid = simulator.add(files=MODELS)["uuid"]
     heard: list[Progress] = []
     simulator.fail("files", "", fault, "", "")
     save(hasty, uuid, tmp_path / "once", heard.append)
-    assert everything_in(tmp_path / "once") == FILES
+    assert everything_in(tmp_path / "once") == MODELS
     waited = [p for p in heard if p.waiting]
-    assert [(p.name, p.number) for p in waited] == [("texture_diffuse.png", 2)]
+    assert [(p.name, p.number) for p in waited] == [("base_basic_shaded.glb", 2)]
     assert re.fullmatch(r"[A-Z].+\. Trying again in 0 s", waited[0].waiting)
 
     simulator.fail("files", "", *[fault] * ATTEMPTS)
     text = fails(hasty, uuid, tmp_path / "for ever")
     assert re.fullmatch(
-        r"'texture_diffuse\.png' did not arrive: [A-Z].+\. 1 of 3 files are there\. Press Download to go on\.", text
+        r"'base_basic_shaded\.glb' did not arrive: [A-Z].+\. 2 of 3 files are there\. Press Download to go on\.", text
     )
-    assert visible_in(tmp_path / "for ever") == {"base_basic_pbr.glb": MODEL}
-    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS
+    there = {name: content for name, content in MODELS.items() if name != "base_basic_shaded.glb"}
+    assert visible_in(tmp_path / "for ever") == there, "those after it are fetched all the same"
+    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS + 1
     save(hasty, uuid, tmp_path / "for ever")
-    assert everything_in(tmp_path / "for ever") == FILES
-    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS + 2
+    assert everything_in(tmp_path / "for ever") == MODELS
+    assert len(simulator.asked("files")) == 4 + 1 + ATTEMPTS + 1 + 1
 
 
-def test_a_file_that_is_not_there_is_told_at_once_and_the_earlier_ones_stay(simulator, client, tmp_path):
-    simulator.fail("files", "", "404", "404")
-    uuid = simulator.add(files=FILES)["uuid"]
-    for count in (2, 3):
+def test_a_model_that_is_not_there_is_told_at_once_and_all_others_are_fetched(simulator, client, tmp_path):
+    simulator.fail("files", "", "404", "", "404")
+    uuid = simulator.add(files=MODELS)["uuid"]
+    for count in (3, 4):
         text = fails(client, uuid, tmp_path)
         assert text == (
-            "'texture_diffuse.png' did not arrive: The file server does not hand out 'texture_diffuse.png' (HTTP 404). "
-            "1 of 3 files are there. Press Download to go on."
+            "'base_basic_shaded.glb' did not arrive: The file server does not hand out 'base_basic_shaded.glb' "
+            "(HTTP 404). 2 of 3 files are there. Press Download to go on."
         )
-        assert everything_in(tmp_path) == {"base_basic_pbr.glb": MODEL}
+        assert sorted(everything_in(tmp_path)) == ["base_basic_pbr.glb", "preview.webp"]
         assert len(simulator.asked("files")) == count
     assert len(simulator.asked("download")) == 2
     save(client, uuid, tmp_path)
-    assert everything_in(tmp_path) == FILES
+    assert everything_in(tmp_path) == MODELS
+
+
+@pytest.mark.parametrize("fault", ["404", "500", "reset", "html", "403"])
+def test_a_sidecar_that_does_not_arrive_fails_no_model_and_the_next_download_has_it(simulator, client, tmp_path, fault):
+    simulator.fail("files", fault, *[fault] * (ATTEMPTS - 1 if fault not in ("404", "403") else fault == "403"))
+    files = {"preview.webp": webp(40), "m.glb": MODEL, "texture.png": PNG}
+    uuid = simulator.add(files=files)["uuid"]
+    download = Download(client, uuid, tmp_path, unheard)
+    download.run()
+    assert [file.name for file in download.saved] == ["m.glb", "texture.png"]
+    assert list(download.missing) == ["preview.webp"] and re.fullmatch(r"[A-Z].+\.", download.missing["preview.webp"])
+    assert visible_in(tmp_path) == {"m.glb": MODEL, "texture.png": PNG}
+    download.run()
+    assert download.missing == {} and everything_in(tmp_path) == files
+
+
+def test_where_nothing_arrives_it_is_told_though_it_was_sidecars_only(simulator, client, tmp_path):
+    simulator.fail("files", "404!")
+    text = fails(client, simulator.add(files={"a.png": PNG, "b.png": PNG})["uuid"], tmp_path)
+    assert text.startswith("'a.png' did not arrive") and "1 more did not either. 0 of 2 files are there" in text
+
+
+def test_what_does_not_answer_for_one_file_is_asked_once_only_for_each_other(simulator, hasty, tmp_path):
+    simulator.fail("files", "hang!")
+    fails(hasty, simulator.add(files={f"{n}.glb": MODEL for n in range(4)})["uuid"], tmp_path)
+    assert len(simulator.asked("files")) == ATTEMPTS + 3
+
+
+# What is there and not whole.
+
+
+@pytest.mark.parametrize("there", [b"", b"<html><body>Blocked</body></html>", MODEL[:-1], b'{"error": "NO_SUCH_TASK"}'])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_file_that_is_there_and_not_whole_is_fetched_again(simulator, client, tmp_path, there, known):
+    uuid = simulator.add(files={"m.glb": MODEL, "preview.webp": webp(40)})["uuid"]
+    before = save(client, uuid, tmp_path)
+    (tmp_path / "m.glb").write_bytes(there)
+    download = Download(client, uuid, tmp_path, unheard, known=before if known else ())
+    download.run()
+    assert download.saved == before
+    assert everything_in(tmp_path) == {"m.glb": MODEL, "preview.webp": webp(40)}
+    assert len(simulator.asked("files")) == 3
+
+
+def test_what_lost_its_end_is_fetched_again_but_kept_beside_since_it_may_be_the_users(simulator, client, tmp_path):
+    model = b"o vase\nv 0 0 0\nv 0 0 1\n"
+    uuid = simulator.add(files={"m.obj": model, "t.png": PNG + bytes(100)})["uuid"]
+    before = save(client, uuid, tmp_path)
+    (tmp_path / "m.obj").write_bytes(model[:10])
+    (tmp_path / "t.png").write_bytes(PAINTED + bytes(200))
+    assert task_folder.troubles(str(tmp_path), before) == {
+        "m.obj": "It is incomplete: 10 of the 23 bytes that were saved."
+    }
+    for number in range(2):
+        download = Download(client, uuid, tmp_path, unheard, known=before)
+        download.run()
+        assert everything_in(tmp_path) == {
+            "m.obj": model,
+            "m-before.obj": model[:10],
+            "t.png": PAINTED + bytes(200),
+            **({"m-before-2.obj": b"o v"} if number else {}),
+        }
+        (tmp_path / "m.obj").write_bytes(b"o v")
+
+
+def test_again_fetches_all_anew_and_replaces_it_when_it_is_whole(simulator, client, tmp_path):
+    uuid = simulator.add(files=FILES)["uuid"]
+    before = save(client, uuid, tmp_path)
+    (tmp_path / "texture_diffuse.png").write_bytes(PAINTED)
+    simulator.fail("files", "404", "")
+    download = Download(client, uuid, tmp_path, unheard, known=before, again=True)
+    with pytest.raises(NotSaved):
+        download.run()
+    assert everything_in(tmp_path) == FILES, "what did not arrive is as it was"
+    download.run()
+    assert everything_in(tmp_path) == FILES and download.saved == before
+    assert len(simulator.asked("files")) == 9
+
+
+# Names with folders in them.
+
+OBJ = {
+    "pbr/base.obj": b"mtllib base.mtl\nv 0 0 0\n",
+    "pbr/base.mtl": b"newmtl a\nmap_Kd textures/diffuse.png\n",
+    "pbr/textures/diffuse.png": PNG,
+    "shaded/base.mtl": b"newmtl b\n",
+    "preview.webp": webp(40),
+}
+
+
+def test_folders_in_names_are_kept_so_that_a_material_is_found_and_are_removed_with_their_files(
+    simulator, client, tmp_path
+):
+    simulator.fail("files", "", "", "cut-in-the-middle")
+    uuid = simulator.add(files=OBJ)["uuid"]
+    folder = tmp_path / "vase"
+    saved = save(client, uuid, folder)
+    assert everything_in(folder) == OBJ and [file.name for file in saved] == list(OBJ)
+    (folder / "pbr/textures/diffuse.png").unlink()
+    (folder / "shaded/own.blend").write_bytes(b"mine")
+    save(client, uuid, folder)
+    assert everything_in(folder) == {**OBJ, "shaded/own.blend": b"mine"}
+    assert len(simulator.asked("files")) == 7
+    freed, left = task_folder.remove(folder, [file.name for file in saved])
+    assert (freed, left) == (sum(map(len, OBJ.values())), {})
+    assert everything_in(folder) == {"shaded/own.blend": b"mine"} and not (folder / "pbr").exists()
 
 
 # Links that end.
@@ -226,19 +350,19 @@ def test_a_file_that_is_not_there_is_told_at_once_and_the_earlier_ones_stay(simu
 
 @pytest.mark.parametrize("fault", sorted(REFUSED_LINKS))
 def test_a_refused_link_is_replaced_by_a_fresh_one_once(simulator, client, tmp_path, fault):
-    uuid = simulator.add(files=FILES)["uuid"]
+    uuid = simulator.add(files=MODELS)["uuid"]
     simulator.fail("files", "", fault, "", "")
     save(client, uuid, tmp_path / "once")
-    assert everything_in(tmp_path / "once") == FILES
+    assert everything_in(tmp_path / "once") == MODELS
     assert len(simulator.asked("download")) == 2
 
     simulator.fail("files", "", fault, fault)
     text = fails(client, uuid, tmp_path / "twice")
-    assert "'texture_diffuse.png'" in text and "refuses the link" in text and "1 of 3 files are there" in text
+    assert "'base_basic_shaded.glb'" in text and "refuses the link" in text and "2 of 3 files are there" in text
     assert len(simulator.asked("download")) == 4, "asked for exactly once more"
-    assert everything_in(tmp_path / "twice") == {"base_basic_pbr.glb": MODEL}
+    assert sorted(everything_in(tmp_path / "twice")) == ["base_basic_pbr.glb", "preview.webp"]
     save(client, uuid, tmp_path / "twice")
-    assert everything_in(tmp_path / "twice") == FILES
+    assert everything_in(tmp_path / "twice") == MODELS
 
 
 def test_links_that_end_in_the_middle_of_a_download_are_replaced_and_it_goes_on_where_it_stopped(
@@ -304,7 +428,7 @@ def test_without_a_list_no_folder_is_made(simulator, client, tmp_path, fault, ki
 
 
 def test_a_list_without_a_model_is_saved_all_the_same(simulator, client, tmp_path):
-    files = {"texture.png": b"png", "preview.webp": webp(100)}
+    files = {"texture.png": PNG, "preview.webp": webp(100)}
     assert len(save(client, simulator.add(files=files)["uuid"], tmp_path)) == 2
     assert everything_in(tmp_path) == files
 
@@ -375,8 +499,8 @@ def test_whatever_the_file_server_does_the_file_is_whole_in_the_end(simulator, h
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("announces-less", "It came incomplete: 150000 of the 300000 bytes that it says it has."),
-        ("no-length-and-cut", "It came incomplete: 150000 of the 300000 bytes that it says it has."),
+        ("announces-less", "It is incomplete: 150000 of the 300000 bytes that it says it has."),
+        ("no-length-and-cut", "It is incomplete: 150000 of the 300000 bytes that it says it has."),
         ("announces-more", "The connection broke off before the whole answer had arrived."),
         ("cut-without-version", "The connection broke off before the whole answer had arrived."),
         ("silent-in-the-middle", "The file server took the question but did not answer in time."),
@@ -613,7 +737,7 @@ def test_a_second_download_into_the_folder_waits_says_so_and_fetches_nothing_twi
 
 def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
     uuid = simulator.add(files={"a.glb": MODEL})["uuid"]
-    with fetching._alone(tmp_path):
+    with task_folder.alone(tmp_path):
         thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
         time.sleep(0.3)
         client.abort()
@@ -627,7 +751,7 @@ def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulato
     uuid, folder = simulator.add(files={"a.glb": MODEL})["uuid"], tmp_path / "vase"
     folder.mkdir()
     heard: list[Progress] = []
-    with fetching._alone(folder):
+    with task_folder.alone(folder):
         thread, raised = in_a_thread(Download(client, uuid, folder, heard.append))
         wait_until(lambda: heard)
     folder.rmdir()
@@ -639,8 +763,8 @@ def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulato
 HELD = """
 import sys, time
 from pathlib import Path
-from rodin_blender.tracking.fetching import _alone
-with _alone(Path(sys.argv[1])):
+from rodin_blender.storage.task_folder import alone
+with alone(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -663,13 +787,13 @@ def test_the_lock_of_a_killed_blender_holds_nobody_up(simulator, client, tmp_pat
 IN_AND_OUT = """
 import os, sys, time
 from pathlib import Path
-from rodin_blender.tracking.fetching import BeingSaved, _alone
+from rodin_blender.storage.task_folder import BeingSaved, alone
 folder, count = Path(sys.argv[1]), 0
 print("ready", flush=True); sys.stdin.readline()
 end = time.monotonic() + 2.0
 while time.monotonic() < end:
     try:
-        with _alone(folder):
+        with alone(folder):
             os.close(os.open(folder / "taken", os.O_CREAT | os.O_EXCL))  # raises where somebody is in too
             os.unlink(folder / "taken")
             count += 1
@@ -769,10 +893,71 @@ def test_a_file_larger_than_the_disk_takes_is_told(simulator, client, tmp_path):
 
 def test_a_file_that_the_user_made_meanwhile_is_kept(simulator, client, tmp_path):
     def report(progress: Progress) -> None:
-        (tmp_path / "m.glb").write_bytes(b"mine")
+        (tmp_path / "m.glb").write_bytes(glb(13))
 
     save(client, simulator.add(files={"m.glb": MODEL})["uuid"], tmp_path, report)
-    assert everything_in(tmp_path) == {"m.glb": b"mine"}
+    assert everything_in(tmp_path) == {"m.glb": glb(13)}
+
+
+DOWNLOAD = """
+import sys
+from pathlib import Path
+from rodin_blender.service.client import Client
+from rodin_blender.service.connection import Connection
+from rodin_blender.service.errors import RodinError
+from rodin_blender.service.keys import Secret
+from rodin_blender.storage import disk
+from rodin_blender.tracking.fetching import Download
+disk.PATIENCE = 1.0
+client = Client(Connection(sys.argv[1], Secret(sys.argv[2])))
+try:
+    Download(client, sys.argv[3], Path(sys.argv[4]), lambda _progress: None).run()
+except RodinError as error:
+    print(error)
+"""
+
+
+def refused(simulator: Simulator, uuid: str, folder: Path, environment: dict[str, str]) -> str:
+    """What a download that is refused things tells; "" when all is well."""
+    command = [sys.executable, "-c", DOWNLOAD, simulator.url, API_KEY, uuid, folder]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True, timeout=40, check=False)
+    assert done.stderr == "" and done.returncode == 0
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("refusal", [errno.ENOLCK, errno.EOPNOTSUPP], ids=lambda code: errno.errorcode[code])
+def test_on_a_file_system_without_locks_downloads_go_on_and_files_can_be_removed(
+    simulator, tmp_path, refusing, refusal
+):
+    folder = tmp_path / "vase"
+    environment = refusing(folder, flock=refusal)
+    assert refused(simulator, simulator.add(files=FILES)["uuid"], folder, environment) == ""
+    assert everything_in(folder) == FILES
+
+
+def test_a_rename_that_is_refused_for_a_moment_is_tried_again_and_a_lasting_refusal_told(simulator, tmp_path, refusing):
+    folder = tmp_path / "vase"
+    uuid = simulator.add(files=FILES)["uuid"]
+    assert refused(simulator, uuid, folder, refusing(folder, renames=3)) == ""
+    assert everything_in(folder) == FILES
+    (folder / "preview.webp").unlink()
+    assert refused(simulator, uuid, folder, refusing(folder, renames=10_000)) == (
+        f"'preview.webp' in the folder {folder} cannot be written: Permission denied. "
+        "Allow writing there or set another folder in the preferences, then press Download."
+    )
+    asked = len(simulator.asked("files"))
+    assert refused(simulator, uuid, folder, refusing(folder)) == "" and everything_in(folder) == FILES
+    assert len(simulator.asked("files")) <= asked + 2
+
+
+def test_a_folder_that_is_there_and_that_nothing_can_be_made_in_is_told_as_what_it_may_be(
+    simulator, tmp_path, refusing
+):
+    folder = tmp_path / "vase"
+    folder.mkdir()
+    text = refused(simulator, simulator.add(files=FILES)["uuid"], folder, refusing(folder, new=1))
+    assert text.startswith(f"The folder {folder} cannot be written: its folder is there, but the system says")
+    assert "Controlled folder access" in text and text.endswith("in the preferences, then press Download.")
 
 
 LARGE = """
@@ -818,28 +1003,28 @@ def test_only_what_is_named_and_unfinished_is_removed(tmp_path):
         (folder / name).write_bytes(b"12345")
     (folder / ".lock").touch()
     (folder / "dir.glb").mkdir()
-    freed, left = fetching.remove(folder, ["m.glb", "t.png", "gone.png", "dir.glb"])
+    freed, left = task_folder.remove(folder, ["m.glb", "t.png", "gone.png", "dir.glb"])
     assert freed == 10
     assert left == {"dir.glb": os.strerror(errno.EISDIR)}
     assert sorted(everything_in(folder)) == [".hidden", "own.blend"]
     for name in (".hidden", "own.blend"):
         (folder / name).unlink()
-    assert fetching.remove(folder, ["dir.glb"])[1]
+    assert task_folder.remove(folder, ["dir.glb"])[1]
     (folder / "dir.glb").rmdir()
-    assert fetching.remove(folder, []) == (0, {})
+    assert task_folder.remove(folder, []) == (0, {})
     assert not folder.exists()
     for gone in (folder, tmp_path / "file" / "below"):
         (tmp_path / "file").write_bytes(b"")
-        assert fetching.remove(gone, ["m.glb"]) == (0, {})
+        assert task_folder.remove(gone, ["m.glb"]) == (0, {})
     assert everything_in(tmp_path) == {"file": b""}
 
 
 def test_nothing_is_removed_from_a_folder_that_another_blender_is_in(tmp_path):
     (tmp_path / ".m.glb.part").write_bytes(b"x")
     (tmp_path / "m.glb").write_bytes(b"x")
-    with fetching._alone(tmp_path):
+    with task_folder.alone(tmp_path):
         with pytest.raises(BeingSaved):
-            fetching.remove(tmp_path, ["m.glb"])
+            task_folder.remove(tmp_path, ["m.glb"])
         assert sorted(everything_in(tmp_path)) == [".lock", ".m.glb.part", "m.glb"]
     assert sorted(everything_in(tmp_path)) == [".m.glb.part", "m.glb"]
 
@@ -849,5 +1034,5 @@ def test_on_a_full_disk_files_can_be_removed(small_disk):
     folder.mkdir()
     (folder / "m.glb").write_bytes(b"x" * 10_000)
     fill(small_disk)
-    assert fetching.remove(folder, ["m.glb"]) == (10_000, {})
+    assert task_folder.remove(folder, ["m.glb"]) == (10_000, {})
     assert not folder.exists()

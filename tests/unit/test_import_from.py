@@ -13,6 +13,7 @@ from rodin_blender.command_line import main
 from rodin_blender.command_line.host import Host, Import
 from rodin_blender.configuration import FIELDS, Setting
 from rodin_blender.tasks.task import Task
+from tests.unit.shell import GLB
 
 UUID = "00000000-0000-4000-8000-000000000001"
 
@@ -31,13 +32,13 @@ class Farm:
             "status": "DONE",
             "folder": "/x/Vase 1a2b3c4d",
         }
-        made |= {"files": [{"name": "base_basic_pbr.glb", "size": 4}], **result}
+        made |= {"files": [{"name": "base_basic_pbr.glb", "size": len(GLB)}], **result}
         with (self.folder / "results.jsonl").open("a") as file:
             file.write(json.dumps(made) + "\n")
         for saved in made["files"]:
             path = self.folder / "Vase 1a2b3c4d" / saved["name"]
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(b"glTF")
+            path.write_bytes(GLB)
 
     def run(self, *words: str) -> int:
         file = str(self.folder / "results.jsonl")
@@ -91,6 +92,26 @@ def test_what_cannot_be_imported_says_why(
     assert farm.run(word) == code
     assert text in capsys.readouterr().err
     assert farm.imported == []
+
+
+@pytest.mark.parametrize("there", [None, b"", GLB[:-1], b"<html>"])
+def test_a_model_that_is_gone_or_not_whole_is_told_with_what_brings_it_back(
+    farm: Farm, capsys: pytest.CaptureFixture[str], there: bytes | None
+) -> None:
+    farm.has()
+    model = farm.folder / "Vase 1a2b3c4d" / "base_basic_pbr.glb"
+    model.unlink() if there is None else model.write_bytes(there)
+    assert farm.run("Vase") == 1
+    told = capsys.readouterr().err
+    assert "'base_basic_pbr.glb' in" in told and "Run `batch` again, which fetches what is missing." in told
+    assert farm.imported == []
+
+
+def test_a_model_in_a_folder_of_its_own_is_found(farm: Farm) -> None:
+    (farm.folder / "Vase 1a2b3c4d").mkdir()
+    farm.has(files=[{"name": "pbr/base.glb", "size": len(GLB), "sha256": "0"}])
+    assert farm.run("Vase") == 0
+    assert farm.imported[0][1] == farm.folder / "Vase 1a2b3c4d" / "pbr" / "base.glb"
 
 
 def test_a_file_without_results_is_told(farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from tools.faults.processes import Process
 from tools.faults.world import NotRun, Row, World, asked_again, one_done_one_half_done, recover, usual_course
 from tools.testing.disks import fill, glb
 
-FILES = {"base_basic_pbr.glb": glb(200_000), "texture_diffuse.png": bytes(60_000)}
+FILES = {"base_basic_pbr.glb": glb(200_000), "texture_diffuse.png": b"\x89PNG\r\n\x1a\n" + bytes(60_000)}
 
 
 def _mounted(folder: Path, *options: str) -> None:

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A task's folder on the disk: what is in it, whether that is whole, and how it is removed.
+
+What begins with a dot there is ours: an unfinished file (`.NAME.part`), which version of it that is (`.NAME.version`),
+and the lock (`.lock`). All of these lie in the folder itself, also for files in folders below it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from ..service.errors import RodinError, os_reason
+from ..service.files import HEAD, NEEDED_KINDS, SavedFile, fault, safe_name, stated_size
+from . import locks
+from .disk import put_in_place
+
+
+class BeingSaved(RodinError):
+    """Another Blender is saving into the same folder."""
+
+    def __init__(self) -> None:
+        super().__init__("Another Blender is downloading this task.")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other Blenders out of a task's folder; a killed one holds nobody up. Raises BeingSaved, OSError."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locks.held(folder / ".lock"))
+        except locks.Locked:
+            raise BeingSaved from None
+        yield
+
+
+def part_of(folder: Path, name: str) -> Path:
+    """Where a file lies while it is unfinished. No safe name begins with a dot, so no file of the task is called so."""
+    return folder / f".{name.replace('/', '_')}.part"
+
+
+def version_of(folder: Path, name: str) -> Path:
+    """Where it is noted which version of a file its part is of."""
+    return folder / f".{name.replace('/', '_')}.version"
+
+
+def trouble(folder: Path, file: SavedFile) -> str:
+    """Why a file is not there as it was saved, as a sentence; "" when it is. Its first bytes are read only.
+
+    What the user made of a file is as good as what was saved, unless it looks as if its end were missing.
+    """
+    try:
+        head, size = head_of(folder / file.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return "It is not there."
+    except OSError as error:
+        return f"It cannot be read: {os_reason(error)}."
+    found = fault(file.name, head, size)
+    if not found and size < file.size and stated_size(head) is None:
+        found = f"It is incomplete: {size} of the {file.size} bytes that were saved."
+    return found
+
+
+def troubles(folder: str, files: Iterable[SavedFile]) -> dict[str, str]:
+    """The `trouble` of each of a task's files that has one, by name. Without a folder none is there."""
+    found = {file.name: trouble(Path(folder), file) if folder else "It is not there." for file in files}
+    return {name: why for name, why in found.items() if why}
+
+
+def is_needed(name: str) -> bool:
+    """Whether a file is a model, or part of one, and not a sidecar."""
+    return SavedFile(name, 0).kind in NEEDED_KINDS
+
+
+def head_of(path: Path) -> tuple[bytes, int]:
+    """The first bytes of a file, for `fault`, and its size. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(HEAD), os.fstat(file.fileno()).st_size
+
+
+def saved_file(folder: Path, name: str) -> SavedFile:
+    """A file as it lies there now, with its checksum. Raises OSError."""
+    with (folder / name).open("rb") as file:
+        return SavedFile(name, os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def copy(files: Iterable[SavedFile], here: Path, there: Path) -> None:
+    """Have these files in another folder, too. Raises OSError."""
+    there.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        if trouble(there, file):
+            part = part_of(there, file.name)
+            shutil.copyfile(here / file.name, part)
+            put_in_place(part, there / file.name)
+
+
+def set_aside(path: Path) -> None:
+    """Give a file that may be the user's another name beside it. Raises OSError."""
+    taken = [other.name for other in path.parent.iterdir()]
+    put_in_place(path, path.with_name(safe_name(f"{path.stem}-before{path.suffix}", taken)))
+
+
+def remove(folder: Path, names: Iterable[str]) -> tuple[int, dict[str, str]]:
+    """Remove these files from a task's folder, what unfinished attempts have left there, and folders that get empty.
+
+    Returns the bytes freed, and why a file is still there, by name. Raises BeingSaved.
+    """
+    freed, left = 0, {}
+    with ExitStack() as stack:
+        # Where no lock can be had, as on some full disks, it is tried without.
+        with suppress(OSError):
+            stack.enter_context(alone(folder))
+        for name in names:
+            path = folder / name
+            try:
+                size = path.stat().st_size
+                path.unlink()
+                freed += size
+            except (FileNotFoundError, NotADirectoryError):
+                pass
+            except OSError as error:
+                left[name] = os_reason(error)
+            with suppress(OSError):
+                for below in path.relative_to(folder).parents[:-1]:
+                    (folder / below).rmdir()
+        remove_parts(folder)
+    with suppress(OSError):
+        folder.rmdir()
+    return freed, left
+
+
+def remove_parts(folder: Path, but: Iterable[str] = ()) -> None:
+    """Remove what unfinished attempts have left, but for the files named in `but`."""
+    kept = {way(folder, name) for name in but for way in (part_of, version_of)}
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name.startswith(".") and path.name.endswith((".part", ".version")) and path not in kept:
+                path.unlink()
