@@ -89,8 +89,9 @@ def check(data: bytes) -> None:
 
 
 def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
-    from rodin_blender.service import answers, submission
+    from rodin_blender.service import answers
     from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, Throttled
+    from rodin_blender.tasks import submission
     from rodin_blender.tasks.task import Status, is_done, status_of
 
     _check_wait(answers.retry_after_seconds(retry_after, NOW))
@@ -238,8 +239,11 @@ def _fuzz(seconds: int, inputs: int | None, folder: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["rodin_blender", "json", "email._parseaddr", "email.utils"]):
-        from rodin_blender.service import answers, keys, pictures, submission  # noqa: F401
-        from rodin_blender.tasks import task  # noqa: F401
+        from rodin_blender.service import answers, keys, pictures  # noqa: F401
+        from rodin_blender.tasks import (
+            submission,  # noqa: F401
+            task,  # noqa: F401
+        )
     corpus, dictionary = folder / "corpus", folder / "words"
     corpus.mkdir()
     for number, (http_status, retry_after, answer) in enumerate(SEEDS):

@@ -16,9 +16,9 @@ import bpy
 from ..configuration import GENERATE
 from ..service.errors import BadInput
 from ..service.keys import shown
-from ..service.submission import MOST_PICTURES, submission
 from ..tasks import options
 from ..tasks.options import OPTIONS, Option, Value
+from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
 from ..tracking.messages import Obstacle
 from . import option_properties, preferences

@@ -12,10 +12,10 @@ from pathlib import Path
 from ..configuration import GENERATE
 from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
-from ..service.submission import fields, submission
 from ..storage.outbox import Outbox
 from ..tasks import options
 from ..tasks.options import OPTIONS, Value
+from ..tasks.submission import fields, submission
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from ..service.answers import RawAnswer
 from ..service.errors import BadInput, RodinError, os_reason
 from ..service.pictures import check_picture
-from ..service.submission import Picture
+from ..tasks.submission import Picture
 from ..tasks.wish import Wish
 from . import locks
 from .request import Request, described, read

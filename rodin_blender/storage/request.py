@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..service.submission import Picture
 from ..tasks.options import checked
+from ..tasks.submission import Picture
 from ..tasks.task import Placement
 from ..tasks.wish import Wish
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from ..service.submission import Accepted, Refusal
 from .schedule import FIRST_CHECK
+from .submission import Accepted, Refusal
 from .task import Status, Task
 
 Change = Callable[[Task], Task]

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..service import answers, submission
+from ..service import answers
 from ..service.answers import RawAnswer
 from ..service.errors import Aborted, BadAnswer, BadInput, NotSent, Refused, ServiceError, Throttled, Unreachable
 from ..service.keys import SHORTEST_SECRET, Secret
-from ..service.submission import Accepted, Refusal, Submission
 from ..storage.outbox import Outbox, OutboxError, Sending, State
-from ..tasks import transitions
+from ..tasks import submission, transitions
+from ..tasks.submission import Accepted, Refusal, Submission
 from ..tasks.task import Status, Task
 
 if TYPE_CHECKING:

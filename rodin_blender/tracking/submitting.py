@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from ..service.connection import Connection
 from ..service.errors import BadInput, RodinError
 from ..service.keys import Secret
-from ..service.submission import Accepted, Refusal
 from ..storage.database import StoreError
 from ..storage.outbox import NotToBeSent, Outbox, OutboxError, State
 from ..storage.request import Request
 from ..storage.store import KeyTaken
 from ..tasks import transitions
+from ..tasks.submission import Accepted, Refusal
 from ..tasks.task import Status, Task
 from ..tasks.wish import Wish, unsent
 from ..texts.wording import unexpected

@@ -20,8 +20,8 @@ from rodin_blender.service.errors import (
     Unreachable,
 )
 from rodin_blender.service.keys import Secret
-from rodin_blender.service.submission import Accepted, accepted, fields, refusal, submission
 from rodin_blender.tasks.options import OPTIONS, TIERS
+from rodin_blender.tasks.submission import Accepted, accepted, fields, refusal, submission
 
 KEY = "a.subscription.key"
 UUID = "123e4567-e89b-12d3-a456-426614174000"

@@ -24,7 +24,7 @@ from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Aborted, BadAnswer, NotSent, ServiceError, Unreachable
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.multipart import Multipart
-from rodin_blender.service.submission import accepted, fields, refusal, submission
+from rodin_blender.tasks.submission import accepted, fields, refusal, submission
 from tests.unit.pictures import jpeg, png, webp
 from tests.unit.sockets import hanging, serving
 from tools.simulator import API_KEY, Simulator

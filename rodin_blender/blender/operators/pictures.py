@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from ...service.errors import BadInput
-from ...service.submission import MOST_PICTURES
+from ...tasks.submission import MOST_PICTURES
 from .. import form, open_images, preferences, timer
 from ..session import session
 from .base import OPTIONS, refuse, text_property

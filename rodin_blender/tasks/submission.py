@@ -13,9 +13,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..tasks.options import OPTIONS, Value, checked
-from .errors import BadAnswer, BadInput, ClientUnavailable, NotAuthorized, NotSent, Refused, ServiceError, Throttled
-from .keys import LONGEST_KEY, Secret
+from ..service.errors import (
+    BadAnswer,
+    BadInput,
+    ClientUnavailable,
+    NotAuthorized,
+    NotSent,
+    Refused,
+    ServiceError,
+    Throttled,
+)
+from ..service.keys import LONGEST_KEY, Secret
+from .options import OPTIONS, Value, checked
 
 LONGEST_PROMPT = 1024
 """Characters."""

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The order of the layers, which CONTRIBUTING.md draws: an import goes to an earlier layer or stays in its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "rodin_blender"
+LAYERS = (
+    "service", "texts", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
+)  # fmt: skip
+ANYWHERE = ("handlers", "catalogue")
+"""Modules beside the layers that import none of them, or only `service`."""
+WITHOUT_BPY = LAYERS[: LAYERS.index("command_line") + 1]
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    """What a module imports, as whole names below the package, and as they are from elsewhere."""
+    inside = path.relative_to(PACKAGE).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            above = inside[: len(inside) - node.level]
+            name = ".".join(("", *above, *([node.module] if node.module else [])))
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_import_goes_up(path: Path) -> None:
+    layer = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    for name in imported(path):
+        if name == "bpy" or name.startswith("bpy."):
+            assert layer not in WITHOUT_BPY, f"{path} imports bpy"
+        if name.startswith(".") and layer in LAYERS:
+            other = name.split(".")[1]
+            if other in LAYERS:
+                assert LAYERS.index(other) <= LAYERS.index(layer), f"{path} imports {name}, which is a later layer"
+            else:
+                assert other in ANYWHERE, f"{path} imports {name}, which is no layer"
