@@ -39,6 +39,8 @@ PATIENCE = 2.0
 FORGOTTEN = "forgotten.json"
 """The name of a request that the user has forgotten: it is no submission any more."""
 _REMOVED = ".forgotten-"
+KEPT_FORGOTTEN = 24 * 3600.0
+"""Seconds for which what was forgotten can come back."""
 _NEW = ".new-"
 _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
@@ -210,6 +212,8 @@ class Outbox:
                         (folder / REQUEST).replace(folder / FORGOTTEN)
                     else:
                         (folder / FORGOTTEN).touch()
+                    # The time from which it is kept.
+                    os.utime(folder / FORGOTTEN)
                     _sync_folder(folder)
             except locks.Locked:
                 raise OutboxError("It is being sent just now: wait for the answer.") from None
@@ -223,14 +227,14 @@ class Outbox:
                 _sync_folder(folder)
 
     def clean(self) -> None:
-        """Remove what was forgotten, and what a killed program was still copying an hour ago."""
+        """Remove what was forgotten long ago, and what a killed program was still copying an hour ago."""
         with suppress(OSError):
             for path in [*self.folder.iterdir()]:
                 with suppress(OSError):
                     old = path.name.startswith(_NEW) and path.stat().st_mtime < time.time() - 3600.0
                     if old or path.name.startswith(_REMOVED):
                         shutil.rmtree(path, ignore_errors=True)
-                    elif (path / FORGOTTEN).exists():
+                    elif (path / FORGOTTEN).stat().st_mtime < time.time() - KEPT_FORGOTTEN:
                         # Where this is broken off, what is left of it is not taken for a submission.
                         gone = path.rename(self.folder / f"{_REMOVED}{path.name}-{secrets.token_hex(4)}")
                         shutil.rmtree(gone, ignore_errors=True)
