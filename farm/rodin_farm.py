@@ -116,7 +116,7 @@ def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) ->
         for kind, part in parts.items():
             if not part.is_file():
                 raise Ended(TROUBLE, f"Blender wrote no {made[kind].name}.")
-            part.replace(made[kind])
+            _put(part, made[kind])
     finally:
         for part in parts.values():
             with suppress(FileNotFoundError):
@@ -150,7 +150,19 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _write(path: Path, text: str) -> None:
     part = path.with_name(f".{path.name}.part")
     part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    _put(part, path)
+
+
+def _put(part: Path, path: Path) -> None:
+    """Give a whole file its name. On Windows a virus scanner that reads a new file keeps it from that for a moment."""
+    for pause in (0.2, 0.4, 0.8, 1.6, 3.2, 0.0):
+        try:
+            part.replace(path)
+            return
+        except PermissionError:
+            if not pause:
+                raise
+            time.sleep(pause)
 
 
 def _run(command: list[str | Path]) -> tuple[int, str]:

@@ -8,15 +8,19 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit import disks
 from tests.unit import shell as shells
 from tests.unit.shell import Shell
 
 shell = shells.shell
+
+refusing = disks.refusing
 
 FARM = Path(__file__).resolve().parent.parent.parent / "farm"
 GIVEN = {"BatchFile": "/show/models.csv", "Models": "12", "Folder": "/show/out"}
@@ -302,6 +306,16 @@ def test_one_that_fails_leaves_the_others_of_its_task_alone(shop: Shop) -> None:
     assert shop.run("import", "--models=2").returncode == 0
     assert shop.note(2)["ok"]
     assert [words[4] for words in shop.calls] == ["pot1", "pot2", "pot3", "pot2"]
+
+
+def test_a_rename_that_is_refused_for_a_moment_is_tried_again(
+    shop: Shop, refusing: Callable[..., dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.has({"number": 1, **shop.result(1)})
+    for name, value in refusing(shop.folder, renames=2).items():
+        monkeypatch.setenv(name, value)
+    assert shop.run("import", "--models=1").returncode == 0
+    assert shop.files() == ["0001-Pot-1.blend", "0001-Pot-1.png", "0001.json"]
 
 
 def test_a_model_whose_files_are_gone_is_told_what_brings_them_back(shop: Shop) -> None:
