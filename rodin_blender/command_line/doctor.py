@@ -77,7 +77,7 @@ def _environment() -> dict[str, str]:
 
 def _requests() -> dict[str, str]:
     found = {}
-    for name in ("requests", "urllib3", "certifi"):
+    for name in ("requests", "urllib3", "certifi", "truststore"):
         try:
             found[name] = str(importlib.import_module(name).__version__)
         except ImportError:

@@ -728,7 +728,7 @@ def test_balance(shell: Shell) -> None:
 
 def test_doctor_tells_sources_and_no_secrets(shell: Shell) -> None:
     shell.run("track", shell.keys(shell.add(prompt="Vase")))
-    file = shell.file("studio.toml", f'api_key = "{API_KEY}"\ndeadline = 90\nimport_location = "ORIGIN"\nshortest_interval = 9\n')
+    file = shell.file("studio.toml", f'proxy = "http://me:own-word@set.studio:3128"\napi_key = "{API_KEY}"\ndeadline = 90\nimport_location = "ORIGIN"\nshortest_interval = 9\n')
     environment = {
         "RODIN_API_KEY": None,
         "RODIN_CONFIG": str(file),
@@ -741,7 +741,9 @@ def test_doctor_tells_sources_and_no_secrets(shell: Shell) -> None:
     for ran in (shell.run("doctor", **environment), shell.json("doctor", **environment)):
         assert "-word" not in ran.out + ran.err
     event = ran.event
+    assert {"requests", "urllib3", "certifi", "truststore"} < event["versions"].keys()
     assert event["settings"]["api_key"] == {"value": "set", "source": str(file)}
+    assert event["settings"]["proxy"] == {"value": "http://me:****@set.studio:3128", "source": str(file)}
     assert event["settings"]["deadline"] == {"value": 90.0, "source": str(file)}
     assert event["settings"]["shortest_interval"] == {"value": 1.0, "source": "$RODIN_SHORTEST_INTERVAL"}
     assert event["settings"]["import_height"] == {"value": 0.0, "source": "default"}
