@@ -338,9 +338,11 @@ def test_one_refused_of_21_leaves_the_others_and_is_had_by_the_next_run(made: Ba
 
 
 def test_timeout_ends_with_4_and_run_again_it_goes_on(made: Batch) -> None:
-    made.write(("A", made.shell.add(NOW_DONE)), ("B", made.shell.add([[(0.0, "Generating"), (60.0, "Done")]])))
-    ran = made.run("--timeout", "3")
+    running = made.shell.add([RUNNING])
+    made.write(("A", made.shell.add(NOW_DONE)), ("B", running))
+    ran = made.run("--timeout", "6")
     assert ran.code == 4 and made.statuses == {"A": "DONE"}
+    made.shell.simulator.end(running)
     assert made.run().code == 0 and made.statuses == {"A": "DONE", "B": "DONE"}
     assert made.files_asked() == 4
 
@@ -504,7 +506,7 @@ def test_200_models_killed_ten_times_end_with_200_results_each_downloaded_once(m
         # Anywhere: while it starts, while it writes its list, while it asks, downloads and writes results.
         goal = len(made.results_so_far()) + chance.randrange(0, MODELS // KILLS)
         if kill % 3:
-            wait_until(lambda process=process, goal=goal: len(made.results_so_far()) >= goal or process.poll() is not None)
+            wait_until(lambda process=process, goal=goal: len(made.results_so_far()) >= goal or process.poll() is not None, 60.0)
         time.sleep(chance.uniform(0.0, 0.4) if kill % 3 else chance.uniform(0.3, 1.2))
         assert process.poll() is None, "it must not be over before its last kill"
         process.kill()
