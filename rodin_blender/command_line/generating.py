@@ -12,7 +12,7 @@ from pathlib import Path
 from ..configuration import GENERATE
 from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
-from ..storage.outbox import Outbox
+from ..storage.outbox import Outbox, State
 from ..tasks import options
 from ..tasks.options import OPTIONS, Value
 from ..tasks.submission import fields, submission
@@ -53,6 +53,9 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
         if given.answer and len(tasks) > 1:
             raise BadInput("--answer is for a single task, and there are several.")
         for task in tasks:
+            if task.status is Status.SENDING and outbox.state(task.task_id) is not State.SENDING:
+                text = f"Nobody sends '{task.name}' any more: run `wait {task.task_id}` to see what became of it."
+                raise BadInput(text)
             if task.status not in (Status.UNCERTAIN, Status.UNSENT, Status.REJECTED):
                 what = "is being sent just now" if task.status is Status.SENDING else "was accepted by the service"
                 raise BadInput(f"'{task.name}' {what}, so there is nothing to settle.")

@@ -114,7 +114,8 @@ class Outbox:
         with _explained(self.folder):
             if not self.folder.is_dir():
                 return []
-            return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
+            found = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+            return sorted(path.name for path in found if not (path / FORGOTTEN).exists())
 
     def state(self, task_id: str) -> State:
         """What may be done with it. Raises OutboxError."""

@@ -141,7 +141,10 @@ class Tracker:
         self._call(self._wished, self._with_task, task_id, self._submissions.cancel)
 
     def send_again(self, task_id: str, new_task_id: str) -> None:
-        """Have what is uncertain generated once more, as another task in its place. It may be charged twice."""
+        """Have what is uncertain generated once more, as another task in its place. It may be charged twice.
+
+        Answered by `NotSubmitted` where it cannot be.
+        """
         self._call(self._wished, self._send_again, task_id, new_task_id)
 
     def settle(self, task_id: str, answer: bytes) -> None:
@@ -487,7 +490,10 @@ class Tracker:
 
     def _send_again(self, task_id: str, new_task_id: str) -> None:
         again = partial(self._submissions.send_again, task_id=new_task_id, connection=self._settings.connection)
-        self._with_task(task_id, again)
+        try:
+            self._with_task(task_id, again)
+        except (BadInput, OutboxError) as error:
+            self.messages.put(NotSubmitted(new_task_id, str(error)))
 
     def _settle_submission(self, task_id: str, answer: bytes) -> None:
         self._with_task(task_id, partial(self._submissions.settle, answer=answer, others=self._tasks.values()))

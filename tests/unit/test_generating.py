@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import time
 from contextlib import closing
@@ -122,6 +123,28 @@ def test_an_uncertain_one_ends_with_6_and_is_settled_in_each_way(shell: Shell) -
     assert names.keys() == {"Wish again", "Wish answer"} and all(status.submitted for status in names.values())
     nothing = shell.json("settle", "Wish again", "--discard")
     assert nothing.code == 2 and "was accepted by the service" in nothing.event["text"]
+
+
+def test_what_cannot_be_sent_again_ends_the_command_and_says_why(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    task_id = shell.json("generate", "--prompt", "a").events[0]["task_id"]
+    shutil.rmtree(shell.folder / "outbox" / task_id)
+    ran = shell.json("settle", task_id, "--again")
+    assert ran.code == 2 and "no longer on the disk" in ran.event["text"]
+    assert [task.status for task in stored(shell)] == [Status.UNCERTAIN]
+
+
+def test_what_a_killed_program_was_sending_is_settled_after_a_look(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-hung")
+    process = shell.start("generate", "--prompt", "a")
+    wait_until(lambda: bool(shell.simulator.submissions))
+    process.kill()
+    process.communicate()
+    (task,) = stored(shell)
+    ran = shell.json("settle", task.task_id, "--discard")
+    assert ran.code == 2 and f"run `wait {task.task_id}`" in ran.event["text"]
+    assert shell.json("wait", task.task_id).code == 6
+    assert shell.json("settle", task.task_id, "--discard").code == 0 and stored(shell) == []
 
 
 def test_an_answer_that_is_none_settles_nothing(shell: Shell) -> None:

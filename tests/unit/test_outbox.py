@@ -226,6 +226,7 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: 
     for task_id in ("gone", "never"):
         outbox.forget(task_id)
         assert outbox.state(task_id) is State.GONE
+    assert outbox.ids() == ["kept"]
     outbox.restore("gone")
     assert outbox.state("gone") is State.ANSWERED and outbox.read("gone").wish.prompt == "A glazed vase"
     outbox.forget("gone")

@@ -312,7 +312,7 @@ def test_an_uncertain_task_is_sent_again_only_as_another_one_that_takes_its_plac
     wait_until(lambda: stored(folder).keys() == {new})
     assert watched.outbox.ids() == [new]
     watched.tracker.send_again(new, new_task_id())
-    assert "It is known what became of" in watched.next(Notice).text
+    assert "It is known what became of" in watched.next(NotSubmitted).text
 
 
 # Cancelling, and quitting before anything has left.

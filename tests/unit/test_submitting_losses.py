@@ -21,7 +21,7 @@ from rodin_blender.storage.store import KeyTaken, Store
 from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking.messages import Notice, ObstacleChanged, TaskChanged
+from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, TaskChanged
 from tests.unit import test_submitting
 from tests.unit.pictures import large_file
 from tests.unit.test_submitting import Generating, stored
@@ -187,7 +187,7 @@ def test_two_presses_of_send_again_pay_once(begin: Begin, simulator: Simulator, 
     task_id = uncertain(watched, simulator)
     for _ in range(2):
         watched.tracker.send_again(task_id, new_task_id())
-    assert "sent again already" in watched.next(Notice).text
+    assert "sent again already" in watched.next(NotSubmitted).text
     wait_until(lambda: len(simulator.submissions) == 2)
     time.sleep(0.6)
     assert len(simulator.submissions) == 2 and len(stored(folder)) == 1
