@@ -587,6 +587,8 @@ def test_a_list_of_a_newer_version_ends_with_1(shell: Shell) -> None:
     shell.run("track", KEY)
     with closing(sqlite3.connect(shell.folder / "tasks.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
+        db.execute("UPDATE reader SET oldest = 99")
+        db.commit()
     ran = shell.json("list")
     assert ran.code == 1 and "newer version of the Rodin extension" in ran.event["text"]
 
