@@ -99,15 +99,27 @@ class Submissions:
         self.pool.ask(Question(call, partial(self._prepared, wish), connection, asks_service=False))
 
     def send_again(self, task: Task, task_id: str, connection: Connection) -> None:
-        """Have an uncertain one generated once more, as a new task in its place. Raises BadInput, OutboxError."""
+        """Have an uncertain one generated once more, as a new task in its place.
+
+        Tells NotSubmitted where it cannot be.
+        """
+        try:
+            wish = self._again(task, task_id)
+        except (BadInput, OutboxError) as error:
+            self._tell(NotSubmitted(task_id, str(error)))
+            return
+        self._replaced[task_id] = task.task_id
+        self.prepare(wish, connection)
+
+    def _again(self, task: Task, task_id: str) -> Wish:
+        """Raises BadInput, OutboxError."""
         if task.status is not Status.UNCERTAIN:
             raise BadInput(f"It is known what became of '{task.name}'.")
         if task.task_id in self._replaced.values():
             raise BadInput(f"'{task.name}' is being sent again already.")
         wish = self.outbox.read(task.task_id).wish
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
-        self._replaced[task_id] = task.task_id
-        self.prepare(replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id), connection)
+        return replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
 
     def send_due(self, connection: Connection, may_ask: Callable[[], bool]) -> None:
         """Begin to send what is due, as far as there are free workers and requests. Raises StoreError."""

@@ -15,6 +15,8 @@ LAYERS = (
 )  # fmt: skip
 ANYWHERE = ("handlers", "catalogue")
 """Modules beside the layers that import none of them, or only `service`."""
+LONGEST = 400
+"""Lines of a module. What needs more holds more than one thing."""
 WITHOUT_BPY = LAYERS[: LAYERS.index("command_line") + 1]
 
 
@@ -48,3 +50,8 @@ def test_no_import_goes_up(path: Path) -> None:
                 assert LAYERS.index(other) <= LAYERS.index(layer), f"{path} imports {name}, which is a later layer"
             else:
                 assert other in ANYWHERE, f"{path} imports {name}, which is no layer"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_holds_one_thing(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST

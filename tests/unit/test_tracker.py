@@ -45,7 +45,7 @@ from rodin_blender.tracking.messages import (
     TaskChanged,
     TaskRemoved,
 )
-from rodin_blender.tracking.tracker import WORKERS
+from rodin_blender.tracking.polling import WORKERS
 from tests.unit import disks, watching
 from tests.unit.disks import fill
 from tests.unit.sockets import serving
@@ -501,7 +501,7 @@ def test_an_answer_that_cannot_be_stored_is_shown_then_stored_without_asking_aga
     with Gated() as gated:
         watched = begin(address=gated.url)
         task = watched.follow(gated.add(AT_ONCE))
-        wait_until(lambda: watched.tracker._asking.busy)
+        wait_until(lambda: watched.tracker._polling.pool.busy)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             gated.gate.set()
@@ -635,7 +635,7 @@ def test_a_pause_asked_for_while_the_list_is_locked_is_kept(
         watched = begin(address=gated.url)
         gated.fail("status", "429-seconds")
         watched.follow(gated.add("stuck"))
-        wait_until(lambda: watched.tracker._asking.busy)
+        wait_until(lambda: watched.tracker._polling.pool.busy)
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             gated.gate.set()
@@ -689,7 +689,7 @@ def test_a_task_is_not_asked_about_again_while_its_answer_is_awaited(
     with Gated() as gated:
         watched = begin(address=gated.url)
         task = watched.follow(gated.add(AT_ONCE))
-        wait_until(lambda: watched.tracker._under_way)
+        wait_until(lambda: watched.tracker._polling._under_way)
         time.sleep(A_WHILE)
         gated.gate.set()
         watched.gets(task, Status.DONE)
@@ -841,6 +841,6 @@ def test_the_test_of_an_old_key_says_nothing_of_the_new_one(begin: Begin, simula
     watched.follow(simulator.add("stuck"))
     assert watched.next(ObstacleChanged).obstacle
     old = Connection(simulator.url, Secret(API_KEY), 2.0)
-    watched.tracker._inbox.put(lambda: watched.tracker._key_tested(old, 12.5))
+    watched.tracker._inbox.put(lambda: watched.tracker._account._tested(old, 12.5))
     assert watched.next(KeyTested).accepted
     assert nothing_is_asked(simulator)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tasks of the list, as they stand on the disk and as this program knows them. For the tracker's thread alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from ..storage import store
+from ..storage.store import Store
+from ..tasks.task import Status, Task
+from .messages import Message, Notice, TaskChanged, TaskRemoved
+
+
+class KeptTasks:
+    """The list at `path`. What changes in it, here or by another Blender, is told.
+
+    `dropped` is called with each task that has left the list. Most methods raise StoreError.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        known: Iterable[Task],
+        tell: Callable[[Message], None],
+        dropped: Callable[[Task], None],
+    ) -> None:
+        self.by_id = {task.task_id: task for task in known}
+        self.patient_until = 0.0
+        """The time, as `time.monotonic` has it, until which other Blenders are waited for; 0.0 as long as usual."""
+        self._path = path
+        self._tell = tell
+        self.noted: Callable[[Task], None] = lambda _: None
+        """Called with each task that is new or not what it was."""
+        self._dropped = dropped
+        self._opened: Store | None = None
+        self._moved = False
+        self._to_restore: list[str] = []
+        """Ids of tasks that were in the list before its file was replaced, and are not yet in the new one."""
+
+    @property
+    def store(self) -> Store:
+        """The open list."""
+        ending = bool(self.patient_until)
+        left = max(self.patient_until - time.monotonic(), 0.0) if ending else store.LOCK_TIMEOUT
+        if self._opened and ending:
+            self._opened.be_patient(left)
+        if self._opened is None:
+            self._opened = Store(self._path, left)
+            damage = self._opened.damage_text()
+            if damage:
+                self._tell(Notice(damage))
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened:
+            self._opened.close()
+            self._opened = None
+
+    def reopen_if_moved(self) -> bool:
+        """Go on with the file that is now at the path, a new one where there is none. It gets what we know.
+
+        It may be an older copy, or what another Blender could read of the list when that was damaged. Returns whether
+        it is another file than before.
+        """
+        if self._opened and self._opened.moved:
+            self._moved = True
+            self._to_restore = [task.task_id for task in sorted(self.by_id.values(), key=lambda t: t.tracked_at)]
+            self.close()
+        while self._to_restore:
+            task = self.by_id.get(self._to_restore[0])
+            if task and not self.store.change(task.task_id, partial(_put_right, known=task)):
+                self.store.add(task)
+            del self._to_restore[0]
+        moved, self._moved = self._moved, False
+        return moved
+
+    def load_if_changed(self, newer: Collection[str]) -> bool:
+        """Take in what another Blender has written, but for the tasks of these ids, of which more is known here."""
+        if not self.store.changed_by_others():
+            return False
+        stored = {task.task_id: task for task in self.store.tasks()}
+        for task_id in self.by_id.keys() - stored.keys():
+            self.removed(task_id)
+        for task in stored.values():
+            if task.task_id not in newer:
+                self.changed(task)
+        return True
+
+    def changed(self, task: Task) -> None:
+        """A task is new, or not what it was."""
+        if self.by_id.get(task.task_id) != task:
+            self.by_id[task.task_id] = task
+            self.noted(task)
+            self._tell(TaskChanged(task))
+
+    def removed(self, task_id: str) -> None:
+        """A task has left the list."""
+        task = self.by_id.pop(task_id, None)
+        if task:
+            self._dropped(task)
+            self._tell(TaskRemoved(task_id))
+
+    def add(self, task: Task) -> None:
+        self.changed(self.store.add(task))
+
+    def change(self, task_id: str, change: Callable[[Task], Task]) -> None:
+        """Apply a pure function to a stored task, whatever another Blender made of it."""
+        task = self.store.change(task_id, change)
+        if task:
+            self.changed(task)
+        else:
+            self.removed(task_id)
+
+    def with_task(self, task_id: str, method: Callable[[Task], None]) -> None:
+        task = self.by_id.get(task_id)
+        if task:
+            method(task)
+
+
+def _put_right(stored: Task, known: Task) -> Task:
+    """A task as it stands in another file than before, with what we know better."""
+    ended = known.status.final and not stored.status.final
+    sent = stored.status is Status.UNSENT and known.status in (Status.UNCERTAIN, Status.REJECTED)
+    if ended or sent or stored.subscription_key != known.subscription_key:
+        return known
+    return replace(stored, task_uuid=stored.task_uuid or known.task_uuid)
