@@ -75,9 +75,11 @@ FIELDS = {
         Field("import_when_done", False),
         Field("import_after_download", True),
         Field("import_location", "CURSOR", choices=("CURSOR", "ORIGIN")),
-        # The scene's units; 0 leaves a model as it is.
+        # Meters; 0 leaves a model as it is.
         Field("import_height", 0.0, 0.0, 1e6),
         Field("import_as_asset", False),
+        # Cameras and lights of a model's file.
+        Field("import_companions", False),
         # Gigabytes; 0 for no hint.
         Field("storage_hint", 5.0, 0.0, 1e6),
         # Whether tasks may be begun here, or followed only.

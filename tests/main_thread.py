@@ -39,8 +39,9 @@ def watch(package: str) -> None:
             name = frame.f_code.co_filename
             if "importlib" in name:
                 return
-            if "/addons_core/io_" in name:
-                # Blender's own importers read their file there, and there is no other way to have them.
+            if "/addons_core/io_" in name or name.endswith(f"{inside}blender/importing/importers.py"):
+                # Blender's own importers read their file there, and there is no other way to have them. What is read
+                # of it just before comes from where a worker has looked already.
                 return
             if name.endswith(f"{inside}handlers.py"):
                 return  # What a studio's own function does is its matter.

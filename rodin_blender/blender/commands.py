@@ -63,14 +63,16 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
     made, x = [], 0.0
     for task, path in found:
         picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
-        collection = importing.import_model(
+        # The startup file's units may be others than meters.
+        collection = importing.bring(
             str(path),
             name=task.name if task else path.stem,
             task_uuid=task.task_uuid if task else "",
-            height=height,
+            height=height * importing.units_of_a_meter(bpy.context.scene),
             as_asset=as_asset,
             preview=str(picture) if picture.is_file() else "",
-        )
+            companions=bool(preferences.value("import_companions")),
+        ).collection
         low, high = importing.extent(collection.objects, axis=0)
         if made:
             importing.move(collection, (x - low, 0.0, 0.0))

@@ -138,15 +138,18 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
     )
     import_height: bpy.props.FloatProperty(
         name="Height",
-        description="Scale an imported model to this height; the service's models are about 1.9 units, whatever they "
-        "show. 0 leaves it as it is",
+        description="Scale an imported model to this height in meters; the service's models are about 1.9 m, whatever "
+        "they show. 0 leaves it as it is",
         **_limits("import_height"),
         soft_max=100.0,
-        subtype="DISTANCE",
     )
     import_as_asset: bpy.props.BoolProperty(
         name="Mark as Asset",
         description="Mark the imported model as an asset, with the service's preview as its picture",
+    )
+    import_companions: bpy.props.BoolProperty(
+        name="Cameras and Lights",
+        description="Also bring the cameras and lights that a model's file has",
     )
     storage_hint: bpy.props.FloatProperty(
         name="Hint Above",
@@ -242,8 +245,9 @@ def draw_import_settings(layout: bpy.types.UILayout, preferences: RODIN_Preferen
     column = layout.column()
     draw_field(column, preferences, "import_after_download")
     draw_field(column, preferences, "import_location")
-    draw_field(column, preferences, "import_height", text="Height (0: as it is)")
+    draw_field(column, preferences, "import_height", text="Height in m (0: as it is)")
     draw_field(column, preferences, "import_as_asset")
+    draw_field(column, preferences, "import_companions")
 
 
 def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name: str, *, text: str = "") -> None:

@@ -243,9 +243,11 @@ def test_whatever_the_scene_and_the_file_are_like(
     bpy.ops.rodin.import_model(task_id=task_id, height=2.0)
     collection = bpy.data.collections["A glazed vase"]
     assert heights(collection) == (pytest.approx(5.0), pytest.approx(7.0))
-    places = sorted(round(item.matrix_world.translation.x, 3) for item in collection.objects)
+    meshes = [item for item in collection.objects if item.type == "MESH"]
+    places = sorted(round(item.matrix_world.translation.x, 3) for item in meshes)
     assert places == ([0.0, 8.0] if layout == "several roots" else [0.0]), "scaled as one"
     assert layer.objects.active in list(collection.objects)
+    assert len(collection.objects) == (3 if layout == "several roots" else 1), "one root carries the place"
 
 
 def test_what_a_button_sets_goes_before_the_preferences(rodin: Rodin, saved: Callable[..., str]) -> None:

@@ -137,14 +137,17 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         for name in ("location", "height", "as_asset"):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
-                setattr(self, name, preferences.value(f"import_{name}"))
+                value = preferences.value(f"import_{name}")
+                # The setting holds for all files, whose units differ: it is in meters.
+                meters = name == "height"
+                setattr(self, name, value * importing.units_of_a_meter(context.scene) if meters else value)
         wanted = placement.of(task)
         in_its_scene = wanted is not None and wanted.scene == context.scene.name
         if in_its_scene and self.location == "CURSOR" and not chosen:
             self.location = placement.LOCATION[0]
         self.model = self.model or found[0]
         at = context.scene.cursor.location if self.location != "ORIGIN" else None
-        collection = importing.import_model(
+        imported = importing.bring(
             f"{task.folder}/{self.model}",
             name=task.name,
             task_uuid=task.task_uuid,
@@ -152,10 +155,11 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),
+            companions=bool(preferences.value("import_companions")),
         )
         if self.as_asset:
             timer.note_catalogue()
-        timer.call_handlers(handlers.import_done, task, collection)
+        timer.call_handlers(handlers.import_done, task, imported.collection)
 
 
 class RODIN_OT_delete_files(OfTask, bpy.types.Operator):

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender's own importers: which one is for which kind of file, and why one gave up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import bpy
+
+from ...service.errors import BadInput, os_reason
+from ...service.files import fault, kind_of
+from ...service.keys import shown
+from ...storage.task_folder import head_of
+from . import gltf
+
+_IMPORTERS = {
+    ".glb": ("import_scene.gltf",),
+    ".gltf": ("import_scene.gltf",),
+    # Blender 4.5 has a new one, written in C++; the old one is an add-on.
+    ".fbx": ("wm.fbx_import", "import_scene.fbx"),
+    ".obj": ("wm.obj_import",),
+    ".stl": ("wm.stl_import",),
+    **dict.fromkeys((".usd", ".usda", ".usdc", ".usdz"), ("wm.usd_import",)),
+}
+_ARGUMENTS = {
+    # Of an importer that has them. Everything goes into the one collection.
+    "import_scene_as_collection": False,
+    "import_scene_extras": False,
+    "set_frame_range": False,
+    # Else the importer adds an object of its own for the bones to look like.
+    "disable_bone_shape": True,
+}
+_ANOTHER = "Try another model of the task, or have it made in another format."
+_PLAIN = {
+    "IndexError": "It refers to something that is not in it.",
+    "KeyError": "Something that belongs into it is missing.",
+    "AttributeError": "Something that belongs into it is missing.",
+    "TypeError": "Something in it is of the wrong kind.",
+    "RecursionError": "Its parts contain each other.",
+    "UnicodeDecodeError": "It holds text that cannot be read.",
+    "struct.error": "It ends too early.",
+    "MemoryError": "It needs more memory than there is.",
+}
+"""What an importer's exception means, where its own words are for programmers."""
+
+
+def run(path: str) -> None:
+    """Import a file into the context's scene, where it is what it is called. Raises BadInput with the reason."""
+    file = Path(path)
+    kind = kind_of(file.name)
+    importer = _importer(kind)
+    known = importer.get_rna_type().properties.keys()
+    arguments = {name: value for name, value in _ARGUMENTS.items() if name in known}
+    try:
+        wrong = fault(file.name, *head_of(file))
+        if wrong:
+            raise BadInput(f"'{file.name}' cannot be imported. {wrong} {_ANOTHER}")
+        with TemporaryDirectory(prefix="rodin-") as folder:
+            source = gltf.with_default_scene_only(file, Path(folder)) if kind in gltf.KINDS else file
+            importer(filepath=str(source), **arguments)
+    except OSError as error:
+        raise BadInput(f"'{file.name}' cannot be read: {os_reason(error)}.") from None
+    except RuntimeError as error:
+        # What an importer reports, it has understood; an exception, it has not.
+        surprised = "Traceback" in str(error) and kind in gltf.KINDS
+        why = (gltf.fault(file) if surprised else "") or f"Blender says: {reason_of(error).rstrip('.')}."
+        raise BadInput(f"'{file.name}' could not be imported. {why} {_ANOTHER}") from None
+
+
+def _importer(kind: str) -> Callable[..., object]:
+    for operator in _IMPORTERS.get(kind, ()):
+        module, _, function = operator.partition(".")
+        found = getattr(getattr(bpy.ops, module), function)
+        try:
+            found.get_rna_type()
+        except KeyError:
+            continue
+        return found
+    advice = {
+        ".glb": "Enable the add-on glTF 2.0 in the preferences.",
+        ".gltf": "Enable the add-on glTF 2.0 in the preferences.",
+        ".fbx": "Enable the add-on FBX format in the preferences.",
+    }.get(kind, "It may have been built without; Blender from blender.org has it.")
+    raise BadInput(f"This Blender cannot import {kind or 'such'} files. {advice}")
+
+
+def reason_of(error: Exception) -> str:
+    """What an operator that failed said: its reports, or what the exception at the end of its traceback means."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    # The last line says which of our lines called the operator.
+    lines = [line for line in lines if line and not line.startswith("Location: ")]
+    if not any("Traceback" in line for line in lines):
+        return shown(" ".join(line.removeprefix("Error: ") for line in lines), 200)
+    name, _, said = lines[-1].partition(": ")
+    return _PLAIN.get(name) or shown(said or name, 200)
+
+
+def missing_of_obj(path: str) -> list[str]:
+    """The material files that an .obj names near its beginning and that are not beside it."""
+    file = Path(path)
+    if kind_of(file.name) != ".obj":
+        return []
+    with file.open("rb") as content:
+        head = content.read(65536).decode(errors="replace")
+    names = re.findall(r"^mtllib\s+(.+?)\s*$", head, re.MULTILINE)
+    return [name for name in names if not (file.parent / name).is_file()]
