@@ -21,7 +21,7 @@ from rodin_blender.storage.store import KeyTaken, Store
 from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, TaskChanged
+from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, SubmissionProgress, TaskChanged
 from tests.unit import test_submitting
 from tests.unit.pictures import large_file
 from tests.unit.test_submitting import Generating, stored
@@ -136,6 +136,19 @@ def test_an_older_copy_of_the_list_in_the_place_of_the_open_one_is_put_right(
     wait_until(lambda: stored(folder)[task_id].status is Status.UNCERTAIN)
     assert "went down" in stored(folder)[task_id].message
     watched.until("0a1b2c3d", Status.DONE)
+
+
+def test_a_task_that_left_the_list_while_it_was_sent_comes_back_with_its_key(
+    begin: Begin, simulator: Simulator, folder: Path, tmp_path: Path
+) -> None:
+    simulator.upload_rate = 2_000_000.0
+    watched = begin()
+    task_id = watched.generate(pictures=(large_file(tmp_path / "a.png", 4_000_000),))
+    watched.next(SubmissionProgress, lambda told: told.sent > 0)
+    with closing(Store(folder / "tasks.sqlite")) as store:
+        store.forget(task_id)
+    watched.until(task_id, Status.DONE)
+    assert len(simulator.submissions) == 1 and stored(folder)[task_id].subscription_key
 
 
 # A key that is another task's.

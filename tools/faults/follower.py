@@ -92,6 +92,8 @@ class Follower:
                 self.tracker.refresh()
                 for task_id in wish["task_ids"]:
                     self.tracker.change(task_id, partial(schedule.asked_now, now=time.time()))
+            case "send_now":
+                self.tracker.send_now(wish["task_id"])
             case "download":
                 self.tracker.download(wish["task_id"], Path(wish["folder"]))
             case other:

@@ -74,6 +74,10 @@ def do(wish: dict[str, Any], shown: Shown) -> None:
         case "download":
             if wish["task_id"] not in session().downloads:
                 bpy.ops.rodin.download(task_id=wish["task_id"], import_model=False)
+        case "generate":
+            bpy.ops.rodin.generate(prompt=wish["prompt"], images="\n".join(wish["images"]))
+        case "send_now":
+            bpy.ops.rodin.send_again(task_id=wish["task_id"])
         case "load":
             bpy.ops.wm.read_homefile(use_empty=True)
         case "undo":

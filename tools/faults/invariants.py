@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rodin_blender.service import errors
+from rodin_blender.storage.outbox import REQUEST
 from rodin_blender.storage.store import Store
+from rodin_blender.tracking.tracker import OUTBOX
 from tools.blenders import ROOT
 from tools.faults.processes import Event
 from tools.faults.world import World
@@ -23,6 +26,7 @@ from tools.simulator import API_KEY
 
 LONGEST_READING = 20.0
 FINAL = ("DONE", "PARTLY_FAILED", "FAILED")
+NOT_ACCEPTED = ("UNSENT", "SENDING", "UNCERTAIN", "REJECTED")
 _OURS = "|".join(name for name, kind in vars(errors).items() if isinstance(kind, type))
 CLASS_NAME = re.compile(rf"\b[A-Z][A-Za-z]+(Error|Exception|Warning|Interrupt|Timeout)\b|\b({_OURS})\(")
 
@@ -45,6 +49,7 @@ def broken(world: World) -> list[str]:
         *(f"nothing left: {text}" for text in _left(world)),
         *(f"plain words: {text}" for text in _raw(world)),
         *(f"secret: {text}" for text in _keys(world)),
+        *(f"paid: {text}" for text in _paid(world)),
     ]
     return list(dict.fromkeys(found))
 
@@ -55,11 +60,9 @@ def _shown(world: World) -> Iterator[Event]:
     yield from sorted(events, key=lambda event: event.at)
 
 
-def not_kept(world: World) -> Iterator[str]:
-    if not world.list.exists():
-        if any(task.task_id for task in world.tasks):
-            yield "the list is gone"
-        return
+def _rows(world: World) -> tuple[list[str], dict[str, _Kept]]:
+    """What is wrong with the list as a whole, and its tasks by their ids. It is there."""
+    found: list[str] = []
     # Opened as a Blender would, yet a copy of it: the row's own is evidence.
     with tempfile.TemporaryDirectory() as copies:
         copy = Path(shutil.copy(world.list, copies))
@@ -73,15 +76,24 @@ def not_kept(world: World) -> Iterator[str]:
                 command, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST_READING, check=True
             )
         except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
-            yield "the list cannot be read in the end"
-            return
+            return ["the list cannot be read in the end"], {}
         damaged, rows = json.loads(read.stdout)
         if damaged:
-            yield "the list is damaged in the end"
+            found.append("the list is damaged in the end")
         stored = {task_id: _Kept(*rest) for task_id, *rest in rows}
         with closing(sqlite3.connect(copy)) as db:
             if db.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
-                yield "the list is not sound in the end"
+                found.append("the list is not sound in the end")
+    return found, stored
+
+
+def not_kept(world: World) -> Iterator[str]:
+    if not world.list.exists():
+        if any(task.task_id for task in world.tasks):
+            yield "the list is gone"
+        return
+    found, stored = _rows(world)
+    yield from found
     last = {event.task_id: event for event in _shown(world)}
     for task in world.tasks:
         if not task.task_id or (task.lost and world.told_lost):
@@ -122,7 +134,7 @@ def _backwards(world: World) -> Iterator[str]:
     gone: list[tuple[float, dict[str, Event]]] = []
     for process in world.processes:
         last: dict[str, Event] = {}
-        for ended, before_it in gone:
+        for ended, before_it in () if world.list_lost else gone:
             if process.events and ended < process.events[0].at:
                 last |= before_it
         for event in process.all("shown"):
@@ -134,7 +146,7 @@ def _backwards(world: World) -> Iterator[str]:
 def _back(before: Event | None, event: Event) -> Iterator[str]:
     if before and before.status in FINAL and event.status != before.status:
         yield f"from {before.status} to {event.status}"
-    if before and before.status != "UNKNOWN" and event.status == "UNKNOWN":
+    if before and before.status not in ("UNKNOWN", *NOT_ACCEPTED) and event.status == "UNKNOWN":
         yield f"from {before.status} to UNKNOWN"
     if before and event.jobs_done < before.jobs_done:
         yield f"from {before.jobs_done} jobs done to {event.jobs_done}"
@@ -170,7 +182,7 @@ def _is_raw(text: str) -> bool:
 
 
 def _keys(world: World) -> Iterator[str]:
-    keys = [API_KEY, *(task.key for task in world.tasks), *world.secrets]
+    keys = [API_KEY, *world.simulator.subscription_keys, *world.secrets]
     for process in world.processes:
         said = [*process.output, *process.errors, *(str(event.what) for event in process.events)]
         if any(key in text for key in keys for text in said):
@@ -179,8 +191,46 @@ def _keys(world: World) -> Iterator[str]:
         if not path.is_file() or _is_list(world, path):
             continue
         content = path.read_bytes()
-        if any(key.encode() in content for key in keys):
+        # The answer to a submission is what its subscription key comes from.
+        ours = [API_KEY] if path.parent.parent.name == OUTBOX and ".answer" in path.name else keys
+        if any(key.encode() in content for key in ours):
             yield f"a key is in {path.relative_to(world.folder)}"
+
+
+def _paid(world: World) -> Iterator[str]:
+    """What does not hold of the submissions. Each of a row has a prompt of its own."""
+    accepted = {}
+    for sent in world.simulator.submissions:
+        if not sent.outcome:
+            if sent.prompt in accepted:
+                yield f"'{sent.prompt}' was sent, and paid for, twice"
+            accepted[sent.prompt] = sent
+    if not world.simulator.submissions:
+        return
+    stored = _rows(world)[1]
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in world.pictures]
+    prompts = {}
+    for folder in sorted((world.list.parent / OUTBOX).glob("[!.]*")):
+        prompts[json.loads((folder / REQUEST).read_text())["prompt"]] = folder.name
+        copies = [path for path in sorted(folder.iterdir()) if path.suffix == ".png"]
+        if [hashlib.sha256(path.read_bytes()).hexdigest() for path in copies] != digests:
+            yield f"a picture in {folder.name} is not whole"
+    for prompt, sent in accepted.items():
+        kept = stored.get(prompts.get(prompt, ""))
+        if [picture["sha256"] for picture in sent.pictures] != digests:
+            yield f"'{prompt}' arrived without all of its pictures"
+        if kept is None:
+            yield f"'{prompt}' was accepted and is not in the list"
+        elif kept.status in NOT_ACCEPTED and kept.status != "UNCERTAIN":
+            yield f"'{prompt}' was accepted and is kept as {kept.status}"
+        elif kept.status != "UNCERTAIN" and kept.task_uuid != sent.task_uuid:
+            yield f"'{prompt}' has the uuid of another task"
+    for prompt, task_id in prompts.items():
+        kept = stored.get(task_id)
+        if kept is None:
+            yield f"'{prompt}' lies in the outbox and is not in the list"
+        elif prompt not in accepted and kept.status not in NOT_ACCEPTED:
+            yield f"'{prompt}' was never accepted and is kept as {kept.status}"
 
 
 def _is_list(world: World, path: Path) -> bool:

@@ -64,6 +64,10 @@ class World:
     secrets: list[str] = field(default_factory=list)
     """What is nobody's to read, beside the keys."""
     short: bool = False
+    pictures: tuple[Path, ...] = ()
+    """Of each submission, in their order."""
+    list_lost: bool = False
+    """Whether the list was deleted, damaged or replaced by an older one: then tasks are followed from anew."""
     told_lost: bool = False
     """Whether tasks may be missing, since the user was told so and the damaged list was kept."""
     # What the row says in the end.

@@ -152,6 +152,11 @@ class Simulator:
         """Answer the calls of `path` as a service does that is well."""
         self._faults.pop(path, None)
 
+    @property
+    def subscription_keys(self) -> list[str]:
+        """Of all tasks."""
+        return [*self._tasks]
+
     def asked(self, path: str) -> list[Asked]:
         return [request for request in self.requests if request.path == path]
 
