@@ -39,7 +39,7 @@ repository:
 	@$(PYTHON) -c 'from tools import lanes; print(lanes.repository())'
 
 test:
-	@$(PYTHON) tools/lanes.py $(if $(LANES),--only $(LANES))
+	@$(PYTHON) tools/lanes.py $(if $(LANES),--only $(LANES)) $(if $(TESTS),--tests "$(TESTS)")
 
 lint:
 	@$(PYTHON) tools/lint.py

@@ -1,6 +1,6 @@
 """Runs the tests in lanes and ends with a table of them: passed, failed, or not run with the reason.
 
-    python3 tools/lanes.py [--only LANE …] [--pictures FOLDER]
+    python3 tools/lanes.py [--only LANE …] [--tests "FILE -k WORDS"] [--pictures FOLDER]
 
     unit         plain Python
     http         the tests of the client with the `requests` that Blender 4.2 to 4.4 bring
@@ -28,6 +28,7 @@ import argparse
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -97,12 +98,18 @@ class Prepared:
     archive: Path
     """The zip that is tested."""
     pictures: Path | None
+    tests: str
+    """What pytest is to run instead of all tests of a lane, as it is typed."""
+
+    def of(self, folder: str) -> list[str]:
+        return shlex.split(self.tests) or [folder]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=LANES, default=LANES, metavar="LANE")
     parser.add_argument("--pictures", type=Path, help="keep the pictures of the window lanes here")
+    parser.add_argument("--tests", default="", help="instead of all of a lane: 'tests/unit/test_keys.py -k words'")
     parser.add_argument("--slots", type=int, default=SLOTS, help="how much runs at once; 1: one lane after the other")
     arguments = parser.parse_args()
     lanes = [Lane(name, detail="not asked for") for name in LANES]
@@ -111,7 +118,7 @@ def main() -> int:
     for wish in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(wish, signal.default_int_handler)
     try:
-        prepared = Prepared(blenders.tools_python(), build(), arguments.pictures)
+        prepared = Prepared(blenders.tools_python(), build(), arguments.pictures, arguments.tests)
     except (blenders.NotAvailable, SystemExit) as error:
         print(f"The tests cannot begin: {error}", file=sys.stderr)
         return 1
@@ -178,7 +185,7 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     python = str(prepared.python)
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
-        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "--dist", "worksteal", "tests/unit"], environment)
+        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "--dist", "worksteal", *prepared.of("tests/unit")], environment)
         return
     if lane.name == "http":
         tests = [f"tests/unit/test_{name}.py" for name in ("client", "proxies", "certificates", "submit", "answers")]
@@ -198,12 +205,12 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
             environment["RODIN_IN_ROOT"] = "1"
         if prepared.pictures:
             environment["RODIN_PICTURES"] = str(prepared.pictures.resolve() / blender.name)
-        _tests(lane, [*pytest, "tests/window"], environment)
+        _tests(lane, [*pytest, *prepared.of("tests/window")], environment)
         return
     with _simulator(prepared.python) as root:
         environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": str(folder / "profile")}
         (folder / "profile").mkdir()
-        inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), "tests/blender"]
+        inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), *prepared.of("tests/blender")]
         if blender.name == "own":
             # An official Blender brings no pytest; it is not installed into it, only shown to it.
             path = str(blenders.packages("pytest", [blenders.PYTEST]))
