@@ -185,7 +185,8 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     python = str(prepared.python)
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
-        _tests(lane, [*pytest, "-n", str(UNIT_PROCESSES), "--dist", "worksteal", *prepared.of("tests/unit")], environment)
+        spread = ["-n", str(UNIT_PROCESSES), "--dist", "worksteal"]
+        _tests(lane, [*pytest, *spread, *prepared.of("tests/unit")], environment)
         return
     if lane.name == "http":
         tests = [f"tests/unit/test_{name}.py" for name in ("client", "proxies", "certificates", "submit", "answers")]
@@ -210,7 +211,8 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     with _simulator(prepared.python) as root:
         environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": str(folder / "profile")}
         (folder / "profile").mkdir()
-        inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable), *prepared.of("tests/blender")]
+        inside = ["-p", "pytest-blender", "--blender-executable", str(blender.executable)]
+        inside += prepared.of("tests/blender")
         if blender.name == "own":
             # An official Blender brings no pytest; it is not installed into it, only shown to it.
             path = str(blenders.packages("pytest", [blenders.PYTEST]))

@@ -71,8 +71,8 @@ OF_EACH_KIND = {
     "TLS: closed in the handshake",
     "a proxy that closes at once",
 }
-"""For the short form, one of each that is treated alike, and what the client's tests do not have. They have the others,
-which bring nothing new here but the processes around them."""
+"""For the short form, one of each that is treated alike: tests/unit/test_cuts.py meets all of `CUTS`, and the tests of
+certificates and proxies the others. What the whole campaign adds to them is the program around the client."""
 
 CUTS: tuple[tuple[str, str, Handle, str], ...] = (
     ("closed as soon as it is made", "accepted, then closed", lambda _connection: None, BROKE_OFF),
