@@ -25,30 +25,46 @@ def alone(path: Path, patience: float) -> AbstractContextManager[None]:
     return locks.held(_beside(path, "lock"), patience)
 
 
-def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None]) -> Path:
-    """Put a new file, with what could be salvaged, in the place of a damaged one. Returns where that one now lies.
+def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy: Path | None = None) -> Path | None:
+    """Put a new file, with what could be salvaged, in the place of a damaged one.
 
-    `write` makes a list at a path, with these tasks in it.
+    Returns where that one now lies, None where nothing was left of it. `write` makes a list at a path, with these
+    tasks in it. `copy` is the second copy of the list, which has what the damaged file has no more.
     The new file is complete before the damaged one is moved, so that a full disk in between leaves all as it was.
     """
     new = _beside(path, "new")
     new.unlink(missing_ok=True)
     try:
-        write(new, _salvaged(path))
-        aside = _set_aside(path)
+        write(new, _united(_salvaged(path), _salvaged(copy) if copy else []))
+        aside = _set_aside(path) if path.exists() and path.stat().st_size else None
         try:
             new.replace(path)
         except OSError:
             # Such as on Windows, while another Blender has it open. All as it was, to be tried again.
-            if path.exists():
+            if aside and path.exists():
                 aside.unlink()
-            else:
+            elif aside:
                 aside.rename(path)
             raise
     finally:
         new.unlink(missing_ok=True)
         _beside(path, "new", "-journal").unlink(missing_ok=True)
     return aside
+
+
+def _united(tasks: list[Task], of_copy: list[Task]) -> list[Task]:
+    """The tasks of a damaged list, and those that only its copy has still; oldest first."""
+    by_id = {task.task_id: task for task in of_copy}
+    # A damaged uuid was left out.
+    known = [replace(task, task_uuid=task.task_uuid or _uuid_of(by_id.get(task.task_id))) for task in tasks]
+    ids = {task.task_id for task in known}
+    keys = {task.subscription_key for task in known if task.subscription_key}
+    missing = [task for task in of_copy if task.task_id not in ids and task.subscription_key not in keys]
+    return sorted([*known, *missing], key=lambda task: task.tracked_at)
+
+
+def _uuid_of(task: Task | None) -> str:
+    return task.task_uuid if task else ""
 
 
 def _beside(path: Path, kind: str, ending: str = "") -> Path:
@@ -80,6 +96,8 @@ def _set_aside(path: Path) -> Path:
 def _salvaged(path: Path) -> list[Task]:
     """The tasks of a damaged file that can still be read, oldest first."""
     tasks: dict[int, Task] = {}
+    if not path.exists():
+        return []
     with suppress(sqlite3.Error, UnicodeDecodeError), closing(sqlite3.connect(path)) as db:
         db.text_factory = lambda content: content.decode("utf-8", "replace")
         # For a file that is shorter than it says: without this SQLite refuses all of it.

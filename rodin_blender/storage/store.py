@@ -14,14 +14,14 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..service.errors import RodinError
 from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
 from ..tasks.task import Status, Task
-from . import recovery, rows
+from . import recovery, rows, second_copy
 from .database import FOLLOWED, explained, opened, opened_or_none
 
 CLAIM_LASTS = 90.0
@@ -51,30 +51,43 @@ class Claim:
 class Store:
     """An open list of tasks. Raises StoreError from every method when the disk or the file is in the way."""
 
-    def __init__(self, path: Path, patience: float | None = None) -> None:
+    def __init__(self, path: Path, patience: float | None = None, *, copied: bool = True) -> None:
         """Open or make the file at `path`, mode 0600, and bring it to the present schema.
 
         `patience` is how long to wait for other Blenders, in seconds, LOCK_TIMEOUT where it is not given.
 
-        A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one. Raises
+        A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one, with what
+        only its second copy has still; without `copied` the list has no such copy. Raises
         StoreError, also for a file of a newer version of this extension, which stays as it is.
         """
         self.path = path
         self.set_aside: Path | None = None
         """Where a damaged file now lies; None when there was none. See `damage_text`."""
+        self._was_gone = False
         self._version_seen = -1
         patience = LOCK_TIMEOUT if patience is None else patience
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            db = opened_or_none(path, patience)
+            db = self._opened(patience, copied)
             if db is None:
                 with recovery.alone(path, patience):
-                    db = opened_or_none(path, patience)  # again: another Blender may have been first
+                    db = self._opened(patience, copied)  # again: another Blender may have been first
                     if db is None:
-                        self.set_aside = recovery.replace_damaged(path, _write_new)
+                        copy = second_copy.path_of(path) if copied else None
+                        self.set_aside = recovery.replace_damaged(path, _write_new, copy)
+                        self._was_gone = self.set_aside is None
                         db = opened(path, patience)
+            if copied:
+                # On a full disk, say, there is the last one still.
+                with suppress(sqlite3.Error, OSError):
+                    second_copy.renew(path, db)
             self._db = db
             self._file = path.stat()
+
+    def _opened(self, patience: float, copied: bool) -> sqlite3.Connection | None:
+        """None for a list that is destroyed."""
+        gone = copied and second_copy.stands_in(self.path)
+        return None if gone else opened_or_none(self.path, patience)
 
     def close(self) -> None:
         self._db.close()
@@ -86,6 +99,8 @@ class Store:
 
     def damage_text(self) -> str:
         """What became of a damaged list, for the user; "" when it was sound. Raises StoreError."""
+        if self._was_gone:
+            return f"The list of tasks was gone. It was made anew from its second copy, with {len(self.tasks())} tasks."
         if not self.set_aside:
             return ""
         return (
@@ -148,9 +163,13 @@ class Store:
 
     def forget(self, task_id: str, status: Status | None = None) -> bool:
         """Remove a task, where one is given only in this status. Returns whether it was there."""
-        with self._writing() as db:
+        # Locked against readers, too, so that no copy is made meanwhile.
+        with self._writing("EXCLUSIVE") as db:
             found = "DELETE FROM task WHERE task_id = ? AND (? IS NULL OR status = ?)"
-            return db.execute(found, (task_id, status, status)).rowcount > 0
+            removed = db.execute(found, (task_id, status, status)).rowcount > 0
+            if removed:
+                second_copy.forget(self.path, task_id)
+            return removed
 
     def claim_due(self, now: float, most: int, but: Collection[str] = ()) -> list[Claim]:
         """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
@@ -263,9 +282,9 @@ class Store:
         return f"Task {number}"
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
         with explained(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(f"BEGIN {kind}")
             try:
                 yield self._db
                 self._db.execute("COMMIT")
@@ -277,6 +296,6 @@ class Store:
 
 
 def _write_new(path: Path, tasks: list[Task]) -> None:
-    with closing(Store(path)) as store:
+    with closing(Store(path, copied=False)) as store:
         for task in tasks:
             store.add(task)

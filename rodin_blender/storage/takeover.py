@@ -59,7 +59,7 @@ def _take_over(place: Path, folder: Path) -> Iterator[str]:
     damage = ""
     if old_list.exists():
         # Opening puts a damaged list right, and brings one of an old schema to the present one.
-        with closing(Store(old_list)) as store:
+        with closing(Store(old_list, copied=False)) as store:
             damage = store.damage_text().replace(str(place), str(folder))
     with closing(Store(new_list)):
         pass

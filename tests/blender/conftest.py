@@ -205,7 +205,8 @@ def rodin(service: Service) -> Iterator[Rodin]:
     extension.disable()
     wait_for_no_thread()
     extension.enable()
-    extension.store.unlink(missing_ok=True)
+    for path in (extension.store, extension.store.with_name("tasks.copy.sqlite")):
+        path.unlink(missing_ok=True)
     shutil.rmtree(extension.store.parent / "outbox", ignore_errors=True)
     extension.preferences.shortest_interval = 1.0
     extension.preferences.longest_interval = 1.0

@@ -20,7 +20,7 @@ import pytest
 from rodin_blender.service.answers import Job
 from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.storage import database, rows, store
+from rodin_blender.storage import database, rows, second_copy, store
 from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.store import CLAIM_LASTS, Store
 from rodin_blender.tasks import schedule
@@ -105,7 +105,9 @@ def test_only_the_user_may_read_the_file(path: Path) -> None:
         filled(path)
     finally:
         os.umask(before)
-    assert [f"{file.stat().st_mode & 0o777:o}" for file in path.parent.iterdir()] == ["600"]
+    with closing(Store(path)):
+        assert second_copy.path_of(path).exists()
+    assert {f"{file.stat().st_mode & 0o777:o}" for file in path.parent.iterdir()} == {"600"}
 
 
 def test_every_field_survives_reopening(path: Path) -> None:
@@ -245,7 +247,7 @@ def test_a_file_of_a_newer_version_is_refused_and_stays_as_it_is(path: Path) -> 
     with pytest.raises(StoreError, match="newer version of the Rodin extension"):
         Store(path)
     assert path.read_bytes() == before
-    assert [*path.parent.iterdir()] == [path]
+    assert {*path.parent.iterdir()} == {path, second_copy.path_of(path)}
 
 
 def test_a_file_of_a_newer_version_that_we_may_read_is_used_and_its_words_and_columns_stay(path: Path) -> None:

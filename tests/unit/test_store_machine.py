@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
-from rodin_blender.storage import store
+from rodin_blender.storage import rows, second_copy, store
 from rodin_blender.storage.store import CLAIM_LASTS, LOCK_TIMEOUT, Claim, Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import CLOCK_SLACK, Pace
@@ -323,6 +323,7 @@ class StoreMachine(RuleBasedStateMachine):
         if often:
             return
         lost = self._task(which).task_id if how == "row" and self.model.tasks else ""
+        copied = self._copied()
         with closing(sqlite3.connect(self.path)) as db:
             if how == "row":
                 db.execute("UPDATE task SET status = 'NO STATUS!' WHERE task_id = ?", (lost,))
@@ -342,6 +343,9 @@ class StoreMachine(RuleBasedStateMachine):
         noticed.unlink()
         self.model.tasks.pop(lost, None)
         self.model.final.pop(lost, None)
+        if lost in copied:
+            # As it was when the list was opened the last time.
+            self._put(by, copied[lost])
         self.model.claims.clear()
         self._forget_the_minute()
         for other in range(BLENDERS):
@@ -351,7 +355,20 @@ class StoreMachine(RuleBasedStateMachine):
                 self._reopen(other)
                 assert not self.stores[other].set_aside
 
+    def _copied(self) -> dict[str, Task]:
+        """What the second copy of the list holds."""
+        copy = second_copy.path_of(self.path)
+        if not copy.exists():
+            return {}
+        with closing(sqlite3.connect(copy)) as db:
+            found = [rows.task(row) for row in db.execute(f"SELECT {rows.SELECTED} FROM task")]
+        return {task.task_id: task for task in found}
+
     # What always holds.
+
+    @invariant()
+    def no_copy_remembers_what_was_forgotten(self) -> None:
+        assert self._copied().keys() <= self.model.tasks.keys()
 
     @invariant()
     def no_task_is_lost_the_newest_come_first_and_what_is_final_stays_so(self) -> None:
