@@ -200,7 +200,8 @@ class Submissions:
                 ids |= set(self.outbox.ids()) - tasks.keys()
             except OutboxError as error:
                 troubles.add(str(error))
-        for task_id in sorted(ids - self._running.keys() - self._due.keys() - self._preparing):
+        ours = self._running.keys() | self._due.keys() | self._preparing
+        for task_id in sorted(ids - ours):
             try:
                 self._look_at(task_id, tasks.get(task_id), api_key)
             except StoreError:
@@ -208,7 +209,8 @@ class Submissions:
             except Exception as error:  # noqa: BLE001, whatever it is
                 troubles.add(str(error) if isinstance(error, RodinError) else unexpected(error))
         # Last, so that it is done again where the list was in the way.
-        self._looked_at, self._look_at_all = now, everything and bool(troubles)
+        # One of ours that has left the list while it is sent is to come back with its answer.
+        self._looked_at, self._look_at_all = now, everything and bool(troubles or (ids & ours) - tasks.keys())
         for text in sorted(troubles - self._told_troubles):
             self._tell(Notice(text))
         self._told_troubles |= troubles
