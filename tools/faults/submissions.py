@@ -17,8 +17,9 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
+from rodin_blender.tracking.tracker import OUTBOX
 from tools.blenders import ROOT
-from tools.faults import blenders
+from tools.faults import blenders, invariants
 from tools.faults.processes import NotSeen, Process
 from tools.faults.world import Row, World
 from tools.simulator import API_KEY
@@ -79,9 +80,10 @@ def _go_on(world: World, times: int, losses: int) -> None:
         if event.status == "UNCERTAIN":
             world.message = event.message
     uncertain, unsent = len(by_status.get("UNCERTAIN", ())), by_status.get("UNSENT", [])
+    followed = sum(len(ids) for status, ids in by_status.items() if status not in invariants.NOT_ACCEPTED)
     world.state = (
-        f"of {times + 1} submissions {len(accepted)} were accepted, each once: {len(accepted) - uncertain} or more are "
-        f"followed, {uncertain} uncertain; {len(unsent)} were kept and not sent; the list was lost {losses} times"
+        f"of {times + 1} submissions {len(accepted)} were accepted, each once; {followed} are followed, {uncertain} "
+        f"uncertain, {len(unsent)} kept and not sent; the list was lost {losses} times"
     )
     for task_id in unsent[:SENT_AFTERWARDS]:
         process.do("send_now", task_id=task_id)
@@ -102,11 +104,16 @@ def _of_command_line(world: World, prompt: str, seconds: float) -> float:
         "RODIN_API_KEY": API_KEY,
         "PYTHONPATH": str(ROOT),
     }
-    began = time.monotonic()
+    outbox = world.list.parent / OUTBOX
+    before = set(outbox.glob("*"))
     running = subprocess.Popen(
         [sys.executable, "-m", "rodin_blender", "generate", "--prompt", prompt, *pictures],
         cwd=world.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+    # Most of the time goes by until the program has begun: the press is where it begins to write.
+    while running.poll() is None and set(outbox.glob("*")) == before:
+        time.sleep(0.002)
+    began = time.monotonic()
     with suppress(subprocess.TimeoutExpired):
         running.wait(seconds)
     took = time.monotonic() - began
