@@ -23,6 +23,7 @@ from rodin_blender.tasks.task import Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
 from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, SubmissionProgress, TaskChanged
 from tests.unit import test_submitting
+from tests.unit.disks import fill, small_disk  # noqa: F401
 from tests.unit.pictures import large_file
 from tests.unit.test_submitting import Generating, stored
 from tests.unit.watching import wait_until
@@ -149,6 +150,32 @@ def test_a_task_that_left_the_list_while_it_was_sent_comes_back_with_its_key(
         store.forget(task_id)
     watched.until(task_id, Status.DONE)
     assert len(simulator.submissions) == 1 and stored(folder)[task_id].subscription_key
+
+
+# A disk that is in the way in the middle.
+
+
+@pytest.mark.parametrize("quits", [False, True])
+def test_a_disk_that_is_full_when_the_answer_comes_loses_nothing(
+    simulator: Simulator, small_disk: Path, *, quits: bool  # noqa: F811
+) -> None:
+    simulator.upload_rate = 100_000.0
+    folder = small_disk / "user"
+    watched = Generating(folder, simulator)
+    try:
+        task_id = watched.generate(pictures=(large_file(small_disk / "a.png", 100_000),))
+        watched.next(SubmissionProgress, lambda told: told.sent > 0)
+        filler = fill(small_disk)
+        watched.next(ObstacleChanged, lambda told: told.obstacle is not None and told.obstacle.kind == "store")
+        if quits:
+            ended(watched)
+        filler.unlink()
+        if quits:
+            watched = Generating(folder, simulator)
+        watched.until(task_id, Status.DONE)
+        assert len(simulator.submissions) == 1 and watched.outbox.state(task_id) is State.ANSWERED
+    finally:
+        ended(watched)
 
 
 # A key that is another task's.
