@@ -53,8 +53,12 @@ class Import:
     """Arguments for `rodin.import_model`; without `model`, the best one."""
     window: int = 0
     """The address of the window whose scene it is for, the first one's when 0."""
+    scene: str = ""
+    """The scene that the window showed when it was wished; "" for the one that it shows."""
     by_itself: bool = False
     """Whether it follows from a download, and not from a press of Import."""
+    unasked: bool = False
+    """Whether nobody pressed a button for it: then it leaves the selection alone."""
     ready: bool = False
     """Whether the file is known to be there and whole."""
     waits_for: str = ""

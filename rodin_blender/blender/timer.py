@@ -181,12 +181,18 @@ def _act() -> None:
 def wish_import(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
     """Have a model of a task in a window's scene, once its file was seen to off the main thread, and it can be.
 
-    `how` are arguments for `rodin.import_model`.
+    `how` are arguments for `rodin.import_model`. Until then the place stays the one where the 3D cursor is now.
     """
     session.file_troubles.pop(task_id, None)
-    session.imports[task_id] = Import(how, window.as_pointer() if window else 0)
+    session.imports[task_id] = pressed(window, **how)
     session.undrawn = True
     tracker().check_model(task_id, str(how.get("model", "")))
+
+
+def pressed(window: bpy.types.Window | None, **how: object) -> Import:
+    """The wish of a press in that window, with its scene and the place of the 3D cursor there."""
+    scene = window.scene if window else bpy.context.scene
+    return Import({"at": tuple(scene.cursor.location), **how}, window.as_pointer() if window else 0, scene.name)
 
 
 def call_handlers(functions: list[Callable[..., None]], *arguments: object) -> None:
@@ -205,6 +211,8 @@ def _act_on_files() -> None:
         if task and (into_scene or preferences.value("download_when_done")):
             if task.task_uuid:
                 _hand_off(task_id, import_model=into_scene)
+                if task_id in session.imports:
+                    session.imports[task_id].unasked = True
             else:
                 session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
     for task_id in [task_id for task_id, wish in session.imports.items() if wish.ready]:
@@ -221,16 +229,16 @@ def _hand_off(task_id: str, **more: object) -> None:
 def _context_for(task_id: str, wish: Import) -> dict[str, object]:
     """What an import is for, for `temp_override`: the window, the first one where it was closed; nothing without.
 
-    What follows from a download goes into the scene where it was wished.
+    It goes into the scene that was shown at the press; what follows from a download, into the one where it was wished.
     """
     windows = list(bpy.context.window_manager.windows)
     window = next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
     task = session.tasks.get(task_id)
     wanted = placement.of(task) if task and wish.by_itself else None
     shown = window.scene if window else bpy.context.scene
-    if wanted is None or wanted.scene == shown.name:
+    scene = bpy.data.scenes.get(wanted.scene if wanted else wish.scene)
+    if scene in (None, shown):
         return {"window": window}
-    scene = bpy.data.scenes[wanted.scene]
     window = next((window for window in windows if window.scene == scene), None)
     return {"window": window} if window else {"scene": scene, "view_layer": scene.view_layers[0]}
 
@@ -248,12 +256,10 @@ def _import_if_possible(task_id: str) -> None:
         session.undrawn = True
         try:
             # The second argument asks for the step of undo, which a call from a script does not get otherwise.
-            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, **wish.how)
+            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=not wish.unasked, **wish.how)
         except RuntimeError as error:
             text = f"{importing.reason_of(error)} Open Folder shows the files."
             session.tell_of_files(task_id, text, trouble=True)
-        else:
-            session.tell_of_files(task_id, "The model is in the scene.", trouble=False)
 
 
 _second = 0

@@ -11,10 +11,10 @@ from typing import Any
 
 import bpy
 import pytest
-from conftest import Rodin
+from conftest import Rodin, Service
 from mathutils import Vector
 from test_extension import command
-from test_models import everything, has_importer, heights
+from test_models import done, everything, has_importer, heights, saved
 
 KINDS = ("glb", "gltf", "fbx", "obj", "stl", "usdz")
 
@@ -278,3 +278,61 @@ def test_a_vertex_that_is_nowhere_does_not_make_the_model_so(bring: Callable[...
     path.write_bytes(triangles().replace(TRIANGLE, struct.pack("<9f", 0, 0, 0, float("nan"), 0, 0, 0, 1, 0)))
     (item,) = bring(path, height=3.0).collection.objects
     assert max(vertex.co.z for vertex in item.data.vertices if vertex.co.z == vertex.co.z) == pytest.approx(3.0)
+
+
+# By itself, and in its place.
+
+
+def test_an_import_that_nobody_asked_for_leaves_the_selection_alone(
+    rodin: Rodin, service: Service, files: Path
+) -> None:
+    furnished()
+    before = state()
+    rodin.preferences.import_when_done = True
+    try:
+        task_id = rodin.track(service.add("one-job", prompt="A vase", files={"base.glb": (files / "still.glb").read_bytes()}))
+        rodin.until(lambda: "A vase" in bpy.data.collections, "it is imported")
+    finally:
+        rodin.preferences.import_when_done = False
+    assert state() == before
+    rodin.until_idle()
+    # A press of the button makes it the selection, though.
+    rodin.module("blender.timer").wish_import(task_id)
+    rodin.until(lambda: "A vase.001" in bpy.data.collections, "it is imported again")
+    assert bpy.context.view_layer.objects.active == bpy.data.collections["A vase.001"].objects[0]
+
+
+def test_a_model_that_waits_keeps_the_place_and_the_scene_of_the_press(
+    rodin: Rodin, saved: Callable[..., str], files: Path
+) -> None:
+    task_id = saved({"base.glb": (files / "still.glb").read_bytes()}, prompt="A vase")
+    bpy.ops.mesh.primitive_cube_add()
+    scene, cube = bpy.context.scene, bpy.context.object
+    scene.cursor.location = (3.0, 4.0, 5.0)
+    bpy.ops.object.mode_set(mode="EDIT")
+    rodin.module("blender.timer").wish_import(task_id, bpy.context.window)
+    rodin.until(lambda: rodin.session.imports[task_id].waits_for, "it waits")
+    scene.cursor.location = (0.0, 0.0, 0.0)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    if bpy.context.window:
+        bpy.context.window.scene = bpy.data.scenes.new("Another")
+    rodin.until(lambda: "A vase" in bpy.data.collections, "it is imported")
+    (vase,) = bpy.data.collections["A vase"].objects
+    assert vase.location == Vector((3.0, 4.0, 5.5)), "it stands there"
+    assert bpy.data.collections["A vase"].name in scene.collection.children
+    assert cube.name in scene.objects
+
+
+def test_one_undo_takes_an_import_back_and_redo_brings_it(rodin: Rodin, saved: Callable[..., str], files: Path) -> None:
+    task_id = saved({"base.glb": (files / "still.glb").read_bytes()}, prompt="A vase")
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.ed.undo_push(message="Before")
+    rodin.module("blender.timer").wish_import(task_id)
+    rodin.until(lambda: "A vase" in bpy.data.collections, "it is imported")
+    for _ in range(2):
+        bpy.ops.ed.undo()
+        assert sorted(item.name for item in bpy.data.objects) == ["Cube"]
+        assert len(bpy.data.scenes) == 1 and not bpy.data.collections
+        bpy.ops.ed.redo()
+        assert sorted(item.name for item in bpy.data.objects) == ["A vase", "Cube"]
+        assert len(bpy.data.scenes) == 1 and bpy.context.scene.collection.children.keys() == ["A vase"]

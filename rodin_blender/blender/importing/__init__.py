@@ -41,7 +41,7 @@ TASK_UUID = "rodin_task_uuid"
 _COMPANIONS = ("CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER")
 """Types of objects that some files bring along, and that belong to a scene rather than to a model."""
 _OPERATIONS = ("TRANSFORM_", "VIEW3D_", "OBJECT_", "MESH_")
-"""Beginnings of the names of operators that change the scene while they run. Some add-ons have endless ones."""
+"""Beginnings of the names of operators that change the scene while they run."""
 
 
 @dataclass(frozen=True)
@@ -136,12 +136,22 @@ def hindrance() -> str:
         item = context.active_object
         mode = item.bl_rna.properties["mode"].enum_items[item.mode].name if item else "this mode"
         return f"you leave {mode}"
-    running = context.window.modal_operators if context.window else ()
-    if any(operator.bl_idname.startswith(_OPERATIONS) for operator in running):
-        return "the operation under way has ended"
     if bpy.app.is_job_running("RENDER"):
         return "the render has ended"
+    if bpy.app.is_job_running("OBJECT_BAKE"):
+        return "the bake has ended"
+    running = (item.bl_idname for window in context.window_manager.windows for item in window.modal_operators)
+    if any(_holds_up(name) for name in running):
+        return "the operation under way has ended"
     return ""
+
+
+def _holds_up(operator: str) -> bool:
+    """Whether a modal operator is one that an import has to wait for: any of Blender's own, such as a simulation's bake.
+
+    Add-ons have some that run as long as Blender does.
+    """
+    return operator.startswith(_OPERATIONS) or bpy.types.Operator.bl_rna_get_subclass_py(operator) is None
 
 
 def _new_collection(name: str, scene: bpy.types.Scene) -> bpy.types.Collection:
@@ -216,7 +226,7 @@ def _select(layer: bpy.types.ViewLayer, objects: Iterable[bpy.types.Object], act
         item.select_set(False)
     window = bpy.context.window
     spaces = [area.spaces.active for area in window.screen.areas if area.type == "VIEW_3D"] if window else []
-    local = [space for space in spaces if space.local_view]
+    local = [space for space in spaces if space.local_view and window.view_layer == layer]
     for item in objects:
         item.select_set(True)
         for space in local:

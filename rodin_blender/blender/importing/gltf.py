@@ -146,7 +146,9 @@ def _fault(document: Document, folder: Path) -> str:
         return f"It is glTF {version[:8]}; Blender reads 2.0."
     required = document.get("extensionsRequired", [])
     if "KHR_draco_mesh_compression" in required:
-        return "It is compressed with Draco, which this Blender cannot read: it has no Draco library."
+        return (
+            "It is compressed with Draco, and this Blender has no Draco library, which Blender from blender.org has."
+        )
     nodes = document.get("nodes", [])
     parents = Counter(child for node in nodes for child in node.get("children", ()))
     twice = next((index for index, count in parents.items() if count > 1), None)

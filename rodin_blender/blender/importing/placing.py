@@ -96,6 +96,7 @@ def _apply_scale(item: bpy.types.Object, factor: float) -> None:
         item.matrix_basis = Matrix.Translation(location * factor) @ matrix.to_3x3().to_4x4() @ Matrix.Scale(factor, 4)
         return
     item.matrix_basis = Matrix.LocRotScale(location * factor, rotation, None)
+    item.scale = (1.0, 1.0, 1.0)
     if item.type == "MESH" and abs(size - 1.0) > 1e-6:
         item.data.transform(Matrix.Scale(size, 4), shape_keys=True)
         item.data.update()

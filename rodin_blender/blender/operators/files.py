@@ -13,7 +13,7 @@ from ...tasks.task import Status, Task
 from ...texts.wording import size_text
 from .. import hand_off, importing, placement, preferences, previews, timer
 from ..layouts import paragraph
-from ..session import Import, session
+from ..session import session
 from .base import OfTask, text_property
 
 
@@ -78,7 +78,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
         if self.import_model if given else preferences.value("import_after_download") and task.status.has_files:
-            session.imports[task.task_id] = Import(window=_address(context), by_itself=True)
+            session.imports[task.task_id] = replace(timer.pressed(context.window), by_itself=True)
         # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
         session.downloads[task.task_id] = Progress(waiting="Waiting to download")
         session.undrawn = True
@@ -119,6 +119,15 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     as_asset: bpy.props.BoolProperty(name="Mark as Asset", options={"SKIP_SAVE"})
+    at: bpy.props.FloatVectorProperty(
+        name="Place",
+        description="Where the 3D cursor was when the model was wished; where it is now unless given",
+        subtype="TRANSLATION",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
+    select: bpy.props.BoolProperty(
+        name="Select", description="Make it the selection", default=True, options={"SKIP_SAVE", "HIDDEN"}
+    )
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """The file is seen to first, off the main thread, and other modes are waited for."""
@@ -146,7 +155,10 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         if in_its_scene and self.location == "CURSOR" and not chosen:
             self.location = placement.LOCATION[0]
         self.model = self.model or found[0]
-        at = context.scene.cursor.location if self.location != "ORIGIN" else None
+        if not self.properties.is_property_set("at"):
+            # Set, so that it stays there when something else is adjusted.
+            self.at = context.scene.cursor.location
+        at = self.at if self.location != "ORIGIN" else None
         imported = importing.bring(
             f"{task.folder}/{self.model}",
             name=task.name,
@@ -156,7 +168,11 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             as_asset=self.as_asset,
             preview=previews.path(task),
             companions=bool(preferences.value("import_companions")),
+            select=self.select,
         )
+        missing = ", ".join(f"'{keys.shown(name, 60)}'" for name in imported.missing[:3])
+        told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
+        session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))
         if self.as_asset:
             timer.note_catalogue()
         timer.call_handlers(handlers.import_done, task, imported.collection)
@@ -182,10 +198,6 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
         if not task.folder:
             raise BadInput(f"'{task.name}' has no files on the disk.")
         timer.tracker().delete_files(task.task_id)
-
-
-def _address(context: bpy.types.Context) -> int:
-    return context.window.as_pointer() if context.window else 0
 
 
 CLASSES = (
