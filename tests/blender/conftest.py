@@ -38,6 +38,8 @@ signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
 PACKAGE = "bl_ext.user_default.rodin_blender"
 API_KEY = "simulated-api-key"
+READY = [[[0, "Done"]], [[0, "Done"]]]
+"""The story of a task that is done when it is asked about."""
 
 
 class Service:
@@ -218,3 +220,28 @@ def rodin(service: Service) -> Iterator[Rodin]:
     wait_for_no_thread()
     extension.enable()
     assert offences == []
+
+
+@pytest.fixture
+def done(rodin: Rodin, service: Service) -> Callable[..., str]:
+    """Makes a finished task with these files in the list, and returns its id."""
+
+    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
+        task_id = rodin.track(service.add(READY, prompt=prompt, files=files))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
+        return task_id
+
+    return make
+
+
+@pytest.fixture
+def saved(rodin: Rodin, done: Callable[..., str]) -> Callable[..., str]:
+    """The same, with the files downloaded and nothing imported."""
+
+    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
+        task_id = done(files, prompt)
+        bpy.ops.rodin.download(task_id=task_id, import_model=False)
+        rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+        return task_id
+
+    return make

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import bpy
 import pytest
-from conftest import API_KEY, PACKAGE, Rodin, Service, rodin_threads, wait_for_no_thread
+from conftest import API_KEY, PACKAGE, READY, Rodin, Service, rodin_threads, wait_for_no_thread
 
-READY = [[[0, "Done"]], [[0, "Done"]]]
 UUID = "123e4567-e89b-12d3-a456-426614174000"
 
 

@@ -14,7 +14,7 @@ import pytest
 from conftest import Rodin, Service
 from mathutils import Vector
 from test_extension import command
-from test_models import done, everything, has_importer, heights, saved
+from test_models import everything, has_importer, heights
 
 KINDS = ("glb", "gltf", "fbx", "obj", "stl", "usdz")
 

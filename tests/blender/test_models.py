@@ -13,7 +13,7 @@ import bpy
 import pytest
 from conftest import PACKAGE, Rodin, Service, wait_for_no_thread
 from mathutils import Vector
-from test_extension import ENABLE, READY, blender, command
+from test_extension import ENABLE, blender, command
 
 BROKEN = b"glTF" + bytes(40)
 """It begins as a model does, and is none."""
@@ -94,31 +94,6 @@ def everything() -> dict[str, int]:
     return {
         name: len(getattr(bpy.data, name)) for name in ("objects", "meshes", "materials", "images", "collections")
     }
-
-
-@pytest.fixture
-def done(rodin: Rodin, service: Service) -> Callable[..., str]:
-    """Makes a finished task with these files in the list, and returns its id."""
-
-    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
-        task_id = rodin.track(service.add(READY, prompt=prompt, files=files))
-        rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
-        return task_id
-
-    return make
-
-
-@pytest.fixture
-def saved(rodin: Rodin, done: Callable[..., str]) -> Callable[..., str]:
-    """The same, with the files downloaded and nothing imported."""
-
-    def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
-        task_id = done(files, prompt)
-        bpy.ops.rodin.download(task_id=task_id, import_model=False)
-        rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
-        return task_id
-
-    return make
 
 
 # The main path.

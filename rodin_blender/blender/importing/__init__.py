@@ -147,7 +147,7 @@ def hindrance() -> str:
 
 
 def _holds_up(operator: str) -> bool:
-    """Whether a modal operator is one that an import has to wait for: any of Blender's own, such as a simulation's bake.
+    """Whether an import has to wait for a modal operator: any of Blender's own, such as a simulation's bake.
 
     Add-ons have some that run as long as Blender does.
     """
