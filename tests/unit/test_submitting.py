@@ -260,6 +260,16 @@ def test_a_lost_answer_is_uncertain_and_told_with_the_balance(
     assert stored(watched.outbox.folder.parent)[task.task_id].status is Status.UNCERTAIN
 
 
+@pytest.mark.parametrize("fault", ["taken-with-500", "taken-with-429"])
+def test_an_answer_that_names_uuid_and_key_means_yes_under_any_code(
+    begin: Callable[..., Generating], simulator: Simulator, fault: str
+) -> None:
+    simulator.fail("rodin", fault)
+    watched = begin()
+    watched.until(watched.generate(), Status.DONE)
+    assert len(simulator.submissions) == 1
+
+
 def test_a_hung_answer_is_uncertain_when_blender_quits_and_stays_so(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path
 ) -> None:

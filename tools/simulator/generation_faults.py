@@ -105,6 +105,17 @@ def _answer_cut(simulator: Simulator, request: Request, take: Take) -> Response:
     return cut(head + answer[: len(answer) // 2])(simulator, request)
 
 
+def _with_code(code: int) -> GenerationFault:
+    """The whole answer, under an HTTP code that a gateway has put there."""
+
+    def fault(_simulator: Simulator, _request: Request, take: Take) -> Response:
+        response = take()
+        response.status_code = code
+        return response
+
+    return fault
+
+
 def _quoting(_simulator: Simulator, request: Request, take: Take) -> Response:
     response = take()
     answer = response.get_json()
@@ -135,6 +146,8 @@ GENERATION_FAULTS: dict[str, GenerationFault] = {
     "hung-after-upload": _after_upload(taken=False, then=hang),
     "taken-and-html": _after_upload(taken=True, then=lambda _s, _r: Response("<html>hello</html>", 200)),
     "taken-and-502": _after_upload(taken=True, then=lambda _s, _r: Response("<html>Bad Gateway</html>", 502)),
+    "taken-with-500": _with_code(500),
+    "taken-with-429": _with_code(429),
     "taken-and-empty": _after_upload(taken=True, then=lambda _s, _r: Response("", 201)),
     "taken-and-huge": _after_upload(taken=True, then=lambda _s, _r: Response(b" " * 8 * 1024 * 1024, 201)),
     "answer-quotes-request": _quoting,
