@@ -108,7 +108,7 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
         with _open(host, output) as store:
             whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
         if whole:
-            code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to)))
+            code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to, again=False)))
     return code
 
 
