@@ -21,6 +21,9 @@ from .task import Status, Task
 
 Change = Callable[[Task], Task]
 
+OVERDUE = 30.0
+"""Seconds after its time from which on nobody seems to try again what could not be sent."""
+
 _MAY_FOLLOW = {
     Status.UNSENT: (Status.SENDING, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
     Status.SENDING: (Status.UNSENT, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
@@ -75,3 +78,13 @@ def accepted(found: Accepted, now: float) -> Change:
         )
 
     return change
+
+
+def is_tried_again(task: Task, now: float) -> bool:
+    """Whether a program is to send it by itself, whichever."""
+    return task.status is Status.UNSENT and task.next_check_at > now - OVERDUE
+
+
+def is_overdue(task: Task, now: float) -> bool:
+    """Whether the program that was to send it by itself does not seem to live any more."""
+    return task.status is Status.UNSENT and 0.0 < task.next_check_at <= now - OVERDUE

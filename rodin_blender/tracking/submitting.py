@@ -189,7 +189,8 @@ class Submissions:
         if self._looked_at and now < self._looked_at + LOOK_EVERY:
             return
         everything, troubles = self._look_at_all, set[str]()
-        ids = {task.task_id for task in tasks.values() if task.status is Status.SENDING}
+        others = (t for t in tasks.values() if t.status is Status.SENDING or transitions.is_overdue(t, time.time()))
+        ids = {task.task_id for task in others}
         if everything:
             if not self._cleaned:
                 # Not later: what is forgotten from here on can be brought back.
@@ -351,7 +352,7 @@ class Submissions:
             # Nobody knows whether it was before or after the first byte that the folder was lost.
             text = f"{_LOST}, and what was to be sent is no longer on the disk"
             self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=text))))
-        elif state is State.UNSENT and open_one:
+        elif state is State.UNSENT and open_one and not transitions.is_tried_again(task, time.time()):
             # Not of one that the list has as uncertain: an older copy of the folder does not know that it was sent.
             self._apply(task_id, transitions.waiting(_NOT_YET))
         elif state is State.SENDING:

@@ -18,9 +18,10 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.service.pasted import generation_answer
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import KeyTaken, Store
-from rodin_blender.tasks import options
+from rodin_blender.tasks import options, transitions
 from rodin_blender.tasks.task import Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
+from rodin_blender.tracking import submitting
 from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, SubmissionProgress, TaskChanged
 from tests.unit import test_submitting
 from tests.unit.disks import fill, small_disk  # noqa: F401
@@ -278,6 +279,27 @@ def test_what_is_wished_right_before_quitting_is_kept_and_not_sent(
     for task_id in ids:
         second.tracker.send_now(task_id)
     wait_until(lambda: len(simulator.submissions) == 5)
+
+
+def test_a_blender_that_begins_leaves_alone_what_another_one_tries_again_and_not_what_nobody_does(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitting, "PARALLEL_WAIT", 2.0)
+    simulator.fail("rodin", "refused-parallelism-limit-reached")
+    first = begin()
+    task_id = first.generate()
+    first.next(TaskChanged, lambda told: "by itself" in told.task.message)
+    waiting = stored(folder)[task_id]
+    second = begin()
+    second.until(task_id, Status.UNSENT)
+    time.sleep(0.8)
+    assert stored(folder)[task_id] == waiting
+    first.until(task_id, Status.DONE)
+    # Of a program that was killed while it waited.
+    Outbox(folder / "outbox").add(CHAIR)
+    with closing(Store(folder / "tasks.sqlite")) as store:
+        store.add(replace(waiting, task_id="0a1b2c3d", next_check_at=time.time() - transitions.OVERDUE - 1.0))
+    wait_until(lambda: "send it now" in stored(folder)["0a1b2c3d"].message)
 
 
 # What nobody expects.

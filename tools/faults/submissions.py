@@ -171,7 +171,7 @@ def _lose_list(world: World, number: int) -> None:
 
 
 def of_command_line(world: World, times: int) -> None:
-    killed(world, 3 if world.short else times, _of_command_line)
+    killed(world, 2 if world.short else times, _of_command_line)
 
 
 def of_blender(world: World, times: int) -> None:
