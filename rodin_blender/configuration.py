@@ -204,7 +204,7 @@ def tracker_settings(
     except BadInput as error:
         return known(obstacle=Obstacle("bad_key", str(error)))
     if not api_key:
-        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed to ask for status."))
+        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed."))
     return known(address, api_key)
 
 

@@ -27,6 +27,14 @@ from .session import session
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
+def show() -> None:
+    """Have the timer show what is in the form now, which a script may have changed."""
+    from . import timer
+
+    session.undrawn = True
+    timer.start(0.0)
+
+
 def _path(self: "RODIN_Picture") -> str:
     return session.form.paths.get(self.number, "")
 
@@ -36,7 +44,7 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
     if not self.number:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
-    session.undrawn = True
+    show()
 
 
 class RODIN_Picture(bpy.types.PropertyGroup):
@@ -54,7 +62,7 @@ def _prompt(_self: "RODIN_Form") -> str:
 def _set_prompt(self: "RODIN_Form", text: str) -> None:
     session.form.typed = not _called_by_script()
     session.form.prompt = text
-    session.undrawn = True
+    show()
 
 
 def _called_by_script() -> bool:
@@ -105,7 +113,7 @@ def _read_option(_self: RODIN_Form, option: Option) -> Value:
 
 def _write_option(_self: RODIN_Form, value: Value, option: Option) -> None:
     preferences.set_value(f"{GENERATE}{option.name}", option.choices[int(value)] if option.choices else value)
-    session.undrawn = True
+    show()
 
 
 def _property(option: Option) -> object:
@@ -175,12 +183,17 @@ def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | N
     for name, value in (chosen_options or {}).items():
         if name in OPTIONS:
             preferences.set_value(f"{GENERATE}{name}", value)
-    session.undrawn = True
+    show()
+
+
+def allowed() -> bool:
+    """Whether tasks may be begun here, and not only followed."""
+    return bool(preferences.value("allow_generation"))
 
 
 def obstacle() -> Obstacle | None:
     """Why nothing can be generated at all just now."""
-    if not preferences.value("allow_generation"):
+    if not allowed():
         where = preferences.resolve("allow_generation").origin
         return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
     return preferences.settings().obstacle or session.obstacle
@@ -189,7 +202,12 @@ def obstacle() -> Obstacle | None:
 def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
     """Raises BadInput where this cannot be asked for, with what to change."""
     submission(prompt, picture_count, wish)
-    most, price = float(preferences.value("max_credits_per_task")), options.price(wish)
+    check_price(options.price(wish))
+
+
+def check_price(price: float) -> None:
+    """Raises BadInput for more credits than a task may cost."""
+    most = float(preferences.value("max_credits_per_task"))
     if 0.0 < most < price:
         raise BadInput(
             f"This costs about {option_properties.price_text(price)}, and at most {most:g} are allowed for a task "

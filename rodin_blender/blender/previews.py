@@ -16,8 +16,10 @@ from ..tasks.task import Task
 from .session import session
 
 _collection: bpy.utils.previews.ImagePreviewCollection | None = None
-_paths: dict[str, str] = {}
-"""The file behind each icon: the key is a task's id, that and a picture's number, or the path of one in the form."""
+_shown: dict[str, tuple[str, ...]] = {}
+"""The files whose pictures are to be had, by what they are for: a task's id, that and PICTURES, or FORM."""
+_PICTURES = "/pictures"
+_FORM = "form"
 
 
 def path(task: Task) -> str:
@@ -26,54 +28,49 @@ def path(task: Task) -> str:
     return str(Path(task.folder) / name) if name else ""
 
 
-def show(task_id: str, pictures: Iterable[Path] = ()) -> None:
-    """Bring the pictures of one task up to date: there, another one, or gone. `pictures` are those it is made from."""
+def show(task_id: str, pictures: Iterable[str] = ()) -> None:
+    """Bring the pictures of one task up to date: there, others, or gone. `pictures` are those it is made from."""
     task = session.tasks.get(task_id)
-    _have(task_id, path(task) if task else "")
-    wanted = {f"{task_id}/{number}": str(picture) for number, picture in enumerate(pictures, 1)} if task else {}
-    for number in range(1, max(len(wanted), _counts.get(task_id, 0)) + 1):
-        _have(f"{task_id}/{number}", wanted.get(f"{task_id}/{number}", ""))
-    _counts[task_id] = len(wanted)
-    if not wanted:
-        del _counts[task_id]
-
-
-_counts: dict[str, int] = {}
-"""How many pictures each task is made from, where there are any."""
+    _show(task_id, (path(task),) if task else ())
+    _show(f"{task_id}{_PICTURES}", pictures if task else ())
 
 
 def show_in_form(paths: Iterable[str]) -> None:
-    """Have icons for these pictures of the form, and for no others."""
-    global _in_form
-    wanted = set(paths)
-    for path in _in_form - wanted:
-        _have(path, "")
-    for path in wanted:
-        _have(path, path)
-    _in_form = wanted
+    """Have pictures of these files for the form, and of no others."""
+    _show(_FORM, paths)
 
 
-_in_form: set[str] = set()
+def icon(task_id: str) -> int:
+    """The number of the icon for `template_icon` of a task's model; 0 where there is none."""
+    return next(iter(_icons(task_id)), 0)
 
 
-def _have(key: str, wanted: str) -> None:
-    if _paths.get(key, "") == wanted:
-        return
-    if _paths.pop(key, ""):
-        del _collection[key]
-    if wanted:
-        _paths[key] = wanted
-        _collection.load(key, wanted, "IMAGE")
-
-
-def icon(key: str) -> int:
-    """The number of the icon for `template_icon`; 0 where there is none."""
-    return _collection[key].icon_id if key in _paths else 0
-
-
-def icons_made_from(task: Task) -> list[int]:
+def icons_made_from(task_id: str) -> list[int]:
     """The icons of the pictures that a task is made from."""
-    return [icon(f"{task.task_id}/{number}") for number in range(1, len(task.pictures) + 1)]
+    return _icons(f"{task_id}{_PICTURES}")
+
+
+def icon_in_form(path: str) -> int:
+    """The icon of a picture in the form, 0 where it is still to come."""
+    return _collection[path].icon_id if path in _collection else 0
+
+
+def _icons(use: str) -> list[int]:
+    return [_collection[path].icon_id for path in _shown.get(use, ())]
+
+
+def _show(use: str, paths: Iterable[str]) -> None:
+    # A file's picture is loaded once, whatever it is for: when Blender has loaded one, it draws all windows again.
+    before, now = _shown.pop(use, ()), tuple(path for path in paths if path)
+    if now:
+        _shown[use] = now
+    for path in now:
+        if path not in _collection:
+            _collection.load(path, path, "IMAGE")
+    gone = set(before) - set(now)
+    if gone:
+        for path in gone.difference(*_shown.values()):
+            del _collection[path]
 
 
 def register() -> None:
@@ -82,9 +79,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    global _collection, _in_form
+    global _collection
     bpy.utils.previews.remove(_collection)
     _collection = None
-    _paths.clear()
-    _counts.clear()
-    _in_form = set()
+    _shown.clear()

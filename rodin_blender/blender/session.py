@@ -105,6 +105,8 @@ class Form:
     """Whether the form was drawn since the extension was enabled, so that the balance is of interest."""
     sent: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     """Prompts and pictures that are on their way into the list, by task id."""
+    originals: dict[str, list[str]] = field(default_factory=dict)
+    """The files that were in the form when tasks were begun from it, by task id."""
     returned: tuple[str, list[str]] | None = None
     """Those that did not get there, to be put back into the form."""
 
@@ -236,6 +238,7 @@ class Session:
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
                 self.uploads.pop(task_id, None)
+                self.form.originals.pop(task_id, None)
                 for known in (self.downloads, self.file_troubles, self.imports, self.hand_offs):
                     known.pop(task_id, None)
                 self.unshown[task_id] = None
@@ -328,7 +331,7 @@ class Session:
             self.happened.append((handlers.task_submitted, task))
         elif task.status is not before.status and task.status is Status.REJECTED:
             self.happened.append((handlers.task_rejected, task))
-            self.announcements.append(f"Rodin: '{task.name}' was rejected, and nothing was charged. {task.message}")
+            self.announcements.append(f"Rodin: '{task.name}' was rejected. {task.message}")
         elif task.status is not before.status and task.status is Status.UNCERTAIN:
             self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")
 

@@ -55,6 +55,7 @@ def tracker() -> Tracker:
     preferences.follow_file()
     api_key.follow()
     settings = preferences.settings()
+    session.undrawn |= settings != session.settings
     if settings.api_key != session.settings.api_key:
         session.key_test = None
         session.balance, session.balance_asked = None, False
@@ -152,9 +153,12 @@ def outbox() -> Path:
     return user_folder() / "outbox"
 
 
-def _pictures(task_id: str) -> list[Path]:
+def _pictures(task_id: str) -> list[str]:
+    """The files of the pictures that a task is made from: as they were in the form, where they are shown already."""
     task = session.tasks.get(task_id)
-    return [outbox() / task_id / name for name in task.pictures] if task and task.pictures else []
+    if not task or not task.pictures:
+        return []
+    return session.form.originals.get(task_id) or [str(outbox() / task_id / name) for name in task.pictures]
 
 
 def _act() -> None:
@@ -165,7 +169,8 @@ def _act() -> None:
     returned, session.form.returned = session.form.returned, None
     if returned and not session.form.prompt and not form.pictures():
         form.fill(*returned)
-    previews.show_in_form(form.pictures())
+    on_their_way = (path for _prompt, paths in session.form.sent.values() for path in paths)
+    previews.show_in_form([*form.pictures(), *on_their_way])
     if session.select in session.tasks:
         properties.select(session.select)
         session.select = ""

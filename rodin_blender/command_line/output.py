@@ -35,7 +35,7 @@ _FOR_A_SHELL = (
     (r'Press Download and enter the', "Give it by `track KEY --task-uuid UUID`: the"),
     (r"Enter another key, then press Download", "Set another"),
     (r" Nothing is asked until it changes, or you press Check Now\.", " Set another."),
-    (r"needed to ask for status\.", "needed: set RODIN_API_KEY."),
+    (r"account is needed\.", "account is needed: set RODIN_API_KEY."),
     (r"set it in the preferences", "set it by RODIN_API_URL"),
     (r"the longest time is set in the preferences", "RODIN_DEADLINE sets the longest time"),
     (r"set another folder in the preferences", "choose another folder"),

@@ -207,6 +207,16 @@ def test_what_the_tier_does_not_take_is_neither_shown_nor_sent(rodin: Rodin, ser
     assert (form.file_format, form.geometry_instruct_mode) == ("usdz", "creative"), "it is as it was"
 
 
+def test_what_a_script_puts_into_the_form_is_shown(rodin: Rodin, form) -> None:
+    timers, run = bpy.app.timers, rodin.module("blender.timer").run
+    for change in (lambda: setattr(form, "prompt", "A vase"), lambda: form.images.add().__setattr__("path", "/a.png")):
+        if timers.is_registered(run):
+            timers.unregister(run)
+        rodin.session.undrawn = False
+        change()
+        assert timers.is_registered(run) and rodin.session.undrawn
+
+
 def test_pictures_are_ordered_and_removed(rodin: Rodin, form, tmp_path: Path) -> None:
     def names() -> list[str]:
         return [Path(item.path).stem for item in form.images]

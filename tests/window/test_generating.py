@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
+
+import pytest
 
 from tools.simulator import API_KEY, Simulator
 
 PROMPT = "A glazed vase"
 
 
-def pictures(folder: Path, count: int, side: int = 1024, noise: bool = False) -> list[str]:
+def pictures(folder: Path, count: int, side: int = 1024) -> list[str]:
+    """Files of three bytes for each pixel, since they are not packed."""
     from PIL import Image
 
     made = []
-    for number in range(count):
-        path = folder / f"vase from {'the left' if number else 'the front'}{number or ''}.png"
-        if noise:
-            Image.effect_noise((side, side), 80.0).save(path, compress_level=0)
-        else:
-            shade = 90 + 60 * number
-            Image.radial_gradient("L").resize((side, side)).point(lambda v, s=shade: (v + s) % 256).save(path)
+    for number, where in zip(range(count), ("the front", "the left", "the back", "the right", "above"), strict=False):
+        path = folder / f"vase from {where}.png"
+        gray = Image.radial_gradient("L").resize((side, side)).point(lambda value, n=number: (value + 90 + 60 * n) % 256)
+        gray.convert("RGB").save(path, compress_level=0)
         made.append(str(path))
     return made
 
 
 def test_a_sentence_becomes_a_model_where_the_cursor_was(window, folder):
     with Simulator() as simulator:
-        simulator.story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (3, 4, 6)]
-        simulator.upload_rate = 40_000
+        simulator.story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (5, 8, 20)]
+        simulator.upload_rate = 1_000_000
         given = {"prompt": PROMPT, "pictures": pictures(folder, 2), "blend": str(folder / "scene.blend")}
         outcome = window.play(
             "form_and_model", given, RODIN_API_URL=simulator.url, RODIN_API_KEY=API_KEY, RODIN_IMPORT_WHEN_DONE="1"
@@ -38,7 +39,8 @@ def test_a_sentence_becomes_a_model_where_the_cursor_was(window, folder):
     assert facts["field"] == PROMPT
     assert facts["pictures"] == given["pictures"]
     assert facts["stands"] == [2.5, 0.0, -1.0]
-    assert facts["viewport_draws"] == 0
+    draws = {key: number for key, number in facts.items() if key.startswith("draws")}
+    assert not any(draws.values()), draws
     assert facts["offences"] == []
     assert "form.prompt" in facts["info"], "Blender notes that the field was edited"
     saved = Path(given["blend"]).read_bytes()
@@ -47,3 +49,31 @@ def test_a_sentence_becomes_a_model_where_the_cursor_was(window, folder):
         assert secret not in outcome.output + facts["info"]
         assert secret.encode() not in saved
     assert f'"{PROMPT}"' not in facts["info"]
+
+
+def test_a_press_with_fifty_megabytes_takes_less_than_a_frame(window, folder, connected, simulator):
+    given = {"presses": 9, "pictures": pictures(folder, 5, 1850)}
+    assert all(Path(path).stat().st_size > 10e6 for path in given["pictures"])
+    outcome = window.play("press_many_megabytes", given, **connected)
+    facts = outcome.facts
+    assert statistics.median(facts["presses"]) < 0.016
+    assert facts["viewport_draws"] == [0] * given["presses"]
+    assert facts["offences"] == []
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.4], ids=["usual", "narrow"])
+def test_each_trouble_of_a_submission_is_told_in_plain_words(window, folder, connected, simulator, scale):
+    simulator.fail("rodin", "refused-insufficient-fund", "taken-and-reset", "refused-parallelism-limit-reached")
+    given = {
+        "rejected": "A brass astrolabe with engraved rings, standing on a round foot of dark walnut, worn by use",
+        "uncertain": PROMPT,
+        "unsent": "A chair",
+        "pictures": pictures(folder, 1),
+        "scale": scale,
+    }
+    size = ("--window-geometry", "0", "0", "700", "900") if scale else ()
+    outcome = window.play("submissions_in_trouble", given, *size, **connected)
+    said = outcome.facts["messages"]
+    assert "too few credits" in said["rejected"]
+    assert "may have been charged" in said["uncertain"] and "went down from" in said["uncertain"]
+    assert outcome.facts["offences"] == []

@@ -39,6 +39,7 @@ class RODIN_OT_generate(bpy.types.Operator):
         if not self.prompt and not self.images:
             # At once, so that a second press does not pay a second time.
             session.form.sent[task_id] = prompt, pictures
+            session.form.originals[task_id] = pictures
             form.clear()
         return {"FINISHED"}
 
@@ -66,7 +67,7 @@ class RODIN_OT_reset_options(bpy.types.Operator):
         for option in OPTIONS.values():
             if option.name != "tier":
                 preferences.set_value(f"generate_{option.name}", option.default)
-        session.undrawn = True
+        form.show()
         return {"FINISHED"}
 
 

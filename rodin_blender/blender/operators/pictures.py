@@ -7,8 +7,7 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.submission import MOST_PICTURES
-from .. import form, open_images, preferences, timer
-from ..session import session
+from .. import form, open_images
 from .base import OPTIONS, refuse, text_property
 
 
@@ -17,8 +16,6 @@ def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
         left = form.add(paths)
     except BadInput as error:
         return refuse(operator, str(error))
-    finally:
-        timer.start(0.0)
     if left:
         operator.report({"WARNING"}, f"The service takes {MOST_PICTURES} pictures at most; {left} were left out")
     return {"FINISHED"}
@@ -100,7 +97,7 @@ class _OfPicture:
         if not 0 <= self.index < len(images):
             return refuse(self, "There is no such picture in the form.")
         self.act(images)
-        session.undrawn = True
+        form.show()
         return {"FINISHED"}
 
 
@@ -136,7 +133,7 @@ class RODIN_FH_pictures(bpy.types.FileHandler):
 
     @classmethod
     def poll_drop(cls, context: bpy.types.Context) -> bool:
-        return bool(context.area and context.area.type == "VIEW_3D" and preferences.value("allow_generation"))
+        return bool(context.area and context.area.type == "VIEW_3D" and form.allowed())
 
 
 CLASSES = (

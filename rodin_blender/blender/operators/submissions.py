@@ -35,6 +35,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
         obstacle = form.obstacle()
         if obstacle:
             raise BadInput(f"It cannot be sent. {obstacle.text}")
+        form.check_price(task.price)
         if task.status is Status.UNSENT:
             timer.tracker().send_now(task.task_id)
             return
@@ -103,6 +104,8 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.kind:
             raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
+        if not form.allowed():
+            raise BadInput("Generating is switched off: tasks can only be followed.")
         form.wish_again(task, timer.outbox() / task.task_id)
         preferences.set_value("begin_by", "GENERATE")
 

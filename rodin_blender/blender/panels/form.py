@@ -22,8 +22,8 @@ MOST_LINES = 5
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     shown = context.window_manager.rodin
     header, body = layout.panel("rodin_begin")
-    generating = can_generate() and shown.begin_by == "GENERATE"
-    if can_generate():
+    generating = form.allowed() and shown.begin_by == "GENERATE"
+    if form.allowed():
         header.row(align=True).prop(shown, "begin_by", expand=True)
     else:
         header.label(text="Follow")
@@ -32,10 +32,9 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         _draw_generate(body, context)
     elif body:
         _draw_follow(body, context)
-
-
-def can_generate() -> bool:
-    return bool(preferences.value("allow_generation"))
+    for prompt, pictures in session.form.sent.values():
+        name = prompt or PurePath(pictures[0]).name
+        layout.label(text=f"Preparing '{name}'", icon="SORTTIME", translate=False)
 
 
 def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -78,7 +77,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 def _draw_picture(layout: bpy.types.UILayout, path: str, index: int, count: int) -> None:
     row = layout.row()
-    icon = previews.icon(path)
+    icon = previews.icon_in_form(path)
     if icon:
         row.template_icon(icon_value=icon, scale=2.2)
     column = row.column(align=True)

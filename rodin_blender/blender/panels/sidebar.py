@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .. import preferences, properties
+from ..form import allowed
 from ..layouts import paragraph
 from ..session import message_of, session
 from . import details, form, words
@@ -56,7 +57,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
 
 def _how_to_begin(begin_by: str) -> str:
-    if begin_by == "GENERATE" and form.can_generate():
+    if begin_by == "GENERATE" and allowed():
         return "No tasks yet. What you generate shows here, and goes on by itself."
     return (
         "No tasks yet. Start one with the Rodin API and copy its answer. Then press Paste from Clipboard: its status "

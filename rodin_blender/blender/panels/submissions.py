@@ -8,7 +8,7 @@ import bpy
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import previews
+from .. import form, previews
 from ..layouts import paragraph
 from ..option_properties import price_text
 from ..session import session
@@ -64,14 +64,14 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     column = body.column()
     if task.prompt:
         paragraph(column, task.prompt, width, most=MOST_LINES)
-    icons = [icon for icon in previews.icons_made_from(task) if icon]
+    icons = previews.icons_made_from(task.task_id)
     if icons:
         row = column.row(align=True)
         row.alignment = "LEFT"
         for icon in icons:
             row.template_icon(icon_value=icon, scale=2.5)
     paragraph(column, _options_text(task), width)
-    if task.status is not Status.REJECTED:
+    if task.status is not Status.REJECTED and form.allowed():
         column.operator("rodin.again", icon="FILE_REFRESH")
 
 
