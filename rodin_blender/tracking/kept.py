@@ -125,6 +125,8 @@ def _put_right(stored: Task, known: Task) -> Task:
     """A task as it stands in another file than before, with what we know better."""
     ended = known.status.final and not stored.status.final
     sent = stored.status is Status.UNSENT and known.status in (Status.UNCERTAIN, Status.REJECTED)
-    if ended or sent or stored.subscription_key != known.subscription_key:
+    # Never without its key: another program may have got that where we know of none yet.
+    other_key = bool(known.subscription_key) and stored.subscription_key != known.subscription_key
+    if ended or sent or other_key:
         return known
     return replace(stored, task_uuid=stored.task_uuid or known.task_uuid)
