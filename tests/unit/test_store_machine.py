@@ -63,7 +63,10 @@ wishes: dict[str, Callable[[Task, float], Task]] = {
     "resume": schedule.resumed,
     "check now": schedule.asked_now,
     "rename": lambda task, now: replace(task, name=f"{task.name[:20]}*"),
-    "finish": lambda task, now: schedule.after_answer(task, (Job("a", "Done"),), now, PACE, 0.5),
+    # Nobody asks about a task that has ended, so nothing finishes it once more.
+    "finish": lambda task, now: (
+        task if task.status.final else schedule.after_answer(task, (Job("a", "Done"),), now, PACE, 0.5)
+    ),
 }
 
 

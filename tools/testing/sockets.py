@@ -62,6 +62,8 @@ def hanging(before: bytes = b"") -> Callable[[socket.socket], None]:
     def handle(connection: socket.socket) -> None:
         connection.recv(65536)
         connection.sendall(before)
-        connection.recv(1)
+        # A request may come in several pieces, so it is silent until the other side has gone.
+        while connection.recv(65536):
+            pass
 
     return handle
