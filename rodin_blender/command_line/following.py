@@ -13,7 +13,7 @@ from types import TracebackType
 
 from ..service.errors import RodinError
 from ..storage.store import Store
-from ..tasks.task import Task
+from ..tasks.task import Status, Task
 from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, Settings, TaskChanged, TaskRemoved
 from ..tracking.tracker import Tracker
 from .host import Host
@@ -24,6 +24,13 @@ LAST_WORDS = 5.0
 """Seconds that a command waits for its tracker to store what it knows."""
 SHORTEST_RENEWAL = 60.0
 """Seconds: a key from a command that is refused sooner after the last one is not asked for again."""
+NOT_ACCEPTED = {
+    Status.UNSENT: Exit.TROUBLE,
+    Status.SENDING: Exit.TROUBLE,
+    Status.UNCERTAIN: Exit.UNCERTAIN,
+    Status.REJECTED: Exit.FAILED,
+}
+"""What a task that the service has not accepted means for the exit code."""
 
 
 class Ended(RodinError):

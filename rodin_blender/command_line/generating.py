@@ -35,7 +35,9 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
     prompt = arguments.standard_input() if given.prompt == "-" else given.prompt
     wishes = _wishes(host, given, prompt)
     total = sum(options.price(wish.options) for wish in wishes)
-    _check_price(host, given, wishes, total)
+    _check_price(host, max(options.price(wish.options) for wish in wishes))
+    if given.max_credits is not None and total > given.max_credits:
+        raise BadInput(f"It would cost about {total:g} credits, more than --max-credits {given.max_credits:g}.")
     if given.dry_run:
         for wish in wishes:
             _tell_what_would_be_sent(output, wish)
@@ -73,9 +75,7 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
 
 def _wishes(host: Host, given: Namespace, prompt: str) -> list[Wish]:
     """What is asked for, checked as far as can be before anything is sent. Raises BadInput."""
-    if not host.value("allow_generation"):
-        origin = host.resolve("allow_generation").origin
-        raise BadInput(f"Generating is switched off here (allow_generation, by {origin}).")
+    _check_allowed(host)
     if not 1 <= given.count <= MOST_AT_ONCE:
         raise BadInput(f"--count takes a number from 1 to {MOST_AT_ONCE}.")
     wished = {name: getattr(given, f"option_{name}") for name in OPTIONS}
@@ -118,17 +118,22 @@ def _numbered(name: str, count: int) -> list[str]:
     return [f"{name} {number}" for number in range(1, count + 1)]
 
 
-def _check_price(host: Host, given: Namespace, wishes: list[Wish], total: float) -> None:
+def _check_allowed(host: Host) -> None:
+    """Raises BadInput where tasks may be followed only."""
+    if not host.value("allow_generation"):
+        origin = host.resolve("allow_generation").origin
+        raise BadInput(f"Generating is switched off here (allow_generation, by {origin}).")
+
+
+def _check_price(host: Host, price: float) -> None:
+    """Raises BadInput for a task that is expected to cost more than is allowed."""
     limit = float(host.value("max_credits_per_task"))
-    dearest = max(options.price(wish.options) for wish in wishes)
-    if limit and dearest > limit:
+    if limit and price > limit:
         origin = host.resolve("max_credits_per_task").origin
         raise BadInput(
-            f"It would cost about {dearest:g} credits, and a task may cost {limit:g} (max_credits_per_task, by "
+            f"It would cost about {price:g} credits, and a task may cost {limit:g} (max_credits_per_task, by "
             f"{origin}). Choose another tier or fewer extras."
         )
-    if given.max_credits is not None and total > given.max_credits:
-        raise BadInput(f"It would cost about {total:g} credits, more than --max-credits {given.max_credits:g}.")
 
 
 def _tell_what_would_be_sent(output: Output, wish: Wish) -> None:
@@ -200,6 +205,8 @@ def _trouble(task: Task) -> list[tuple[Exit, str]]:
 
 def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
     """What was not sent, and what is uncertain once more, which may be charged twice. Raises BadInput, Ended."""
+    _check_allowed(host)
+    _check_price(host, max(task.price for task in tasks))
     for task in tasks:
         if task.status is Status.REJECTED:
             raise BadInput(f"'{task.name}' was rejected: change what was wrong, and `generate` it.")

@@ -21,7 +21,7 @@ from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
 from . import arguments, batch, doctor, forgetting, generating, status
-from .following import LONGEST_NAME, Ended, Follower, check, opened, told_refused
+from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
 from .host import Host, Import
 from .named import Named, listed, meant
 from .output import Exit, Output, describe, task_line
@@ -123,7 +123,7 @@ def _code(task: Task) -> Exit:
     if task.status.final:
         return Exit.DONE if task.status is Status.DONE else Exit.FAILED
     if not task.status.submitted:
-        return {Status.UNCERTAIN: Exit.UNCERTAIN, Status.REJECTED: Exit.FAILED}.get(task.status, Exit.TROUBLE)
+        return NOT_ACCEPTED[task.status]
     return Exit.TIME_RAN_OUT if task.watch is Watch.OVERDUE else Exit.TROUBLE
 
 
@@ -219,6 +219,8 @@ def _fetch(
     Returns by id what kept some from being there. Raises BadInput, Ended.
     """
     for task in wanted:
+        if not task.status.submitted:
+            raise BadInput(f"'{task.name}' was not accepted by the service, so there is nothing to download.")
         if not task.task_uuid:
             raise BadInput(
                 f"The download of '{task.name}' needs its task uuid: `track KEY --task-uuid UUID`. "

@@ -12,7 +12,7 @@ from ..service.errors import NotAuthorized, Refused, ServiceError, Throttled
 from ..storage.store import Store
 from ..tasks.task import Status, Task, status_of
 from ..texts.wording import clock_text, refusal
-from .following import Ended, check, opened, told_refused
+from .following import NOT_ACCEPTED, Ended, check, opened, told_refused
 from .host import Host
 from .named import meant
 from .output import Exit, Output
@@ -47,7 +47,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
 def _asked(client: Client, store: Store, task: Task) -> tuple[Exit, Task]:
     """The task as the service tells it, and what that means for the exit code. Raises NotAuthorized."""
     if not task.status.submitted:
-        return Exit.DONE, task
+        return NOT_ACCEPTED[task.status], task
     _await_turn(store)
     code = Exit.DONE
     try:

@@ -112,6 +112,8 @@ def test_an_uncertain_one_ends_with_6_and_is_settled_in_each_way(shell: Shell) -
         task, error = ran.events
         assert ran.code == 6 and task["status"] == "UNCERTAIN"
         assert "went down from" in error["text"] and f"settle {task['task_id']}" in error["text"]
+        asked = shell.json("status", task["task_id"])
+        assert asked.code == 6 and asked.event["status"] == "UNCERTAIN"
         more = []
         if way == "--answer":
             more = [shell.file("answer.json", json.dumps(simulator.add("done", files=FILES)))]
@@ -154,6 +156,23 @@ def test_an_answer_that_is_none_settles_nothing(shell: Shell) -> None:
         ran = shell.json("settle", task_id, "--answer", shell.file("answer.json", content))
         assert ran.code == 2 and "no answer by which" in ran.event["text"]
     assert [task.status for task in stored(shell)] == [Status.UNCERTAIN]
+
+
+def test_what_is_sent_again_is_held_to_the_studio_s_rules(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    task_id = shell.json("generate", "--prompt", "a", "--high-pack", "yes").events[0]["task_id"]
+    before = len(shell.simulator.submissions)
+    for rule in ({"RODIN_ALLOW_GENERATION": "false"}, {"RODIN_MAX_CREDITS_PER_TASK": "1"}):
+        ran = shell.json("settle", task_id, "--again", **rule)
+        assert ran.code == 2 and next(iter(rule)) in ran.event["text"]
+    assert len(shell.simulator.submissions) == before and [task.status for task in stored(shell)] == [Status.UNCERTAIN]
+
+
+def test_what_was_not_accepted_cannot_be_downloaded_and_says_so(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "refused-insufficient-fund")
+    task_id = shell.json("generate", "--prompt", "a").events[0]["task_id"]
+    ran = shell.json("download", task_id)
+    assert ran.code == 2 and "was not accepted by the service" in ran.event["text"]
 
 
 def test_ctrl_c_loses_nothing_and_does_not_say_to_run_it_again(shell: Shell, tmp_path: Path) -> None:
