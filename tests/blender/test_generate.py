@@ -317,6 +317,9 @@ def test_uncertain_is_sent_again_by_the_user_only(rodin: Rodin, service: Service
     rodin.until_idle()
     before = len(service.submissions())
     assert "may have been charged" in rodin.item(task_id).message
+    for name in ("check_now", "resume", "hand_off", "download"):
+        with pytest.raises(RuntimeError, match="has not said that it accepted"):
+            getattr(bpy.ops.rodin, name)(task_id=task_id)
     bpy.ops.rodin.send_again(task_id=task_id)
     rodin.until(lambda: any(item.status == "DONE" for item in rodin.view.tasks), "it is sent again")
     assert len(service.submissions()) == before + 1

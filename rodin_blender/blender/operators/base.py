@@ -22,6 +22,12 @@ def refuse(operator: bpy.types.Operator, text: str) -> set[str]:
     return {"CANCELLED"}
 
 
+def check_accepted(task: Task) -> None:
+    """Raises BadInput for a task that the service is not known to have accepted: there is nothing to ask for."""
+    if not task.status.submitted:
+        raise BadInput(f"The service has not said that it accepted '{task.name}', so there is nothing to ask for yet.")
+
+
 class OfTask:
     """An operator on the active task, or on the one that `task_id` names."""
 

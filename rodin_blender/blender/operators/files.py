@@ -14,11 +14,12 @@ from ...texts.wording import size_text
 from .. import hand_off, importing, placement, preferences, previews, timer
 from ..layouts import paragraph
 from ..session import session
-from .base import OfTask, text_property
+from .base import OfTask, check_accepted, text_property
 
 
 def check_downloadable(task: Task, task_uuid: str) -> None:
     """Raises BadInput for a task whose files cannot be asked for."""
+    check_accepted(task)
     if task.status is Status.FAILED:
         raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
     if not task_uuid:
@@ -34,7 +35,7 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     task_uuid: text_property("Task UUID", keys.WHERE_THE_UUID_IS.rstrip("."))
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
-        if task.task_uuid or task.status is Status.FAILED:
+        if task.task_uuid or task.status is Status.FAILED or not task.status.submitted:
             return self.execute(context)
         return context.window_manager.invoke_props_dialog(self, width=420, title="Task UUID", confirm_text="Download")
 

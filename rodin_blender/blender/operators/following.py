@@ -17,7 +17,7 @@ from ...texts.wording import clock_text, listed, size_text
 from .. import api_key, preferences, timer
 from ..layouts import paragraph
 from ..session import session
-from .base import OPTIONS, OfTask, refuse, text_property
+from .base import OPTIONS, OfTask, check_accepted, refuse, text_property
 
 MOST_TROUBLES = 3
 """As many are told at once."""
@@ -100,6 +100,7 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
     bl_label = "Check Now"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        check_accepted(task)
         if task.status.final:
             raise BadInput(f"'{task.name}' is finished; there is nothing more to ask the service.")
         now = time.time()
@@ -132,6 +133,7 @@ class RODIN_OT_resume(OfTask, bpy.types.Operator):
     bl_label = "Resume"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        check_accepted(task)
         if task.status.final or task.followed:
             raise BadInput(f"'{task.name}' is {'finished' if task.status.final else 'being followed'} already.")
         timer.tracker().change(task.task_id, partial(schedule.resumed, now=time.time()))
