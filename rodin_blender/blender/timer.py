@@ -150,7 +150,7 @@ def _ask_balance() -> None:
 
 def outbox() -> Path:
     """Where the folders of submissions are, with copies of their pictures."""
-    return user_folder() / "outbox"
+    return places.outbox(user_folder())
 
 
 def _pictures(task_id: str) -> list[str]:

@@ -16,7 +16,6 @@ from ..service.keys import Secret
 from ..storage import api_key, folders, key_command
 from ..tasks.task import Task
 from ..tracking.messages import Settings
-from ..tracking.tracker import OUTBOX
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Host:
     @property
     def outbox(self) -> Path:
         """The folder of what is to be generated."""
-        return self.folder / OUTBOX
+        return folders.outbox(self.folder)
 
     @property
     def downloads(self) -> Path:

@@ -14,6 +14,8 @@ from pathlib import Path
 FOLDER_VARIABLE = "RODIN_FOLDER"
 _RESOURCES_VARIABLE = "BLENDER_USER_RESOURCES"
 _NAME = "rodin_blender"
+OUTBOX = "outbox"
+"""The name of the folder of submissions, beside the list."""
 
 
 def user_folder(resources: Path | None = None) -> Path:
@@ -38,6 +40,11 @@ def own_folder(resources: Path | None = None) -> Path:
 def list_path(folder: Path) -> Path:
     """The list of tasks in a user's folder."""
     return folder / "tasks.sqlite"
+
+
+def outbox(folder: Path) -> Path:
+    """Where the submissions are, in a user's folder, with copies of their pictures."""
+    return folder / OUTBOX
 
 
 def downloads(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..service.errors import BadInput
 from ..service.keys import Generation
+from ..storage import folders
 from ..storage.database import StoreError
 from ..storage.outbox import Outbox, OutboxError
 from ..tasks import schedule
@@ -52,8 +53,6 @@ LAST_ANSWERS = 1.0
 """Seconds that a stopping tracker waits for its workers' answers."""
 LAST_SUBMISSIONS = 5.0
 """Seconds more that it waits for the answers to what is being sent: one that comes later is a lost model."""
-OUTBOX = "outbox"
-"""The folder of submissions, beside the list."""
 LAST_WRITES = 1.5
 """Seconds from `stop` on in which a stopping tracker waits for other Blenders that hold the list locked; all in all."""
 
@@ -73,7 +72,7 @@ class Tracker:
         self._polling = Polling(self._inbox, self._kept, lambda: self._settings, self.messages.put)
         self._downloads = Downloads(self._inbox, self._kept.change, self.messages.put)
         self._submissions = Submissions(
-            Outbox(path.with_name(OUTBOX)),
+            Outbox(folders.outbox(path.parent)),
             self._inbox,
             self._kept.add,
             self._kept.change,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rodin_blender.service import errors
+from rodin_blender.storage.folders import OUTBOX
 from rodin_blender.storage.outbox import REQUEST
 from rodin_blender.storage.store import Store
-from rodin_blender.tracking.tracker import OUTBOX
 from tools.blenders import ROOT
 from tools.faults.processes import Event
 from tools.faults.world import World

@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 
-from rodin_blender.tracking.tracker import OUTBOX
+from rodin_blender.storage.folders import OUTBOX
 from tools.blenders import ROOT
 from tools.faults import blenders, invariants
 from tools.faults.processes import NotSeen, Process
