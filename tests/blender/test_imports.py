@@ -302,6 +302,22 @@ def test_an_import_that_nobody_asked_for_leaves_the_selection_alone(
     assert bpy.context.view_layer.objects.active == bpy.data.collections["A vase.001"].objects[0]
 
 
+def test_local_view_has_what_was_asked_for_only(bring: Callable[..., Any], files: Path) -> None:
+    bpy.ops.mesh.primitive_cube_add()
+    window = bpy.context.window
+    area = next((area for area in window.screen.areas if area.type == "VIEW_3D"), None) if window else None
+    if area is None:
+        pytest.skip("this Blender has no 3D view without a window")
+    region, space = next(region for region in area.regions if region.type == "WINDOW"), area.spaces.active
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.view3d.localview(frame_selected=False)
+    shown = [
+        [item.visible_get(viewport=space) for item in bring(files / "still.glb", select=asked).collection.objects]
+        for asked in (False, True)
+    ]
+    assert space.local_view and shown == [[False], [True]]
+
+
 def test_a_model_that_waits_keeps_the_place_and_the_scene_of_the_press(
     rodin: Rodin, saved: Callable[..., str], files: Path
 ) -> None:

@@ -175,7 +175,7 @@ def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[]
 
 
 def _scenario(name: str) -> Callable[[Ui, Any], Iterator[Step]]:
-    for file in ("scenarios.py", "generating.py"):
+    for file in ("scenarios.py", "generating.py", "importing.py"):
         spec = importlib.util.spec_from_file_location(file.removesuffix(".py"), Path(__file__).with_name(file))
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -85,7 +85,7 @@ def bring(
     It stands at the place `at` or at the origin, scaled to `height` (in the scene's units), or with 0.0 as large as the
     file says, whose unit is the meter. The objects carry `task_uuid`. With `as_asset` the collection is marked as an
     asset whose picture is the image file `preview`. `companions` are the file's cameras and lights. `select` makes it
-    the selection, seen in local views, too. Raises BadInput with the reason, and leaves everything as it was.
+    the selection; without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
     """
     reason = hindrance()
     if reason:
@@ -123,6 +123,8 @@ def bring(
     layer.update()
     if select:
         _select(layer, objects, main)
+    else:
+        _hide_in_local_views(layer, objects)
     return Imported(collection, (*importers.missing_of_obj(path), *missing))
 
 
@@ -224,11 +226,16 @@ def _name(objects: Sequence[bpy.types.Object], root: bpy.types.Object, name: str
 def _select(layer: bpy.types.ViewLayer, objects: Iterable[bpy.types.Object], active: bpy.types.Object) -> None:
     for item in list(layer.objects.selected):
         item.select_set(False)
-    window = bpy.context.window
-    spaces = [area.spaces.active for area in window.screen.areas if area.type == "VIEW_3D"] if window else []
-    local = [space for space in spaces if space.local_view and window.view_layer == layer]
     for item in objects:
         item.select_set(True)
-        for space in local:
-            item.local_view_set(space, True)
     layer.objects.active = active
+
+
+def _hide_in_local_views(layer: bpy.types.ViewLayer, objects: Iterable[bpy.types.Object]) -> None:
+    """Keep new objects, which Blender shows in each local view, out of those that the user works in."""
+    windows = [window for window in bpy.context.window_manager.windows if window.view_layer == layer]
+    spaces = [area.spaces.active for window in windows for area in window.screen.areas if area.type == "VIEW_3D"]
+    for space in spaces:
+        if space.local_view:
+            for item in objects:
+                item.local_view_set(space, False)

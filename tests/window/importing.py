@@ -1,0 +1,72 @@
+"""Imports in the middle of a user's work, in a window. As in scenarios.py."""
+
+from __future__ import annotations
+
+import bpy
+
+
+class TEST_OT_endless(bpy.types.Operator):
+    """Runs as long as Blender does, as some add-ons' do."""
+
+    bl_idname = "test.endless"
+    bl_label = "Endless"
+
+    def invoke(self, context, event):
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        return {"PASS_THROUGH"}
+
+
+def import_amid_work(ui, given):
+    """In local view, in the camera's view, with operators that run: Blender's own are waited for, an add-on's are not."""
+    yield from ui.open_sidebar()
+    vase = given["vase"]
+    bpy.ops.rodin.track(
+        subscription_key=vase["jobs"]["subscription_key"], task_uuid=vase["uuid"], name=vase["prompt"]
+    )
+    yield (lambda: ui.task("A vase") and ui.task("A vase").status == "DONE"), "it is done"
+    task_id = ui.task("A vase").task_id
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    yield (lambda: ui.task("A vase").downloaded), "its files are saved"
+    hindrance = ui.module("blender.importing").hindrance
+    region = next(region for region in ui.area.regions if region.type == "WINDOW")
+    space = ui.area.spaces.active
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
+        cube = bpy.data.objects["Cube"]
+        cube.select_set(True)
+        ui.window.view_layer.objects.active = cube
+        bpy.ops.view3d.localview(frame_selected=False)
+        bpy.ops.view3d.view_camera()
+        # As after each press of a user's; a call from a script makes no step.
+        bpy.ops.ed.undo_push(message="Local View")
+    yield (lambda: space.local_view), "it shows the cube only"
+    bpy.utils.register_class(TEST_OT_endless)
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
+        bpy.ops.test.endless("INVOKE_DEFAULT")
+    with bpy.context.temp_override(window=ui.window):
+        ui.facts["endless"] = hindrance()
+    ui.move(500, 400)
+    yield 0.3
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
+        bpy.ops.wm.radial_control("INVOKE_DEFAULT", data_path_primary="scene.render.resolution_x")
+    with bpy.context.temp_override(window=ui.window):
+        ui.facts["own"] = hindrance()
+    yield from ui.press("ESC")
+    view = (space.camera.name, space.region_3d.view_perspective)
+    for name, press in (("by itself", False), ("pressed", True)):
+        with bpy.context.temp_override(window=ui.window):
+            ui.module("blender.timer").wish_import(task_id, ui.window)
+        ui.session.imports[task_id].unasked = not press
+        known = set(bpy.data.collections)
+        yield (lambda known=known: set(bpy.data.collections) - known), "it is imported"
+        yield 0.5
+        (collection,) = set(bpy.data.collections) - known
+        assert space.local_view, "still in local view"
+        # `local_view_get` says no of each object there.
+        ui.facts[name] = [item.visible_get(viewport=space) for item in collection.objects]
+        ui.facts[f"{name} active"] = ui.window.view_layer.objects.active.name
+        yield from ui.press("Z", ctrl=True)
+        yield (lambda known=known: not set(bpy.data.collections.keys()) & {"A vase"}), "one Ctrl+Z takes it away"
+    ui.facts["view stays"] = view == (space.camera.name, space.region_3d.view_perspective) and bool(space.local_view)
