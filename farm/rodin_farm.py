@@ -13,8 +13,6 @@ Any Python from 3.9 on runs it, with nothing installed.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import re
 import signal
@@ -39,7 +37,7 @@ class Ended(Exception):
 
 def follow(given: argparse.Namespace) -> int:
     """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others."""
-    uuids = _uuids(given.batch_file)
+    uuids = _uuids(given)
     if len(uuids) != given.models:
         raise Ended(USAGE, f"{given.batch_file} lists {len(uuids)} models, and the job was made for {given.models}.")
     batch = [given.blender, "--background", "--online-mode", "--command", "rodin", "batch", given.batch_file]
@@ -124,20 +122,18 @@ def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) ->
     return {kind: str(path) for kind, path in made.items()}
 
 
-def _uuids(path: Path) -> list[str]:
-    """The task uuids of a batch file in its order. Raises Ended, and quotes nothing: the keys stand there."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if text.lstrip().startswith("{"):
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        else:
-            rows = list(csv.DictReader(io.StringIO(text), strict=True))
-        found = [str(row["uuid"] if "jobs" in row else row["task_uuid"]) for row in rows]
-    except OSError as error:
-        raise Ended(USAGE, f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, LookupError, TypeError, csv.Error):
-        raise Ended(USAGE, f"{path} is neither CSV nor JSON Lines with a task_uuid in each line.") from None
-    return [uuid.strip().strip("\"'").strip().lower() for uuid in found]
+def _uuids(given: argparse.Namespace) -> list[str]:
+    """The task uuids of a batch file in its order, "" for one that the service refused; `batch` itself reads it.
+
+    Raises Ended.
+    """
+    command = [given.blender, "--background", "--command", "rodin", "batch", given.batch_file, "--check", "--json"]
+    told: list[dict[str, Any]] = []
+    code, text = _run(command, told)
+    if code != DONE:
+        wrong = [str(event["text"]) for event in told if event.get("event") == "wrong"]
+        raise Ended(code if 0 < code < 256 else TROUBLE, "\n".join([*wrong, text]))
+    return [str(event["task_uuid"]) for event in told if event.get("event") == "row"]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -165,14 +161,17 @@ def _put(part: Path, path: Path) -> None:
             time.sleep(pause)
 
 
-def _run(command: list[str | Path]) -> tuple[int, str]:
-    """Its exit code, and the last error that it told by a line of JSON. All it says is passed on."""
+def _run(command: list[str | Path], told: list[dict[str, Any]] | None = None) -> tuple[int, str]:
+    """Its exit code, and the last error that it told by a line of JSON. All it says is passed on, or goes to `told`."""
     text = ""
     with _process([str(word) for word in command]) as running:
         for line in running.stdout or ():
-            print(line, end="", flush=True)
+            if told is None:
+                print(line, end="", flush=True)
             with suppress(ValueError):
                 said = json.loads(line)
+                if isinstance(said, dict) and told is not None:
+                    told.append(said)
                 if isinstance(said, dict) and said.get("event") == "error":
                     text = str(said.get("text"))
         return running.wait(), text

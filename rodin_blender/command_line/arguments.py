@@ -117,7 +117,8 @@ def parser(program: str) -> argparse.ArgumentParser:
     batch.add_argument(
         "file", type=Path, metavar="FILE", help="CSV with a header, or JSON Lines: name, subscription_key, task_uuid"
     )
-    batch.add_argument("--to", type=Path, required=True, metavar="DIR", help="for the models, and results.jsonl")
+    batch.add_argument("--to", type=Path, metavar="DIR", help="for the models, and results.jsonl")
+    batch.add_argument("--check", action="store_true", help="tell each row, and all that is wrong; ask nothing")
     batch.add_argument("--timeout", type=_number, metavar="S", help="stop after S seconds")
 
     command("balance", "print the account's balance, which costs nothing", "balance")
@@ -184,16 +185,26 @@ def standard_input() -> str:
 
 def read(path: Path) -> str:
     """The text of a file. Raises BadInput."""
+    return _text(content(path), str(path))
+
+
+def content(path: Path) -> bytes:
+    """What is in a file of the user's. Raises BadInput."""
     try:
         with path.open("rb") as file:
-            return _text(file.read(LARGEST_FILE + 1), str(path))
+            return _small_enough(file.read(LARGEST_FILE + 1), str(path))
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {os_reason(error)}.") from None
 
 
-def _text(content: bytes, where: str) -> str:
+def _small_enough(content: bytes, where: str) -> bytes:
     if len(content) > LARGEST_FILE:
         raise BadInput(f"There are more than {LARGEST_FILE >> 20} MB in {where}, far too much for keys.")
+    return content
+
+
+def _text(content: bytes, where: str) -> str:
+    content = _small_enough(content, where)
     # What Windows PowerShell writes by > is UTF-16.
     utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:

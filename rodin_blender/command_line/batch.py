@@ -7,44 +7,54 @@ results.jsonl: a line for each task that has ended, written when its files are t
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path, PureWindowsPath
-from typing import Any
+from pathlib import Path
 
-from ..service import keys, pasted
 from ..service.errors import BadInput
-from ..service.files import SavedFile
-from ..service.keys import Generation, Secret
+from ..service.keys import Generation
 from ..storage import locks, task_folder
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, TaskChanged
-from . import arguments
-from .following import LONGEST_NAME, Ended, Follower, check, opened
+from . import arguments, tables
+from .following import Ended, Follower, check, opened
 from .host import Host
-from .output import SCHEMA, Exit, Output, describe
+from .output import Exit, Output
+from .results import Results
+from .tables import Row, Wrong
 
 LONGEST = 7 * 24 * 3600.0
 """Seconds that a task may take: results are kept no longer, and a farm's queue may be long."""
+MOST_TOLD = 5
+"""Mistakes of a table that an error tells; `--check` tells all."""
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
+    if given.check:
+        return _check(output, given)
+    if given.to is None:
+        raise BadInput("batch needs --to DIR for the models, or --check.")
     check(host.settings.obstacle)
-    wanted = read(given.file)
+    rows = read(given.file)
     folder = given.to.expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         results = Results(folder / "results.jsonl", output)
-        return _follow(host, output, wanted, folder, results, given.timeout)
+        wanted = [replace(row.generation, name=row.name) for row in rows if row.generation]
+        for row in rows:
+            if row.refused:
+                output.live(f"{row.name}: {row.refused}", time.time())
+        code = _follow(host, output, wanted, folder, results, given.timeout)
+    refused = [row for row in rows if row.refused]
+    if refused:
+        text = f"{len(refused)} of {len(rows)} rows are error answers of the service. "
+        raise Ended(Exit.FAILED, f"{text}Line {refused[0].line}: {refused[0].refused}")
+    return code
 
 
 def _follow(
@@ -141,121 +151,40 @@ def _bring_up_to_date(path: Path, wanted: list[Generation], left: set[str], outp
                 store.change(task.task_id, schedule.paused)
 
 
-class Results:
-    """The file of results. `written` has the last line of each task that has one, by its uuid. Raises OSError."""
-
-    def __init__(self, path: Path, output: Output) -> None:
-        self.path = path
-        self._output = output
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            # A kill in the middle of a line; what it told is found out again.
-            os.truncate(path, len(whole))
-        lines = whole.decode(errors="replace").split("\n")
-        self.written = {task.task_uuid: task for task in _told(lines, path)}
-
-    def troubles(self, uuid: str) -> dict[str, str]:
-        """What is wrong with files that the task's line tells of, by name."""
-        task = self.written[uuid]
-        return task_folder.troubles(task.folder, task.files)
-
-    def has_models(self, uuid: str, troubles: dict[str, str]) -> bool:
-        """Whether the task has a line, and all that it needs is there, though there are these troubles."""
-        files = self.written[uuid].files if uuid in self.written else ()
-        return len(troubles) < len(files) and not any(map(task_folder.is_needed, troubles))
-
-    def write(self, task: Task) -> None:
-        """On the disk when it returns."""
-        result = {"schema": SCHEMA, "event": "result", **describe(task)}
-        with self.path.open("ab") as file:
-            file.write(json.dumps(result).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.written[task.task_uuid] = task
-        self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+def read(path: Path) -> list[Row]:
+    """The rows of a file. Raises BadInput with what is wrong and in which lines."""
+    table = tables.read(arguments.content(path))
+    if table.wrong:
+        raise BadInput(" ".join(_told(path, table.wrong[:MOST_TOLD])) + _more(len(table.wrong) - MOST_TOLD))
+    for row in table.rows:
+        if not row.generation and not row.refused:
+            raise BadInput(f"{path}, line {row.line}: There is no subscription_key.")
+    return list(table.rows)
 
 
-def results(path: Path) -> list[Task]:
-    """The tasks of a file of results, each as its last line tells. Raises BadInput."""
-    found = {task.task_id: task for task in _told(arguments.read(path).split("\n"), path)}
-    if not found:
-        raise BadInput(f"{path} holds no results.")
-    return list(found.values())
+def _told(path: Path, wrong: Iterable[Wrong]) -> Iterator[str]:
+    return (f"{path}, line {line}: {text}" if line else f"{path}: {text}" for line, text in wrong)
 
 
-def _told(lines: list[str], path: Path) -> Iterator[Task]:
-    """The tasks that lines of results tell of; their folders lie beside the file, wherever it is seen from here."""
-    for line in lines:
-        with suppress(ValueError, KeyError, TypeError, RecursionError):
-            result = json.loads(line)
-            task_id, name, task_uuid, folder = (str(result[key]) for key in ("task_id", "name", "task_uuid", "folder"))
-            files = tuple(
-                SavedFile(str(file["name"]), int(file["size"]), str(file.get("sha256", ""))) for file in result["files"]
-            )
-            beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
-            yield Task(task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files)
+def _more(count: int) -> str:
+    return f" There is more like this in {count} places: `batch FILE --check` tells all." if count > 0 else ""
 
 
-def read(path: Path) -> list[Generation]:
-    """The tasks of a file, each with a name of its own. Raises BadInput with the number of the line."""
-    content = arguments.read(path)
-    rows = _json_rows(path, content) if content.lstrip().startswith("{") else _csv_rows(path, content)
-    found: list[Generation] = []
-    seen = set()
-    for number, row in rows:
-        where = f"{path}, line {number}"
-        try:
-            generation = (
-                pasted.generation_answer(row)
-                if "jobs" in row
-                else Generation(
-                    keys.subscription_key(str(row.get("subscription_key") or "")),
-                    keys.task_uuid(str(row.get("task_uuid") or "")),
-                )
-            )
-        except BadInput as error:
-            raise BadInput(f"{where}: {error}") from None
-        name = keys.shown(str(row.get("name") or generation.name), LONGEST_NAME)
-        if not name or not generation.task_uuid:
-            raise BadInput(f"{where} has no {'name' if not name else 'task_uuid, which the download needs'}.")
-        generation = replace(generation, name=name)
-        for what in ("name", "subscription_key", "task_uuid"):
-            value = (what, getattr(generation, what))
-            if value in seen:
-                raise BadInput(f"{where} has a {what} that an earlier line has, too.")
-            seen.add(value)
-        found.append(generation)
-    if not found:
-        raise BadInput(f"{path} holds no tasks.")
-    return found
-
-
-def _json_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    # No other kind of line break, which a name may hold.
-    for number, line in enumerate(content.split("\n"), 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except (ValueError, RecursionError):
-                row = None
-            if not isinstance(row, dict):
-                raise BadInput(f"{path}, line {number} is no JSON object.")
-            yield number, row
-
-
-def _csv_rows(path: Path, content: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    try:
-        # Excel separates by semicolons where numbers have commas.
-        separator = ";" if ";" in content.partition("\n")[0] else ","
-        rows = csv.DictReader(io.StringIO(content, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
-        missing = {"name", "subscription_key", "task_uuid"} - set(rows.fieldnames or ())
-        if missing:
-            raise BadInput(f"The first line of {path} must name the columns; missing: {', '.join(sorted(missing))}.")
-        for row in rows:
-            yield rows.line_num, row
-    except csv.Error:
-        raise BadInput(f"{path} is no CSV that can be read.") from None
+def _check(output: Output, given: Namespace) -> Exit:
+    """Tell what a run would do, and all that is wrong. Needs neither key nor network. Raises Ended."""
+    path: Path = given.file
+    table = tables.read(arguments.content(path))
+    for name in table.ignored:
+        output.live(f"{path}: the column '{name}' is not used.", time.time())
+    for (line, _), text in zip(table.wrong, _told(path, table.wrong), strict=True):
+        output.tell("wrong", text, line=line, text=text)
+    if table.wrong:
+        raise Ended(Exit.USAGE, f"{path} has {len(table.wrong)} mistakes. Nothing was asked.")
+    for number, row in enumerate(table.rows, 1):
+        uuid = row.generation.task_uuid if row.generation else ""
+        words = f"{row.line}: {row.name}  {row.refused or uuid}"
+        output.tell("row", words, number=number, line=row.line, name=row.name, task_uuid=uuid, text=row.refused)
+    return Exit.DONE
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, forgetting, generating, status
+from . import arguments, batch, doctor, forgetting, generating, results, status
 from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
 from .host import Host, Import
 from .named import Named, listed, meant
@@ -302,7 +302,7 @@ def _of_list(host: Host, output: Output, words: list[str]) -> list[Task]:
 
 def _of_batch(path: Path, words: list[str]) -> list[Task]:
     """The same of a batch's results; nothing is downloaded. Raises BadInput, Ended."""
-    tasks = Named(batch.results(path), str(path))
+    tasks = Named(results.read(path), str(path))
     found = []
     for word in words:
         task = tasks.task(word)

@@ -8,6 +8,8 @@ over; none is taken away or changes its meaning without another schema. No objec
     result   batch, and in its results.jsonl: a task that has ended, as in `describe`
     import   name, task_id ("" for a file that was named), model and blend (paths)
     submission  generate --dry-run: fields (texts by the service's names), images (paths) and price (credits)
+    row      batch --check: number (from 1), line, name, task_uuid, and text: why it cannot be followed, else ""
+    wrong    batch --check: a mistake in the table, text and line (0 for the whole)
     account  balance: credits, a number
     doctor   system; versions and environment: texts by name; settings: by name `value` and `source`, or `trouble` where
              the value is wrong; list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`,

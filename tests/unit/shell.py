@@ -196,6 +196,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "task": TASK,
     "result": TASK,
     "import": {"name": str, "task_id": str, "model": str, "blend": str},
+    "row": {"number": int, "line": int, "name": str, "task_uuid": str, "text": str},
+    "wrong": {"line": int, "text": str},
     "account": {"balance": float},
     "submission": {"fields": {...: str}, "images": [str], "price": float},
     "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 130}},

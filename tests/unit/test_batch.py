@@ -19,8 +19,6 @@ from typing import Any
 
 import pytest
 
-from rodin_blender.command_line import batch
-from rodin_blender.service.errors import BadInput
 from tests.unit import shell as shells
 from tests.unit.shell import FILES, RUNNING, Ran, Shell, check_event, key_of, wait_until
 
@@ -106,88 +104,16 @@ def made(shell: Shell) -> Batch:
 # The file.
 
 
-def read(tmp_path: Path, content: str | bytes) -> list[tuple[str, str, str]]:
-    path = tmp_path / "show"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return [(g.name, g.subscription_key.reveal(), g.task_uuid) for g in batch.read(path)]
-
-
-HEAD = "name,subscription_key,task_uuid\n"
-A, B = ("A", "key-a", UUID.format(1)), ("B", "key-b", UUID.format(2))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"{HEAD}{','.join(A)}\n{','.join(B)}\n",
-        f"\ufeff{HEAD}{','.join(A)}\r\n\r\n{','.join(B)}",
-        f'"task_uuid","note","name","subscription_key"\n{A[2]},"a, b\nc",A,key-a\n{B[2].upper()},,B, key-b\n',
-        (HEAD + ",".join(A) + "\n" + ",".join(B)).replace(",", ";"),
-        f"name, subscription_key, task_uuid\n A, key-a, {A[2]}\nB,key-b,{B[2]},one column more",
-        "".join(json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), row, strict=True))) + "\n\n" for row in (A, B)),
-        "".join(
-            json.dumps({"prompt": row[0], "uuid": row[2], "jobs": {"subscription_key": row[1]}, "error": None}) + "\r\n" for row in (A, B)
-        ),
-        json.dumps({"name": "A", "prompt": "other", "uuid": A[2], "jobs": {"subscription_key": "key-a"}})
-        + "\n" + json.dumps({"name": "B", "subscription_key": "key-b", "task_uuid": B[2]}),
-    ],
-    ids=["csv", "bom", "quotes", "semicolons", "spaces", "json", "answers", "named-answers"],
-)  # fmt: skip
-def test_a_file_is_read_in_each_of_its_forms(tmp_path: Path, content: str) -> None:
-    assert read(tmp_path, content) == [A, B]
-    assert read(tmp_path, content.removeprefix("\ufeff").encode("utf-16")) == [A, B], "as PowerShell writes it"
-
-
-def test_a_name_may_hold_any_letters_and_becomes_one_line(tmp_path: Path) -> None:
-    rows = [{"name": name, "subscription_key": f"k{n}", "task_uuid": UUID.format(n)} for n, name in enumerate(("a\u2028b\x85c", "Vase, \"große\"\n 椅子", "x" * 500))]
-    content = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    assert [name for name, _, _ in read(tmp_path, content)] == ["a b c", 'Vase, "große" 椅子', "x" * 99 + "…"]
-
-
-KEY = "k" * 60
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "must name the columns; missing: name, subscription_key, task_uuid."),
-        (HEAD, "holds no tasks."),
-        (f"name,task_uuid\nA,{A[2]}\n", "must name the columns; missing: subscription_key."),
-        (f"{','.join(A)}\n", "must name the columns"),
-        (f"{HEAD}A,{KEY}\n", "line 2 has no task_uuid, which the download needs."),
-        (f"{HEAD},{KEY},{A[2]}\n", "line 2 has no name."),
-        (f"{HEAD}{','.join(A)}\nB,{KEY},not-a-uuid\n", "line 3: This is not a task uuid."),
-        (f"{HEAD}A,{A[2]},{KEY}\n", "line 2: This looks like a uuid, not a subscription key; perhaps the two are swapped."),
-        (f"{HEAD}A,,{A[2]}\n", "line 2: No subscription key was given."),
-        (f"{HEAD}{','.join(A)}\nA,{KEY},{B[2]}\n", "line 3 has a name that an earlier line has, too."),
-        (f"{HEAD}A,{KEY},{A[2]}\nB,{KEY},{B[2]}\n", "line 3 has a subscription_key that an earlier line has, too."),
-        (f"{HEAD}A,{KEY},{A[2]}\nB,key-b,{A[2].upper()}\n", "line 3 has a task_uuid that an earlier line has, too."),
-        (f'{HEAD}"A,{KEY}', "is no CSV that can be read."),
-        (f'{HEAD}A,"{"k" * 200_000}",x\n', "is no CSV that can be read."),
-        ("{}\n", "line 1: No subscription key was given."),
-        (f'{{"name": "A", "subscription_key": "{KEY}"}}', "line 1 has no task_uuid"),
-        (json.dumps({"subscription_key": KEY, "task_uuid": A[2]}), "line 1 has no name."),
-        (f'{{"name": "A"}}\n[1, "{KEY}"]\n', "line 1: No subscription key"),
-        (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + f'\n{{"name": "{KEY}\n', "line 2 is no JSON object."),
-        (json.dumps(dict(zip(("name", "subscription_key", "task_uuid"), A, strict=True))) + "\n[1]", "line 2 is no JSON object."),
-        ('{"error": "API_INSUFFICIENT_FUND", "jobs": {}}', "line 1: This is an error answer"),
-        ('{"a":' * 50_000, "line 1 is no JSON object."),
-        (b"\xff\xd8\xff\xe0" * 50, "is no text in UTF-8."),
-        (b"\x00" * 50, "must name the columns"),
-    ],
-    ids=range(24),
-)  # fmt: skip
-def test_what_is_wrong_in_a_file_is_told_with_its_line_and_without_keys(tmp_path: Path, content: str | bytes, said: str) -> None:
-    with pytest.raises(BadInput) as caught:
-        read(tmp_path, content)
-    assert said in str(caught.value) and str(tmp_path / "show") in str(caught.value)
-    assert KEY not in str(caught.value)
-
-
 def test_a_wrong_file_ends_with_2_before_anything_is_made(made: Batch, tmp_path: Path) -> None:
     made.shell.file("show.csv", "name\nA\n")
     ran = made.run()
-    assert ran.code == 2 and "missing: subscription_key, task_uuid" in ran.event["text"] and not made.out.exists()
+    assert ran.code == 2 and "line 1: The first line must name the columns" in ran.event["text"] and not made.out.exists()
+    key = "k" * 60
+    made.shell.file("show.csv", f"name,subscription_key,task_uuid\n,,\nA,{key},x\n" + f"B,{key},\n" * 9)
+    ran = made.run()
+    assert ran.code == 2 and "line 3: This is not a task uuid." in ran.event["text"] and "5 places" in ran.event["text"]
+    assert key not in ran.out + ran.err and not made.out.exists()
+    assert made.shell.json("batch", made.words[1]).code == 2, "neither --to nor --check"
     ran = made.shell.json("batch", tmp_path / "gone.csv", "--to", made.out)
     assert ran.code == 2 and "No such file or directory" in ran.event["text"] and not made.out.exists()
 
@@ -220,6 +146,35 @@ def test_generation_answers_are_taken_as_they_came(made: Batch) -> None:
     ran = made.shell.run("batch", path, "--to", made.out)
     assert ran.code == 0 and sorted(line.split("  ")[0] for line in ran.out.splitlines()) == [f"Model {n}" for n in range(3)]
     made.check_folders()
+
+
+def test_a_check_tells_each_row_and_needs_neither_key_nor_service(made: Batch) -> None:
+    path = made.write(("B", made.shell.add(NOW_DONE)), ("A", made.shell.add(NOW_DONE)))
+    ran = made.shell.json("batch", path, "--check", RODIN_API_KEY=None)
+    assert ran.code == 0 and [(event["number"], event["line"], event["name"]) for event in ran.events] == [(1, 2, "B"), (2, 3, "A")]
+    assert made.shell.simulator.requests == [] and not made.shell.folder.exists()
+
+
+def test_a_check_tells_all_that_is_wrong_with_lines(made: Batch) -> None:
+    lines = ["name;subscription_key;task_uuid", ";;", "A;key-a;x", f"B;key-b;{UUID.format(1)}", f"B;key-b;{UUID.format(2)}", "C;;"]
+    ran = made.shell.json("batch", made.shell.file("show.csv", "\n".join(lines)), "--check")
+    assert ran.code == 2 and "4 mistakes" in ran.events[-1]["text"]
+    assert [(event["line"], event["text"].partition(": ")[2]) for event in ran.events[:-1]] == [
+        (3, next(event["text"] for event in ran.events if event.get("line") == 3).partition(": ")[2]),
+        (5, "This has the name of line 4. Each row needs one of its own."),
+        (5, "This has the subscription_key of line 4. Each row needs one of its own."),
+        (6, next(event["text"] for event in ran.events if event.get("line") == 6).partition(": ")[2]),
+    ]
+
+
+def test_an_error_answer_among_good_ones_is_told_and_the_others_are_had(made: Batch) -> None:
+    good = [made.shell.add(NOW_DONE, prompt="A vase") for _ in range(2)]
+    answers = [good[0], {"error": "INSUFFICIENT_FUND", "message": "no"}, good[1]]
+    path = made.shell.file("show.csv", "".join(json.dumps(answer) + "\n" for answer in answers))
+    for _attempt in range(2):
+        ran = made.shell.json("batch", path, "--to", made.out)
+        assert ran.code == 3 and "Line 2: This is an error answer (INSUFFICIENT_FUND: no)" in ran.events[-1]["text"]
+        assert made.statuses == {"A vase": "DONE", "A vase 2": "DONE"}
 
 
 # What does not go well.

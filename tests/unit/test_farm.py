@@ -109,8 +109,11 @@ def test_no_farm_manager_copies_the_files_that_have_keys(openjd: Any) -> None:
 # The script.
 
 STAND_IN = """#!{python}
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 words = sys.argv[sys.argv.index("rodin") + 1:]
+if "--check" in words:
+    os.chdir({root!r})
+    os.execv(sys.executable, [sys.executable, "-m", "rodin_blender", *words])
 plan = json.loads(pathlib.Path({plan!r}).read_text())
 with open({log!r}, "a") as log:
     print(json.dumps(sys.argv[1:]), file=log)
@@ -141,10 +144,10 @@ class Shop:
         self.folder = folder / "out"
         self.folder.mkdir()
         self.batch = folder / "show.jsonl"
-        self.rows = [{"name": f"Pot {n}", "subscription_key": KEY, "task_uuid": _uuid(n)} for n in (1, 2, 3)]
+        self.rows = [{"name": f"Pot {n}", "subscription_key": f"{KEY}{n}", "task_uuid": _uuid(n)} for n in (1, 2, 3)]
         self.blender = folder / "blender"
         self.plan, self.log = folder / "plan.json", folder / "log.jsonl"
-        self.blender.write_text(STAND_IN.format(python=sys.executable, plan=str(self.plan), log=str(self.log)))
+        self.blender.write_text(STAND_IN.format(python=sys.executable, root=str(FARM.parent), plan=str(self.plan), log=str(self.log)))
         self.blender.chmod(0o755)
         self.does()
 
@@ -203,10 +206,11 @@ def test_models_are_numbered_as_in_the_file_and_not_as_they_ended(shop: Shop) ->
 @pytest.mark.parametrize(
     "rows",
     [
-        "name,subscription_key,task_uuid\n" + "".join(f"Pot {n},{KEY},{_uuid(n).upper()}\n" for n in (1, 2, 3)),
-        "\n".join(json.dumps({"uuid": f" {_uuid(n)}", "jobs": {"subscription_key": KEY}}) for n in (1, 2, 3)) + "\n\n",
+        "name,subscription_key,task_uuid\n" + "".join(f"Pot {n},{KEY}{n},{_uuid(n).upper()}\n" for n in (1, 2, 3)),
+        "sep=;\nName;Subscription Key;task_uuid\n" + "".join(f"Pot {n};{KEY}{n};{_uuid(n)}\n;;\n" for n in (1, 2, 3)),
+        "\n".join(json.dumps({"uuid": f" {_uuid(n)}", "jobs": {"subscription_key": f"{KEY}{n}"}}) for n in (1, 2, 3)) + "\n\n",
     ],
-    ids=["csv", "answers"],
+    ids=["csv", "semicolons", "answers"],
 )
 def test_a_file_may_be_of_any_kind_that_batch_reads(shop: Shop, rows: str) -> None:
     shop.does(batch=[(0, [1, 2, 3])])
@@ -216,8 +220,16 @@ def test_a_file_may_be_of_any_kind_that_batch_reads(shop: Shop, rows: str) -> No
 
 @pytest.mark.parametrize("rows", ["", f"{{{KEY}\n", f"[{KEY}]\n", f"key\n{KEY}\n", f'{{"jobs": "{KEY}"}}\n'])
 def test_a_file_that_cannot_be_read_ends_it_before_anything_is_asked(shop: Shop, rows: str) -> None:
-    assert shop.follow(rows=rows).returncode == 2
+    done = shop.follow(rows=rows)
+    assert done.returncode == 2 and "show.jsonl" in done.stderr
     assert shop.calls == []
+
+
+def test_an_error_answer_keeps_its_number_and_fails_its_own_import(shop: Shop) -> None:
+    shop.does(batch=[(3, [1, 3])])
+    rows = [shop.rows[0], {"error": "INSUFFICIENT_FUND", "message": "no"}, shop.rows[2]]
+    assert shop.follow(rows="".join(json.dumps(row) + "\n" for row in rows)).returncode == 0
+    assert shop.numbered() == {1: "Pot 1", 3: "Pot 3"}
 
 
 def test_a_file_of_another_length_ends_it_before_anything_is_asked(shop: Shop) -> None:
@@ -259,7 +271,7 @@ def test_the_step_fails_where_nothing_can_be_had(shop: Shop, code: int, results:
 def test_one_refused_of_21_does_not_fail_the_step(shell: Shell, tmp_path: Path, fault: str) -> None:
     """With the real command line: a plain Python in Blender's place."""
     blender = tmp_path / "blender"
-    blender.write_text(f'#!/bin/sh\nshift 4\nexec {sys.executable} -m rodin_blender "$@"\n')
+    blender.write_text(f'#!/bin/sh\nwhile [ "$1" != rodin ]; do shift; done; shift\nexec {sys.executable} -m rodin_blender "$@"\n')
     blender.chmod(0o755)
     faults = {9: [fault]}
     answers = [shell.add([[(0.0, "Done")]], prompt=f"Pot {n}", faults=faults.get(n, ())) for n in range(1, 22)]

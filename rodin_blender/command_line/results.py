@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A batch's results.jsonl: a line for each task that has ended, written when its files are there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PureWindowsPath
+
+from ..service.errors import BadInput
+from ..service.files import SavedFile
+from ..service.keys import Secret
+from ..storage import task_folder
+from ..tasks.task import Status, Task
+from . import arguments
+from .output import SCHEMA, Output, describe
+
+
+class Results:
+    """The file of results. `written` has the last line of each task that has one, by its uuid. Raises OSError."""
+
+    def __init__(self, path: Path, output: Output) -> None:
+        self.path = path
+        self._output = output
+        content = path.read_bytes() if path.exists() else b""
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole != content:
+            # A kill in the middle of a line; what it told is found out again.
+            os.truncate(path, len(whole))
+        lines = whole.decode(errors="replace").split("\n")
+        self.written = {task.task_uuid: task for task in _told(lines, path)}
+
+    def troubles(self, uuid: str) -> dict[str, str]:
+        """What is wrong with files that the task's line tells of, by name."""
+        task = self.written[uuid]
+        return task_folder.troubles(task.folder, task.files)
+
+    def has_models(self, uuid: str, troubles: dict[str, str]) -> bool:
+        """Whether the task has a line, and all that it needs is there, though there are these troubles."""
+        files = self.written[uuid].files if uuid in self.written else ()
+        return len(troubles) < len(files) and not any(map(task_folder.is_needed, troubles))
+
+    def write(self, task: Task) -> None:
+        """On the disk when it returns."""
+        result = {"schema": SCHEMA, "event": "result", **describe(task)}
+        with self.path.open("ab") as file:
+            file.write(json.dumps(result).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self.written[task.task_uuid] = task
+        self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+
+
+def read(path: Path) -> list[Task]:
+    """The tasks of a file of results, each as its last line tells. Raises BadInput."""
+    found = {task.task_id: task for task in _told(arguments.read(path).split("\n"), path)}
+    if not found:
+        raise BadInput(f"{path} holds no results.")
+    return list(found.values())
+
+
+def _told(lines: list[str], path: Path) -> Iterator[Task]:
+    """The tasks that lines of results tell of; their folders lie beside the file, wherever it is seen from here."""
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
+            result = json.loads(line)
+            task_id, name, task_uuid, folder = (str(result[key]) for key in ("task_id", "name", "task_uuid", "folder"))
+            files = tuple(
+                SavedFile(str(file["name"]), int(file["size"]), str(file.get("sha256", ""))) for file in result["files"]
+            )
+            beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
+            yield Task(task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files)
