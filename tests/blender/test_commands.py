@@ -166,6 +166,7 @@ def test_every_setting_can_be_fixed(
         "import_location": "ORIGIN",
         "import_height": 1.75,
         "import_as_asset": True,
+        "import_companions": True,
         "storage_hint": 12.0,
         "allow_generation": False,
         "max_credits_per_task": 1.5,

@@ -283,6 +283,32 @@ def test_images_that_are_open_in_blender_are_written_off_the_main_thread(rodin: 
             bpy.data.images.remove(image)
 
 
+def test_a_render_is_taken_as_it_is_seen_and_the_scene_keeps_its_settings(rodin: Rodin, form) -> None:
+    scene = bpy.context.scene
+    render = scene.render
+    engine = render.engine
+    try:
+        render.engine = "CYCLES"
+    except TypeError:
+        pytest.skip("this Blender has no renderer that needs no window")
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    render.resolution_x = render.resolution_y = 512
+    render.resolution_percentage = 100
+    render.image_settings.file_format, render.image_settings.color_depth = "OPEN_EXR", "16"
+    with pytest.raises(RuntimeError, match=r"no render yet|No image"):
+        bpy.ops.rodin.add_open_image(image="Render Result")
+    try:
+        bpy.ops.render.render()
+        bpy.ops.rodin.add_open_image(image="Render Result")
+        assert (render.image_settings.file_format, render.image_settings.color_depth) == ("OPEN_EXR", "16")
+        (path,) = (Path(item.path) for item in form.images)
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG") and struct.unpack(">II", content[16:24]) == (512, 512)
+    finally:
+        render.engine = engine
+        render.image_settings.file_format = "PNG"
+
+
 def test_rejected_is_told_and_again_fills_the_form(rodin: Rodin, service: Service, form, tmp_path: Path) -> None:
     service.fail("rodin", "refused-insufficient-fund")
     rejected = []
