@@ -26,6 +26,10 @@ from .host import Host
 from .named import listed
 from .output import Exit, Output
 
+GO_ON = (
+    "What was begun is in the list: run `list`, then `wait`, `download` or `settle`. The same command once more would "
+    "generate, and cost, once more."
+)
 MOST_AT_ONCE = 100
 """Tasks of one `generate`: a mistyped number is not to cost a fortune."""
 
@@ -151,12 +155,8 @@ def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
             follower.tracker.generate(wish)
         try:
             _until_settled(follower, output, {wish.task_id for wish in wishes})
-        except KeyboardInterrupt:
-            text = (
-                "Interrupted. What was begun is in the list: run `list`, then `wait` or `settle`. The same command "
-                "once more would generate, and cost, once more."
-            )
-            raise Ended(Exit.INTERRUPTED, text) from None
+        except Ended as error:
+            raise (Ended(error.code, f"{error} {GO_ON}") if error.code is Exit.TROUBLE else error) from None
     return [wish.task_id for wish in wishes]
 
 

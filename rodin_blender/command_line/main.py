@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -94,22 +95,36 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
                 if not left or (codes and given.any):
                     break
     if left and not (codes and given.any):
-        text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run it again to go on."
+        text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run `wait` to go on."
         raise Ended(Exit.TIME_RAN_OUT, text)
     return max(told, *codes)
 
 
 def _generate(host: Host, output: Output, given: Namespace) -> Exit:
-    ids = generating.submit(host, output, given)
-    if not ids or not (given.wait or given.to):
-        return Exit.DONE
-    code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False))
-    if given.to and code in (Exit.DONE, Exit.FAILED):
-        with _open(host, output) as store:
-            whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
-        if whole:
-            code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to, again=False)))
-    return code
+    try:
+        ids = generating.submit(host, output, given)
+        return _fetched(host, output, given, ids) if ids and (given.wait or given.to) else Exit.DONE
+    except KeyboardInterrupt:
+        raise Ended(Exit.INTERRUPTED, f"Interrupted. {generating.GO_ON}") from None
+
+
+def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Exit:
+    """Wait for what was generated, and download it where that is wished. Raises Ended: it is paid for already."""
+    try:
+        code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False))
+        if given.to and code in (Exit.DONE, Exit.FAILED):
+            with _open(host, output) as store:
+                whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
+            if whole:
+                code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to, again=False)))
+        return code
+    except RodinError as error:
+        # What other commands advise, to run the same once more, would be paid for here.
+        text = re.sub(r"Press Download( again)?", "Run `download`", str(error))
+        text = re.sub(r"press Download( again)?", "run `download`", text)
+        code = Exit.USAGE if isinstance(error, (BadInput, NotAuthorized)) else Exit.TROUBLE
+        code = error.code if isinstance(error, Ended) else code
+        raise Ended(code, f"{text} {generating.GO_ON}") from None
 
 
 def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:
@@ -184,7 +199,7 @@ def _download(host: Host, output: Output, given: Namespace) -> Exit:
         if task.status is Status.PARTLY_FAILED:
             troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
         elif not task.status.final:
-            text = f"'{task.name}' is not finished, so more files may come: run it again when it is."
+            text = f"'{task.name}' is not finished, so more files may come: run `download` when it is."
             troubles[task.task_id] = Exit.TROUBLE, text
     _raise_if_any(troubles)
     return Exit.DONE

@@ -284,7 +284,7 @@ def test_wait_gives_up_after_its_timeout_with_4_and_goes_on_when_run_again(shell
     begun = time.monotonic()
     ran = shell.end(process)
     assert ran.code == 4 and time.monotonic() - begun < 6.0
-    assert ran.event["text"] == "1 of 1 tasks are not final yet. They stay in the list: run it again to go on."
+    assert ran.event["text"] == "1 of 1 tasks are not final yet. They stay in the list: run `wait` to go on."
     assert shell.json("list").event["status"] == "GENERATING"
     shell.simulator.end(answer)
     assert shell.json("wait", "A vase").code == 0

@@ -187,6 +187,23 @@ def test_ctrl_c_loses_nothing_and_does_not_say_to_run_it_again(shell: Shell, tmp
     assert waited.code == 6 and waited.events[0]["status"] == "UNCERTAIN"
 
 
+def test_once_it_is_paid_for_nothing_advises_to_run_the_same_command_again(shell: Shell, tmp_path: Path) -> None:
+    shell.simulator.story = [[(0.0, "Generating")]]
+    late = shell.json("generate", "--prompt", "a", "--wait", "--timeout", 1)
+    assert late.code == 4
+    stopped = shell.interrupted(
+        "generate", "--prompt", "b", "--wait", "--json", when=lambda: len(shell.simulator.asked("status")) > 6
+    )
+    assert stopped.code == 130
+    shell.simulator.story = "done"
+    shell.simulator.result_files = {}
+    no_files = shell.json("generate", "--prompt", "c", "--to", tmp_path / "out")
+    assert no_files.code == 1
+    for ran in (late, stopped, no_files):
+        said = ran.events[-1]["text"]
+        assert "would generate, and cost, once more" in said and "again" not in said and "un the command" not in said
+
+
 def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: Shell, tmp_path: Path) -> None:
     """kill -9 at random moments from the start to the stored answer; the service counts."""
     pictures = [png_file(tmp_path / "1.png"), large_file(tmp_path / "2.png", 3_000_000)]
