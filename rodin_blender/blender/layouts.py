@@ -12,13 +12,13 @@ _CHARACTER = 6.4
 """Pixels a character takes on the average at resolution scale 1: Blender's labels do not wrap by themselves."""
 
 
-def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str = "NONE", most: int = 0) -> None:
-    """Text over as many lines as fit into `width` pixels, `most` at most (0 for all), with an icon before the first."""
+def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str = "NONE", max_lines: int = 0) -> None:
+    """Text in lines of `width` pixels, `max_lines` at most (0 for all), with an icon before the first."""
     column = layout.column(align=True)
     column.scale_y = 0.8
     lines = textwrap.wrap(text, _characters(width))
-    if 0 < most < len(lines):
-        lines = [*lines[: most - 1], f"{lines[most - 1]} …"]
+    if 0 < max_lines < len(lines):
+        lines = [*lines[: max_lines - 1], f"{lines[max_lines - 1]} …"]
     for number, line in enumerate(lines):
         if icon == "NONE":
             column.label(text=line, translate=False)

@@ -145,7 +145,7 @@ class Session:
         """The ids of tasks that were tracked in this Blender since its file was opened."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
-        self.happened: deque[tuple[list[Callable[..., None]], Task]] = deque()
+        self.pending_calls: deque[tuple[list[Callable[..., None]], Task]] = deque()
         """What handlers are to be called for, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
@@ -187,7 +187,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
-        waiting = self.announcements or self.imports or self.ended or self.happened
+        waiting = self.announcements or self.imports or self.ended or self.pending_calls
         return self.tracker is not None and self.tracker.calls == self._idle_after and not waiting
 
     def disconnect(self) -> None:
@@ -227,13 +227,14 @@ class Session:
                 # Its times are drawn anew as the clock ticks.
                 drawn = before is None or _without_times(before) != _without_times(task)
                 if drawn:
-                    self.happened.append((handlers.task_updated, task))
+                    self.pending_calls.append((handlers.task_updated, task))
                 self._take_in_submission(before, task)
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
                     if task.status.has_files:
                         self.ended.append(task.task_id)
-                    self.happened.append((handlers.task_done if task.status.has_files else handlers.task_failed, task))
+                    ended = handlers.task_done if task.status.has_files else handlers.task_failed
+                    self.pending_calls.append((ended, task))
             case TaskRemoved(task_id):
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
@@ -285,7 +286,7 @@ class Session:
                 if not folder:
                     self.imports.pop(task_id, None)
                 elif task_id in self.tasks:
-                    self.happened.append((handlers.download_done, self.tasks[task_id]))
+                    self.pending_calls.append((handlers.download_done, self.tasks[task_id]))
                 if self.tracker and task_id in self.imports:
                     self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
                 self.tell_of_files(task_id, text, trouble=bool(missing) or not (folder or cancelled))
@@ -328,9 +329,9 @@ class Session:
         if before is None or before.status.submitted:
             return
         if task.status.submitted:
-            self.happened.append((handlers.task_submitted, task))
+            self.pending_calls.append((handlers.task_submitted, task))
         elif task.status is not before.status and task.status is Status.REJECTED:
-            self.happened.append((handlers.task_rejected, task))
+            self.pending_calls.append((handlers.task_rejected, task))
             self.announcements.append(f"Rodin: '{task.name}' was rejected. {task.message}")
         elif task.status is not before.status and task.status is Status.UNCERTAIN:
             self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")

@@ -128,9 +128,9 @@ def _run() -> float | None:
         del session.unshown[task_id]
         properties.show(task_id)
         previews.show(task_id, _pictures(task_id))
-    while session.happened and not session.unshown and time.perf_counter() < end:
-        call_handlers(*session.happened.popleft())
-    if session.unshown or session.happened or not messages.empty():
+    while session.pending_calls and not session.unshown and time.perf_counter() < end:
+        call_handlers(*session.pending_calls.popleft())
+    if session.unshown or session.pending_calls or not messages.empty():
         return BUSY_INTERVAL
     _act()
     _redraw()

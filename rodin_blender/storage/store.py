@@ -171,16 +171,16 @@ class Store:
                 second_copy.forget(self.path, task_id)
             return removed
 
-    def claim_due(self, now: float, most: int, but: Collection[str] = ()) -> list[Claim]:
-        """Up to `most` due tasks, longest due first, that no other Blender is checking; each counts as one request.
+    def claim_due(self, now: float, limit: int, exclude: Collection[str] = ()) -> list[Claim]:
+        """Up to `limit` due tasks, longest due first, that no other Blender is checking; each counts as one request.
 
-        `but` are the ids of tasks that are being checked here, however long ago they were claimed. Fewer when the
+        `exclude` are the ids of tasks that are being checked here, however long ago they were claimed. Fewer when the
         minute's requests are used up or the service asked for a pause, see `next_request_at`.
         """
         with self._writing() as db:
-            most = min(most, self._requests_left(db, now))
+            limit = min(limit, self._requests_left(db, now))
             claims: list[Claim] = []
-            for task in self._due(db, now, most, but) if most > 0 else ():
+            for task in self._due(db, now, limit, exclude) if limit > 0 else ():
                 token = secrets.token_hex(8)
                 db.execute(
                     "UPDATE task SET claim = ?, claimed_until = ? WHERE task_id = ?",
@@ -244,19 +244,20 @@ class Store:
         db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now + CLOCK_SLACK))
         return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
 
-    def _due(self, db: sqlite3.Connection, now: float, most: int, but: Collection[str]) -> list[Task]:
+    def _due(self, db: sqlite3.Connection, now: float, limit: int, exclude: Collection[str]) -> list[Task]:
         found: dict[str, Task] = {}
-        values = {"now": now, "slack": CLOCK_SLACK, "late": now + CLAIM_LASTS + CLOCK_SLACK, "most": most + len(but)}
+        late = now + CLAIM_LASTS + CLOCK_SLACK
+        values = {"now": now, "slack": CLOCK_SLACK, "late": late, "limit": limit + len(exclude)}
         for is_due in _IS_DUE:
             # The second looks at all of them, so not where there are enough, as in a long list.
-            if len(found) < most:
+            if len(found) < limit:
                 found_rows = db.execute(
                     f"SELECT {rows.SELECTED} FROM task WHERE {FOLLOWED} AND {is_due} "
-                    "AND (claimed_until <= :now OR claimed_until > :late) ORDER BY next_check_at LIMIT :most",
+                    "AND (claimed_until <= :now OR claimed_until > :late) ORDER BY next_check_at LIMIT :limit",
                     values,
                 )
-                found |= {task.task_id: task for task in map(rows.task, found_rows) if task.task_id not in but}
-        return sorted(found.values(), key=lambda task: task.next_check_at)[:most]
+                found |= {task.task_id: task for task in map(rows.task, found_rows) if task.task_id not in exclude}
+        return sorted(found.values(), key=lambda task: task.next_check_at)[:limit]
 
     def _find(self, db: sqlite3.Connection, column: str, value: str) -> Task | None:
         row = db.execute(f"SELECT {rows.SELECTED} FROM task WHERE {column} = ?", (value,)).fetchone()

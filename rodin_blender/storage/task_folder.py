@@ -133,9 +133,9 @@ def remove(folder: Path, names: Iterable[str]) -> tuple[int, dict[str, str]]:
     return freed, left
 
 
-def remove_parts(folder: Path, but: Iterable[str] = ()) -> None:
-    """Remove what unfinished attempts have left, but for the files named in `but`."""
-    kept = {way(folder, name) for name in but for way in (part_of, version_of)}
+def remove_parts(folder: Path, keep: Iterable[str] = ()) -> None:
+    """Remove what unfinished attempts have left, but for the files named in `keep`."""
+    kept = {way(folder, name) for name in keep for way in (part_of, version_of)}
     with suppress(OSError):
         for path in folder.iterdir():
             if path.name.startswith(".") and path.name.endswith((".part", ".version")) and path not in kept:

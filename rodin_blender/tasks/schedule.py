@@ -22,8 +22,8 @@ FIRST_CHECK = 0.5
 GROWTH = 1.25
 EXPECTED_DELAY = 0.25
 """Seconds, at the next check; a task meets several checks around the time when it may end."""
-ENOUGH_PAST = 5
-MOST_PAST = 100
+ENOUGH_ENDED = 5
+LAST_ENDED = 100
 """How many ended tasks are learnt from: at least, and the last ones at most."""
 JITTER = 0.1
 """Checks are spread by up to this share of the interval, so that tasks begun together do not stay together."""
@@ -59,15 +59,15 @@ def durations(tasks: Iterable[Task]) -> dict[str, list[float]]:
     for task in sorted((task for task in tasks if task.took), key=lambda task: task.finished_at, reverse=True):
         for kind in ("", pace_kind(task)):
             of_kind = found.setdefault(kind, [])
-            if len(of_kind) < MOST_PAST:
+            if len(of_kind) < LAST_ENDED:
                 of_kind.append(task.took)
     return found
 
 
-def past_of(kind: str, known: Mapping[str, list[float]]) -> list[float]:
+def durations_of(kind: str, known: Mapping[str, list[float]]) -> list[float]:
     """What is known of a kind, else of all kinds together as long as too few of it have ended."""
     of_kind = known.get(kind, [])
-    return of_kind if len(of_kind) >= ENOUGH_PAST else known.get("", [])
+    return of_kind if len(of_kind) >= ENOUGH_ENDED else known.get("", [])
 
 
 def begun(generation: Generation, now: float, task_id: str = "") -> Task:
@@ -91,22 +91,22 @@ def is_due(task: Task, now: float) -> bool:
 
 
 def after_answer(
-    task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float, past: Sequence[float] = ()
+    task: Task, jobs: tuple[Job, ...], now: float, pace: Pace, chance: float, durations: Sequence[float] = ()
 ) -> Task:
     """The task after the service told its jobs. An empty `jobs` leaves the status alone.
 
-    `chance` is from 0 to 1, `past` how long this user's ended tasks took, see `Task.took`.
+    `chance` is from 0 to 1, `durations` how long this user's ended tasks took, see `Task.took`.
     """
     before = task
     task = replace(_checked(task, now), failures=0)
     if not jobs:
         task = replace(task, message="The service lists no jobs yet.")
-        return _at_next_interval(task, now, pace, chance, past, changed=False)
+        return _at_next_interval(task, now, pace, chance, durations, changed=False)
     status = status_of(jobs)
     task = replace(task, status=status, jobs=jobs, message="")
     if status.final:
         return replace(task, finished_at=now, next_check_at=0.0, took=_took(before, now) if status.has_files else 0.0)
-    return _at_next_interval(task, now, pace, chance, past, changed=jobs != before.jobs)
+    return _at_next_interval(task, now, pace, chance, durations, changed=jobs != before.jobs)
 
 
 def after_failure(task: Task, message: str, now: float, pace: Pace, chance: float, retry_after: float | None) -> Task:
@@ -175,11 +175,11 @@ def _took(task: Task, now: float) -> float:
 
 
 def _at_next_interval(
-    task: Task, now: float, pace: Pace, chance: float, past: Sequence[float], changed: bool
+    task: Task, now: float, pace: Pace, chance: float, durations: Sequence[float], changed: bool
 ) -> Task:
     longest = max(pace.longest, pace.shortest)
     so_far = now - task.tracked_at
-    longer = [took for took in past if took > so_far] if len(past) >= ENOUGH_PAST else []
+    longer = [took for took in durations if took > so_far] if len(durations) >= ENOUGH_ENDED else []
     if longer:
         interval = pace.shortest
         while interval < longest and _expected_delay(longer, so_far + interval) < EXPECTED_DELAY:

@@ -45,10 +45,10 @@ def progress_text(received: int, size: int | None, speed: float) -> str:
     return f"{amount}, {size_text(speed)}/s" if speed else amount
 
 
-def listed(words: Sequence[str], most: int, separator: str = ", ") -> str:
+def listed(words: Sequence[str], limit: int, separator: str = ", ") -> str:
     """Words in a row: a, b and 3 more."""
-    more = f" and {len(words) - most} more" if len(words) > most else ""
-    return separator.join(words[:most]) + more
+    more = f" and {len(words) - limit} more" if len(words) > limit else ""
+    return separator.join(words[:limit]) + more
 
 
 def sentence(error: Exception) -> str:

@@ -114,7 +114,7 @@ class Download:
                     except _NotArrived as error:
                         self.missing[name] = str(error)
             # Of files that the service lists no more.
-            remove_parts(self.folder, but=self.missing)
+            remove_parts(self.folder, keep=self.missing)
         if not self.saved or any(map(is_needed, self.missing)):
             there = f"{len(self.saved)} of {len(self._files)} files are there."
             raise NotSaved(f"{missing_text(self.missing)} {there} Press Download to go on.")

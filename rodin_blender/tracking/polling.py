@@ -49,7 +49,7 @@ class Polling:
         kept.noted = self.note
         self._settings = settings
         self._tell = tell
-        self._past: dict[str, list[float]] | None = None
+        self._durations: dict[str, list[float]] | None = None
         """How long the last tasks took, by kind; None when it is to be looked up again."""
         self._under_way: dict[str, Claim] = {}
         """What our workers ask about now, by task id: not asked again before they answer, though the claim lapses."""
@@ -59,7 +59,7 @@ class Polling:
     def note(self, task: Task) -> None:
         """A task is new, or not what it was."""
         if task.took:
-            self._past = None
+            self._durations = None
         if task.task_id not in self._under_way:
             self.agenda.put(task)
 
@@ -119,8 +119,10 @@ class Polling:
         held_until = 0.0
         change: Callable[[Task], Task]
         if isinstance(outcome, tuple):
-            past = self._past_of(replace(claim.task, jobs=outcome))
-            change = partial(schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance, past=past)
+            known = self._durations_of(replace(claim.task, jobs=outcome))
+            change = partial(
+                schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance, durations=known
+            )
         elif isinstance(outcome, Refused):
             change = partial(schedule.after_refusal, message=refusal(outcome), now=now)
         elif isinstance(outcome, (NotAuthorized, ClientUnavailable)) or (
@@ -171,10 +173,10 @@ class Polling:
             self._settle(self._unsettled[0])
             del self._unsettled[0]
 
-    def _past_of(self, task: Task) -> list[float]:
-        if self._past is None:
-            self._past = schedule.durations(self._kept.by_id.values())
-        return schedule.past_of(schedule.pace_kind(task), self._past)
+    def _durations_of(self, task: Task) -> list[float]:
+        if self._durations is None:
+            self._durations = schedule.durations(self._kept.by_id.values())
+        return schedule.durations_of(schedule.pace_kind(task), self._durations)
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,11 @@ class Question:
 
 
 class Pool:
-    """Up to `most` workers, made when needed. Answers are handed to `inbox`, to be taken in by the tracker thread."""
+    """Up to `limit` workers, made when needed. Answers are handed to `inbox`, to be taken in by the tracker thread."""
 
-    def __init__(self, name: str, most: int, inbox: SimpleQueue[Callable[[], None]]) -> None:
+    def __init__(self, name: str, limit: int, inbox: SimpleQueue[Callable[[], None]]) -> None:
         self._name = name
-        self._most = most
+        self._limit = limit
         self._inbox = inbox
         self._waiting: list[Question] = []
         self._workers: tuple[_Worker, ...] = ()
@@ -55,7 +55,7 @@ class Pool:
     @property
     def free(self) -> int:
         """How many questions could be asked at once."""
-        return max(self._most - sum(w.question is not None for w in self._workers) - len(self._waiting), 0)
+        return max(self._limit - sum(w.question is not None for w in self._workers) - len(self._waiting), 0)
 
     @property
     def busy(self) -> bool:
@@ -98,7 +98,7 @@ class Pool:
         while self._waiting:
             worker = next((w for w in self._workers if w.question is None), None)
             if worker is None:
-                if len(self._workers) >= self._most:
+                if len(self._workers) >= self._limit:
                     return
                 worker = _Worker(f"{self._name}-{len(self._workers) + 1}", self)
                 self._workers = (*self._workers, worker)

@@ -67,11 +67,11 @@ def test_the_task_is_read_only_and_shows_no_key(rodin: Rodin, service: Service, 
 
 def test_they_are_called_within_the_budget_of_the_timer(rodin: Rodin, service: Service, handlers: ModuleType) -> None:
     task = rodin.session.tasks[rodin.track(service.add("waiting"))]
-    rodin.until(lambda: not rodin.session.happened, "all that happened is told")
+    rodin.until(lambda: not rodin.session.pending_calls, "all that happened is told")
     called: list[object] = []
     handlers.task_updated.append(called.append)
     handlers.task_updated.append(lambda _task: time.sleep(0.001))
-    rodin.session.happened.extend([(handlers.task_updated, task)] * 100)
+    rodin.session.pending_calls.extend([(handlers.task_updated, task)] * 100)
     while len(called) < 100:
         before = len(called)
         assert rodin.module("blender.timer").run() is not None

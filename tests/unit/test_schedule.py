@@ -86,7 +86,7 @@ def test_a_task_that_outlasts_all_is_asked_about_at_the_growing_pace() -> None:
 
 
 def test_a_few_ended_tasks_teach_nothing() -> None:
-    assert checks(PAST[: schedule.ENOUGH_PAST - 1], 100.0) == checks([], 100.0)
+    assert checks(PAST[: schedule.ENOUGH_ENDED - 1], 100.0) == checks([], 100.0)
 
 
 def test_a_task_took_from_tracking_to_between_the_last_two_checks() -> None:
@@ -334,12 +334,12 @@ def test_durations_are_learnt_for_each_tier_and_material_or_number_of_jobs() -> 
     known = schedule.durations([*past, ended("Gen-2", 90.0, 99.0), ended("Gen-2", 0.0, 98.0)])
     sketch, tracked, gen_2 = (schedule.pace_kind(task) for task in (past[0], past[-1], ended("Gen-2", 1.0, 1.0)))
     assert (sketch, tracked) == ("Sketch PBR", "3 jobs")
-    assert schedule.past_of(sketch, known) == [20.0] * 6
-    assert schedule.past_of(tracked, known) == [70.0] * 5
+    assert schedule.durations_of(sketch, known) == [20.0] * 6
+    assert schedule.durations_of(tracked, known) == [70.0] * 5
     # Of too few, and of none, all together tell more.
-    assert schedule.past_of(gen_2, known) == schedule.past_of("never seen", known) == [90.0, *[70.0] * 5, *[20.0] * 6]
+    assert schedule.durations_of(gen_2, known) == schedule.durations_of("never seen", known) == [90.0, *[70.0] * 5, *[20.0] * 6]
 
 
 def test_no_more_than_the_latest_are_learnt_from() -> None:
-    known = schedule.durations(ended("Sketch", float(n + 1), float(n)) for n in range(schedule.MOST_PAST + 5))
-    assert known["Sketch PBR"] == known[""] == [float(n) for n in range(schedule.MOST_PAST + 5, 5, -1)]
+    known = schedule.durations(ended("Sketch", float(n + 1), float(n)) for n in range(schedule.LAST_ENDED + 5))
+    assert known["Sketch PBR"] == known[""] == [float(n) for n in range(schedule.LAST_ENDED + 5, 5, -1)]

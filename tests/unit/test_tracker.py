@@ -99,7 +99,7 @@ def test_it_learns_from_ended_tasks_when_to_ask(begin: Begin, simulator: Simulat
         return simulator.add([[(0.0, "Generating"), (2.5 * simulator.speed, "Done")]], files={})
 
     watched = begin()
-    tasks = [watched.follow(add()) for _ in range(schedule.ENOUGH_PAST)]
+    tasks = [watched.follow(add()) for _ in range(schedule.ENOUGH_ENDED)]
     for task in tasks:
         wait_until(lambda task=task: [m for m in watched.of(TaskChanged) if m.task.task_id == task.task_id and m.task.took])
     first = next(m.task for m in watched.of(TaskChanged) if m.task.interval)

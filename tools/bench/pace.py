@@ -148,12 +148,12 @@ def measure(
     chance = random.Random(SEED)
     known: dict[str, list[float]] = {}
     requests, delays = [], []
-    for number in range(tasks + schedule.MOST_PAST):
-        learning = number < schedule.MOST_PAST
+    for number in range(tasks + schedule.LAST_ENDED):
+        learning = number < schedule.LAST_ENDED
         drawn = (learnt_from if learnt_from and learning else durations)(chance)
         kind, duration = drawn if isinstance(drawn, tuple) else ("", drawn)
         before, count = 0.0, 0
-        for at in checks(chance, schedule.past_of(kind, known)):
+        for at in checks(chance, schedule.durations_of(kind, known)):
             count += 1
             if at >= duration:
                 break
@@ -163,7 +163,7 @@ def measure(
             delays.append(at - duration)
         if before and (learning or not learnt_from):
             for of in {kind, ""}:
-                known[of] = [*known.get(of, []), (before + at) / 2][-schedule.MOST_PAST :]
+                known[of] = [*known.get(of, []), (before + at) / 2][-schedule.LAST_ENDED :]
     return Figures(float(np.mean(requests)), float(np.mean(delays)), float(np.quantile(delays, 0.95)))
 
 
@@ -264,11 +264,11 @@ tells it.
 
 ![Requests for a task against the delay, for each pace](benchmarks/pace.png)
 
-**How ours works.** Of the last {schedule.MOST_PAST} tasks of a kind (tier and material, or of tracked ones the number
-of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.ENOUGH_PAST} of
+**How ours works.** Of the last {schedule.LAST_ENDED} tasks of a kind (tier and material, or of tracked ones the number
+of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.ENOUGH_ENDED} of
 one. It puts the next check where, by these, the delay to be expected reaches {schedule.EXPECTED_DELAY} s, never sooner
 than the Shortest Interval and never later than the Longest Interval: it asks seldom while few tasks end, and often
-while many do. With fewer than {schedule.ENOUGH_PAST} ended tasks, or when a task outlasts them all, it asks as the
+while many do. With fewer than {schedule.ENOUGH_ENDED} ended tasks, or when a task outlasts them all, it asks as the
 vendor does: after 5 s, each time {schedule.GROWTH} times as long, up to 30 s.
 
 ### When the past misleads

@@ -51,7 +51,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     prompt, pictures = session.form.prompt, form.pictures()
     layout.prop(shown, "prompt", text="", placeholder="What do you want to make?")
     if not fits(prompt, width):
-        paragraph(layout, prompt, width, most=MOST_LINES)
+        paragraph(layout, prompt, width, max_lines=MOST_LINES)
 
     column = layout.column(align=True)
     if pictures:

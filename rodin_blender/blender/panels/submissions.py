@@ -63,7 +63,7 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         return
     column = body.column()
     if task.prompt:
-        paragraph(column, task.prompt, width, most=MOST_LINES)
+        paragraph(column, task.prompt, width, max_lines=MOST_LINES)
     icons = previews.icons_made_from(task.task_id)
     if icons:
         row = column.row(align=True)
