@@ -631,10 +631,10 @@ def test_previews_are_freed(rodin: Rodin, saved: Callable[..., str]) -> None:
     previews = rodin.module("blender.previews")
     task_id = saved()
     # Without a window, icons have no numbers.
-    rodin.until(lambda: task_id in previews._collection, "the picture is there")
+    rodin.until(lambda: len(previews._collection) == 1, "the picture is there")
     bpy.ops.rodin.delete_files(task_id=task_id)
-    rodin.until(lambda: task_id not in previews._collection, "it is gone")
-    assert previews._paths == {} and len(previews._collection) == 0
+    rodin.until(lambda: len(previews._collection) == 0, "it is gone")
+    assert previews._shown == {}
     rodin.disable()
     assert previews._collection is None
     rodin.enable()
