@@ -58,7 +58,7 @@ class RODIN_OT_discard(OfTask, bpy.types.Operator):
             self,
             event,
             title=f"Discard '{task.name}'?",
-            message="If it was charged, its model can then be had at hyper3d.ai only.",
+            message="If it was charged, its model is lost: the website does not show what other programs begin.",
             confirm_text="Discard",
             icon="WARNING",
         )
