@@ -90,7 +90,7 @@ def test_help_of_each_command_has_an_example_that_can_be_typed(command: str, cap
         ["wait", "KEY", "--timeout", "-1"],
         ["wait", "KEY", "--timeout", "nan"],
         ["wait", "KEY", "--time", "5"],
-        ["batch", "file.csv"],
+        ["batch"],
         ["import", "x"],
         ["import", "x", "--save", "a.blend", "--height", "tall"],
         ["download"],
