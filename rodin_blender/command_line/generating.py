@@ -15,7 +15,7 @@ from ..service.pictures import check_picture
 from ..storage.outbox import Outbox, State
 from ..tasks import options
 from ..tasks.options import OPTIONS, Value
-from ..tasks.submission import fields, submission
+from ..tasks.submission import answer_in, fields, submission
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
@@ -53,7 +53,7 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
 def settle(host: Host, output: Output, given: Namespace) -> Exit:
     """End what is uncertain as the user says. Raises BadInput, Ended."""
     outbox = Outbox(host.outbox)
-    answer = arguments.read(given.answer).encode() if given.answer else b""
+    answer = answer_in(arguments.read(given.answer)) if given.answer else b""
     with opened(host.list_path, output) as store:
         tasks = listed(store, given.tasks)
         if given.answer and len(tasks) > 1:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..service import pasted
 from ..service.errors import (
     BadAnswer,
     BadInput,
@@ -112,6 +113,22 @@ def accepted(answer: Mapping[str, Any]) -> Accepted:
     uuids = jobs.get("uuids")
     job_uuids = tuple(filter(None, map(_identifier, uuids))) if isinstance(uuids, list) else ()
     return Accepted(task_uuid, Secret(key), job_uuids, _credits(answer.get("consumed")))
+
+
+def answer_in(text: str) -> bytes:
+    """The answer to a submission, for `accepted`, in what a user has found of it: alone, or inside a log.
+
+    Raises BadInput where there is none, or where there are several.
+    """
+    try:
+        accepted(json.loads(text))
+        return text.encode()
+    except (ValueError, AttributeError, RecursionError, BadAnswer):
+        found = [generation for generation in pasted.read(text).generations if generation.task_uuid]
+    if len(found) != 1:
+        several = f"There are {len(found)} answers in it" if found else "The answer in it has no task uuid"
+        raise BadInput(f"{several}. Give the whole answer to this task, and no other.")
+    return pasted.copied(found[0]).encode()
 
 
 def refusal(error: ServiceError) -> Refusal | None:

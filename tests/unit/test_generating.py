@@ -116,7 +116,9 @@ def test_an_uncertain_one_ends_with_6_and_is_settled_in_each_way(shell: Shell) -
         assert asked.code == 6 and asked.event["status"] == "UNCERTAIN"
         more = []
         if way == "--answer":
-            more = [shell.file("answer.json", json.dumps(simulator.add("done", files=FILES)))]
+            # As it may stand in a log.
+            answer = f"12:03 POST /rodin 201 {json.dumps(simulator.add('done', files=FILES))} in 2.1 s"
+            more = [shell.file("rodin.log", answer)]
         before = len(simulator.submissions)
         settled = shell.json("settle", task["task_id"], way, *more)
         assert settled.code == 0

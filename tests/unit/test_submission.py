@@ -21,7 +21,7 @@ from rodin_blender.service.errors import (
 )
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks.options import OPTIONS, TIERS
-from rodin_blender.tasks.submission import Accepted, accepted, fields, refusal, submission
+from rodin_blender.tasks.submission import Accepted, accepted, answer_in, fields, refusal, submission
 
 KEY = "a.subscription.key"
 UUID = "123e4567-e89b-12d3-a456-426614174000"
@@ -150,6 +150,22 @@ def test_what_it_cost_where_that_is_told(consumed: object, credits_: float | Non
 def test_identifiers_of_another_form_are_kept_for_a_task_was_paid() -> None:
     found = accepted(answer(uuid="task-7", jobs={"subscription_key": UUID}))
     assert (found.task_uuid, found.subscription_key.reveal(), found.job_uuids) == ("task-7", UUID, ())
+
+
+def test_the_answer_is_found_in_a_log_of_the_users() -> None:
+    wanted, other = answer(), answer(jobs={"subscription_key": "eyJ.of.another"}, uuid=UUID.replace("1", "2"))
+    assert accepted(json.loads(answer_in(json.dumps(wanted)))).credits == 0.5
+    for text in (f"201 {json.dumps(wanted)} in 2 s", json.dumps({"status": 201, "body": wanted}), f"{wanted}"):
+        found = accepted(json.loads(answer_in(text)))
+        assert (found.task_uuid, found.subscription_key) == (UUID, Secret(KEY))
+    for text, words in (
+        (f"{json.dumps(wanted)}\n{json.dumps(other)}", "There are 2 answers in it"),
+        ('{"subscription_key": "eyJ.of.another"}', "no task uuid"),
+        ("", "Nothing was given"),
+        ('{"error": "INVALID_REQUEST"}', "nothing was started"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            answer_in(text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@
 import bpy
 
 from ...service.errors import BadInput
+from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
 from .. import form, preferences, timer
 from ..option_properties import price_text
@@ -78,7 +79,7 @@ class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status is not Status.UNCERTAIN:
             raise BadInput(f"'{task.name}' needs no answer.")
-        timer.tracker().settle(task.task_id, context.window_manager.clipboard.encode())
+        timer.tracker().settle(task.task_id, answer_in(context.window_manager.clipboard))
 
 
 class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
