@@ -142,7 +142,7 @@ class Session:
         self.imports: dict[str, Import] = {}
         """Wished for imports, by task id."""
         self.begun_here: set[str] = set()
-        """The ids of tasks that were tracked in this Blender since its file was opened."""
+        """The ids of tasks that were generated or tracked in this Blender since its file was opened."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
         self.pending_calls: deque[tuple[list[Callable[..., None]], Task]] = deque()

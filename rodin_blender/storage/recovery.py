@@ -40,7 +40,7 @@ def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy:
         try:
             new.replace(path)
         except OSError:
-            # Such as on Windows, while another Blender has it open. All as it was, to be tried again.
+            # On Windows the rename fails while another Blender has the file open. All is put back, to be tried again.
             if aside and path.exists():
                 aside.unlink()
             elif aside:

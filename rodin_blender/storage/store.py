@@ -57,8 +57,8 @@ class Store:
         `patience` is how long to wait for other Blenders, in seconds, LOCK_TIMEOUT where it is not given.
 
         A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one, with what
-        only its second copy has still; without `copied` the list has no such copy. Raises
-        StoreError, also for a file of a newer version of this extension, which stays as it is.
+        only its second copy has still; without `copied` the list has no such copy. Raises StoreError, also for a file
+        of a newer version of this extension, which stays as it is.
         """
         self.path = path
         self.set_aside: Path | None = None

@@ -14,7 +14,10 @@ from ..tasks.task import Task
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why no request can be sent for any task. `kind`: offline, no_key, bad_key, address, client or store."""
+    """Why no request can be sent for any task.
+
+    `kind`: offline, no_key, bad_key, address, client, store, or settings (wrong ones, or such as are being read).
+    """
 
     kind: str
     text: str
