@@ -71,7 +71,7 @@ def _brought(news: list[str]) -> None:
     """What an earlier version kept elsewhere is in the user's folder now."""
     if news:
         session.tell(" ".join(news))
-        # It may have looked at the list, and ended, before.
+        # The tracker may have looked at the list, and ended, before.
         tracker().refresh()
 
 

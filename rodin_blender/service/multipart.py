@@ -123,7 +123,7 @@ class Multipart:
 
 
 def _escaped(name: str) -> str:
-    # As browsers do it.
+    # Browsers escape names so.
     for character, code in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
         name = name.replace(character, code)
     return name.encode(errors="replace").decode()

@@ -129,7 +129,7 @@ def session(route: Route, sockets: Sockets, connected: Callable[[Any], None] | N
     adapter = _Adapter(route, sockets, connected)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
-    # Compressed answers could unpack to any size; these are small.
+    # Compressed answers could unpack to any size, and the service's are small as they are.
     made.headers["Accept-Encoding"] = "identity"
     made.headers["User-Agent"] = " ".join(
         word for word in ("rodin-blender", route.program, requests.utils.default_user_agent()) if word

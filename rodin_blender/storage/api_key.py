@@ -29,7 +29,7 @@ def read(folder: Path) -> Secret:
     except OSError as error:
         raise BadInput(f"The API key in {path} cannot be read: {os_reason(error)}.") from None
     try:
-        # What is no ASCII is replaced and then refused.
+        # Characters beyond ASCII are replaced, and then refused.
         return keys.api_key(content.decode("ascii", "replace"))
     except BadInput:
         raise BadInput(f"What {path} holds is no API key. Enter the key anew.") from None

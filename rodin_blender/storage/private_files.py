@@ -15,7 +15,7 @@ def write(path: Path, content: bytes) -> None:
     Makes the folder. Raises OSError, and then all is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own, since other Blenders may be writing too.
+    # The new file has a name of its own, since other Blenders may be writing, too.
     new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600)

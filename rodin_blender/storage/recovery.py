@@ -55,7 +55,7 @@ def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy:
 def _united(tasks: list[Task], of_copy: list[Task]) -> list[Task]:
     """The tasks of a damaged list, and those that only its copy has still; oldest first."""
     by_id = {task.task_id: task for task in of_copy}
-    # A damaged uuid was left out.
+    # The list lacks a uuid that was damaged; its copy may have it.
     known = [replace(task, task_uuid=task.task_uuid or _uuid_of(by_id.get(task.task_id))) for task in tasks]
     ids = {task.task_id for task in known}
     keys = {task.subscription_key for task in known if task.subscription_key}

@@ -64,12 +64,12 @@ def _replace(copy: Path, db: sqlite3.Connection, changed_at: int) -> None:
     new = copy.with_name(f"{copy.stem}-new{copy.suffix}")
     journal = Path(f"{new}-journal")
     try:
-        # Of a run that was killed.
+        # A run that was killed may have left these.
         new.unlink(missing_ok=True)
         journal.unlink(missing_ok=True)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with closing(sqlite3.connect(new, isolation_level=None)) as target:
-            # Synced once, at the end.
+            # The copy is synced once, at its end.
             target.execute("PRAGMA synchronous = OFF")
             db.backup(target)
             if target.execute("PRAGMA integrity_check(1)").fetchone()[0] != "ok":
@@ -77,7 +77,7 @@ def _replace(copy: Path, db: sqlite3.Connection, changed_at: int) -> None:
         with new.open("rb+") as file:
             os.fsync(file.fileno())
         os.utime(new, ns=(changed_at, changed_at))
-        # What a killed `forget` left there belongs to the copy before.
+        # A journal that a killed `forget` left there belongs to the copy before.
         Path(f"{copy}-journal").unlink(missing_ok=True)
         new.replace(copy)
     finally:
@@ -97,5 +97,5 @@ def forget(path: Path, task_id: str) -> None:
             db.execute("PRAGMA secure_delete = ON")
             db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
     except sqlite3.Error:
-        # Rather none than one that remembers; the next start makes another.
+        # No copy is better than one that remembers the task; the next start makes another.
         copy.unlink()

@@ -78,7 +78,7 @@ class Store:
                         self._was_gone = self.set_aside is None
                         db = opened(path, patience)
             if copied:
-                # On a full disk, say, there is the last one still.
+                # Where it cannot be renewed, as on a full disk, the last copy stays.
                 with suppress(sqlite3.Error, OSError):
                     second_copy.renew(path, db)
             self._db = db
@@ -163,7 +163,7 @@ class Store:
 
     def forget(self, task_id: str, status: Status | None = None) -> bool:
         """Remove a task, where one is given only in this status. Returns whether it was there."""
-        # Locked against readers, too, so that no copy is made meanwhile.
+        # The list is locked against readers, too, so that no copy is made meanwhile.
         with self._writing("EXCLUSIVE") as db:
             found = "DELETE FROM task WHERE task_id = ? AND (? IS NULL OR status = ?)"
             removed = db.execute(found, (task_id, status, status)).rowcount > 0
@@ -228,7 +228,7 @@ class Store:
     def next_request_at(self, now: float) -> float:
         """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
         with explained(self.path):
-            # Begun later than now: from before the clock was set back, and nobody knows how long it lasts still.
+            # A pause begun later than now is from before the clock was set back, and nobody knows how long it lasts.
             holding = self._db.execute("SELECT max(until) FROM hold WHERE since <= ?", (now + CLOCK_SLACK,))
             held = holding.fetchone()[0] or 0.0
             recent = self._db.execute(
@@ -240,7 +240,7 @@ class Store:
     def _requests_left(self, db: sqlite3.Connection, now: float) -> int:
         if self.next_request_at(now) > now:
             return 0
-        # Later than now: from before the clock was set back.
+        # A request that is later than now is from before the clock was set back.
         db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now + CLOCK_SLACK))
         return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
 

@@ -168,7 +168,7 @@ def _merge(db: sqlite3.Connection) -> int:
             new_id = {"new": secrets.token_hex(4), "old": task.task_id}
             db.execute("UPDATE old.task SET task_id = :new WHERE task_id = :old", new_id)
             task = replace(task, task_id=new_id["new"])
-        # As it stands there, with words that this version may not know.
+        # The row goes over as it stands, with words that this version may not know.
         db.execute(
             f"INSERT INTO main.task ({shared}) SELECT {shared} FROM old.task WHERE task_id = ?", (task.task_id,)
         )
@@ -247,14 +247,15 @@ def _copy(source: Path, target: Path) -> None:
         if not source.is_symlink():
             os.link(source, target)
             return
-    # A link, another file system, or one without links. A run that was killed has left the same name.
+    # What is a link, or lies on another file system or on one without links, is copied. A run that was killed may have
+    # left the same name.
     part = target.with_name(f"{_UNFINISHED}{hashlib.sha256(os.fsencode(source)).hexdigest()[:8]}")
     part.unlink(missing_ok=True)
     try:
         if source.is_symlink():
             part.symlink_to(source.readlink())
         else:
-            # What only the user may read stays so at each moment.
+            # A file that only the user may read stays so at each moment.
             os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o600))
             shutil.copy2(source, part)
             with part.open("rb+") as file:

@@ -113,7 +113,7 @@ class Download:
                         self.saved.append(saved_file(self.folder, name))
                     except _NotArrived as error:
                         self.missing[name] = str(error)
-            # Of files that the service lists no more.
+            # What is left are parts of files that the service no longer lists.
             remove_parts(self.folder, keep=self.missing)
         if not self.saved or any(map(is_needed, self.missing)):
             there = f"{len(self.saved)} of {len(self._files)} files are there."
@@ -124,7 +124,7 @@ class Download:
 
     def _have_it_alone(self, stack: ExitStack) -> None:
         while True:
-            # Each time, since the one who is waited for may remove it.
+            # The folder is made each time, since the Blender that is waited for may remove it.
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 stack.enter_context(alone(self.folder))
