@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT = 0, 1, 2, 3, 4
+DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT, UNCERTAIN = 0, 1, 2, 3, 4, 6
 """Exit codes of the command line, and of this script."""
 ATTEMPTS = 3
 
@@ -37,9 +37,9 @@ class Ended(Exception):
 
 def follow(given: argparse.Namespace) -> int:
     """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others."""
-    uuids = _uuids(given)
-    if len(uuids) != given.models:
-        raise Ended(USAGE, f"{given.batch_file} lists {len(uuids)} models, and the job was made for {given.models}.")
+    rows = _rows(given)
+    if len(rows) != given.models:
+        raise Ended(USAGE, f"{given.batch_file} lists {len(rows)} models, and the job was made for {given.models}.")
     batch = [given.blender, "--background", "--online-mode", "--command", "rodin", "batch", given.batch_file]
     until = time.monotonic() + given.hours * 3600.0
     for attempt in range(1, ATTEMPTS + 1):
@@ -51,13 +51,13 @@ def follow(given: argparse.Namespace) -> int:
         say(f"Once more in {given.pause:g} s.")
         time.sleep(given.pause)
     results = _lines(given.folder / "results.jsonl")
-    by_uuid = {result["task_uuid"]: result for result in results}
-    found = [{"number": n, **by_uuid[uuid]} for n, uuid in enumerate(uuids, 1) if uuid in by_uuid]
-    if code not in (DONE, TROUBLE, FAILED, TIME_RAN_OUT) or not found:
+    matched = ((number, _result(row, results)) for number, row in enumerate(rows, 1))
+    found = [{"number": number, **result} for number, result in matched if result]
+    if code not in (DONE, TROUBLE, FAILED, TIME_RAN_OUT, UNCERTAIN) or not found:
         raise Ended(code or TROUBLE, text or "There are no results.")
     _write(given.folder / "models.jsonl", "".join(json.dumps(model) + "\n" for model in found))
-    say(f"{len(found)} of {len(uuids)} models have a result.")
-    if len(found) < len(uuids):
+    say(f"{len(found)} of {len(rows)} models have a result.")
+    if len(found) < len(rows):
         say("Import the others after another run of this task, which goes on with them.")
     return DONE
 
@@ -122,18 +122,25 @@ def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) ->
     return {kind: str(path) for kind, path in made.items()}
 
 
-def _uuids(given: argparse.Namespace) -> list[str]:
-    """The task uuids of a batch file in its order, "" for one that the service refused; `batch` itself reads it.
+def _result(row: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The last result of a row of the batch file: of its task, or of one that took that one's place."""
+    ids, found = {row["task_id"]} - {""}, None
+    for result in results:
+        if result["task_id"] in ids or result.get("parent") in ids or result["task_uuid"] == row["task_uuid"] != "":
+            ids.add(result["task_id"])
+            found = result
+    return found
 
-    Raises Ended.
-    """
+
+def _rows(given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of a batch file as `batch` itself reads it. Raises Ended."""
     command = [given.blender, "--background", "--command", "rodin", "batch", given.batch_file, "--check", "--json"]
     told: list[dict[str, Any]] = []
     code, text = _run(command, told)
     if code != DONE:
         wrong = [str(event["text"]) for event in told if event.get("event") == "wrong"]
         raise Ended(code if 0 < code < 256 else TROUBLE, "\n".join([*wrong, text]))
-    return [str(event["task_uuid"]) for event in told if event.get("event") == "row"]
+    return [event for event in told if event.get("event") == "row"]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     what = "say what becomes of a task that is uncertain, or was not sent"
     settled = command("settle", what, "settle Vase --answer answer.json")
     settled.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
+    settled.add_argument("--batch", type=Path, metavar="DIR", help="look the tasks up in this folder of a batch")
     way = settled.add_mutually_exclusive_group(required=True)
     way.add_argument("--answer", type=Path, metavar="FILE", help="follow it by the service's answer in this file")
     way.add_argument("--again", action="store_true", help="send it; what is uncertain may then be charged twice")
@@ -112,13 +113,17 @@ def parser(program: str) -> argparse.ArgumentParser:
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")
     imported.add_argument("--thumbnail", type=Path, metavar="FILE.png", help="render a small picture (needs Cycles)")
 
-    what = "follow and download all tasks of a file; run again, it goes on"
+    what = "generate, follow and download all rows of a table, each paid for once; run again, it goes on"
     batch = command("batch", what, "batch show.csv --to out")
-    batch.add_argument(
-        "file", type=Path, metavar="FILE", help="CSV with a header, or JSON Lines: name, subscription_key, task_uuid"
-    )
+    what = "CSV with a header, or JSON Lines: name; prompt, images and options, or subscription_key and task_uuid"
+    batch.add_argument("file", type=Path, metavar="FILE", help=what)
     batch.add_argument("--to", type=Path, metavar="DIR", help="for the models, and results.jsonl")
-    batch.add_argument("--check", action="store_true", help="tell each row, and all that is wrong; ask nothing")
+    what = "tell each row, all that is wrong and the price (with --to of what is left), and send nothing"
+    batch.add_argument("--check", action="store_true", help=what)
+    what = "send no more when the rows of this folder have cost so many credits"
+    batch.add_argument("--max-credits", type=_number, metavar="N", help=what)
+    what = "send rows once more that were rejected, failed or discarded; each is paid for again"
+    batch.add_argument("--retry-failed", action="store_true", help=what)
     batch.add_argument("--timeout", type=_number, metavar="S", help="stop after S seconds")
 
     command("balance", "print the account's balance, which costs nothing", "balance")

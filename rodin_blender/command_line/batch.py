@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many tasks of a file, followed and downloaded into one folder. Run again, it goes on where it was.
+"""A table of models, generated or only followed, and downloaded into one folder. Run again, it goes on where it was.
 
-The folder holds a list of tasks of its own, so that hundreds do not flood the window's, the models' folders, and
-results.jsonl: a line for each task that has ended, written when its files are there.
+The folder holds a list of tasks of its own, so that hundreds do not flood the window's, the outbox of what is sent, the
+models' folders, results.jsonl (a line for each task that has ended, written when its files are there) and begun.jsonl.
 """
 
 from __future__ import annotations
@@ -11,22 +11,19 @@ import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ..service.errors import BadInput
-from ..service.keys import Generation
-from ..storage import locks, task_folder
-from ..tasks import schedule
-from ..tasks.task import Download, Status, Task, Watch
-from ..tracking.messages import DownloadEnded, TaskChanged
+from ..storage import folders, locks
+from ..storage.outbox import Outbox
 from . import arguments, tables
 from .following import Ended, Follower, check, opened
+from .fulfilling import Fulfillment
 from .host import Host
 from .output import Exit, Output
-from .results import Results
-from .tables import Row, Wrong
+from .planning import Begun, Item, Planner, begun
+from .results import Journal, Results
+from .tables import Wrong
 
 LONGEST = 7 * 24 * 3600.0
 """Seconds that a task may take: results are kept no longer, and a farm's queue may be long."""
@@ -35,131 +32,45 @@ MOST_TOLD = 5
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
-    if given.check:
-        return _check(output, given)
-    if given.to is None:
+    if given.to is None and not given.check:
         raise BadInput("batch needs --to DIR for the models, or --check.")
-    check(host.settings.obstacle)
-    rows = read(given.file)
-    folder = given.to.expanduser().absolute()
+    folder = given.to.expanduser().absolute() if given.to else None
+    path: Path = given.file
+    if not given.check:
+        check(host.settings.obstacle)
+    items, wrong, ignored = _read(host, path)
+    if given.check or folder is None:
+        for name in ignored:
+            output.live(f"{path}: the column '{name}' is not used.", time.time())
+        return _check(output, path, items, wrong, _begun_before(output, folder), given)
+    if wrong:
+        raise BadInput(" ".join(_told(path, wrong[:MOST_TOLD])) + _more(len(wrong) - MOST_TOLD))
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
-        results = Results(folder / "results.jsonl", output)
-        wanted = [replace(row.generation, name=row.name) for row in rows if row.generation]
-        for row in rows:
-            if row.refused:
-                output.live(f"{row.name}: {row.refused}", time.time())
-        code = _follow(host, output, wanted, folder, results, given.timeout)
-    refused = [row for row in rows if row.refused]
-    if refused:
-        text = f"{len(refused)} of {len(rows)} rows are error answers of the service. "
-        raise Ended(Exit.FAILED, f"{text}Line {refused[0].line}: {refused[0].refused}")
-    return code
+        return _run(host, output, folder, items, given)
 
 
-def _follow(
-    host: Host, output: Output, wanted: list[Generation], folder: Path, results: Results, timeout: float | None
-) -> Exit:
-    path = folder / "tasks.sqlite"
-    until = time.monotonic() + timeout if timeout is not None else float("inf")
-    # By task uuid, each of which is another model.
-    names = {generation.task_uuid: generation.name for generation in wanted}
-    # What a result tells of may have been deleted or damaged since.
-    troubles = {uuid: results.troubles(uuid) for uuid in names if uuid in results.written}
-    left = {uuid for uuid in names if uuid not in troubles or troubles[uuid]}
-    _bring_up_to_date(path, wanted, left, output)
-    asked: dict[str, str] = {}
-    """Task uuids by id. A task loses its uuid when the service does not know it."""
-    fetching: set[str] = set()
-    """The ids of tasks whose download has not ended."""
-    stopped: dict[str, str] = {}
-    with Follower(host, output, path, LONGEST) as follower:
-
-        def fetch(task_id: str) -> None:
-            fetching.add(task_id)
-            follower.tracker.download(task_id, folder)
-
-        def stop(uuid: str, text: str) -> None:
-            if results.has_models(uuid, troubles.get(uuid, {})):
-                # Of a model that is there, sidecars cannot be had any more.
-                left.discard(uuid)
-            else:
-                stopped[uuid] = text
-
-        for message in follower.messages(until) if left else ():
-            match message:
-                case TaskChanged(task) if task.task_uuid in left:
-                    if task.status is Status.FAILED or task.download is Download.SAVED:
-                        results.write(task)
-                        left.discard(task.task_uuid)
-                        stopped.pop(task.task_uuid, None)
-                    elif task.status.has_files and task.task_id not in asked:
-                        asked[task.task_id] = task.task_uuid
-                        fetch(task.task_id)
-                    elif task.watch is not Watch.FOLLOWING:
-                        stop(task.task_uuid, task.message)
-                        follower.live_task(task)
-                case DownloadEnded(task_id, _, text, _, missing):
-                    fetching.discard(task_id)
-                    if asked.get(task_id) in left and not text:
-                        # A program that was just killed may seem to be at it still.
-                        fetch(task_id)
-                    elif asked.get(task_id) in left or missing:
-                        follower.live(f"{names[asked[task_id]]}  {text}")
-                    if asked.get(task_id) in left and text:
-                        stop(asked[task_id], text)
-            if len(left) == len(stopped) and not fetching:
-                break
-    if len(left) > len(stopped):
-        raise Ended(Exit.TIME_RAN_OUT, f"{len(left)} of {len(names)} tasks have no result yet; run it again to go on.")
-    if left:
-        uuid = min(left, key=names.__getitem__)
-        text = f"{len(left)} of {len(names)} tasks have no result; run it again to try once more."
-        raise Ended(Exit.TROUBLE, f"{text} '{names[uuid]}': {stopped[uuid]}")
-    failed = sum(results.written[uuid].status is not Status.DONE for uuid in names)
-    if failed:
-        raise Ended(Exit.FAILED, f"{failed} of {len(names)} tasks failed or failed in part, see {results.path}.")
-    return Exit.DONE
-
-
-def _bring_up_to_date(path: Path, wanted: list[Generation], left: set[str], output: Output) -> None:
-    """Have all tasks in the folder's list, as the file has them now; ask about no others, and fetch those `left`."""
-
-    def follow(task: Task, generation: Generation) -> Task:
-        task = replace(task, name=generation.name, task_uuid=generation.task_uuid)
-        if generation.task_uuid in left and task_folder.troubles(task.folder, task.files):
-            task = replace(task, download=Download.NONE)
-        return task if task.followed or task.status.final else schedule.resumed(task, now)
-
-    now = time.time()
+def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Namespace) -> Exit:
+    until = time.monotonic() + given.timeout if given.timeout is not None else float("inf")
+    results, journal = Results(folder / "results.jsonl", output), Journal(folder / "begun.jsonl")
+    outbox, path = Outbox(folders.outbox(folder)), folders.list_path(folder)
     with opened(path, output) as store:
-        # Of a run that was killed: this one has the folder alone.
-        store.void_claims()
-        known = {task.subscription_key: task for task in store.tasks()}
-        for generation in wanted:
-            task = known.pop(generation.subscription_key, None)
-            if task and task.task_uuid not in ("", generation.task_uuid):
-                # What lies in its folder is of another model.
-                store.forget(task.task_id)
-                task = None
-            if task is None:
-                store.add(schedule.begun(generation, now))
-            elif follow(task, generation) != task:
-                store.change(task.task_id, partial(follow, generation=generation))
-        for task in known.values():
-            if task.followed:
-                store.change(task.task_id, schedule.paused)
+        known = begun(store.tasks(), results.by_id.values(), outbox, journal.ids)
+        rows = Fulfillment(output, folder, items, results, journal, known)
+        rows.prepare(store, retry=given.retry_failed)
+    tasks = dict(known.tasks)
+    if not rows.over:
+        with Follower(host, output, path, LONGEST) as follower:
+            rows.run(follower, until, given.max_credits)
+            tasks |= follower.tasks
+    return rows.end(tasks)
 
 
-def read(path: Path) -> list[Row]:
-    """The rows of a file. Raises BadInput with what is wrong and in which lines."""
+def _read(host: Host, path: Path) -> tuple[list[Item], list[Wrong], tuple[str, ...]]:
+    """The rows of a file, what is wrong with some, and columns that are not used. Raises BadInput."""
     table = tables.read(arguments.content(path))
-    if table.wrong:
-        raise BadInput(" ".join(_told(path, table.wrong[:MOST_TOLD])) + _more(len(table.wrong) - MOST_TOLD))
-    for row in table.rows:
-        if not row.generation and not row.refused:
-            raise BadInput(f"{path}, line {row.line}: There is no subscription_key.")
-    return list(table.rows)
+    items, wrong = Planner(host, path.absolute().parent).items(table.rows)
+    return items, sorted([*table.wrong, *wrong]), table.ignored
 
 
 def _told(path: Path, wrong: Iterable[Wrong]) -> Iterator[str]:
@@ -170,20 +81,43 @@ def _more(count: int) -> str:
     return f" There is more like this in {count} places: `batch FILE --check` tells all." if count > 0 else ""
 
 
-def _check(output: Output, given: Namespace) -> Exit:
+def _begun_before(output: Output, folder: Path | None) -> Begun:
+    """What was begun in a folder, of which nothing is changed."""
+    path = folder and folders.list_path(folder)
+    if folder is None or path is None or not path.exists():
+        return Begun()
+    results, journal = Results(folder / "results.jsonl", output), Journal(folder / "begun.jsonl")
+    with opened(path, output) as store:
+        return begun(store.tasks(), results.by_id.values(), Outbox(folders.outbox(folder)), journal.ids)
+
+
+def _check(
+    output: Output, path: Path, items: list[Item], wrong: list[Wrong], before: Begun, given: Namespace
+) -> Exit:
     """Tell what a run would do, and all that is wrong. Needs neither key nor network. Raises Ended."""
-    path: Path = given.file
-    table = tables.read(arguments.content(path))
-    for name in table.ignored:
-        output.live(f"{path}: the column '{name}' is not used.", time.time())
-    for (line, _), text in zip(table.wrong, _told(path, table.wrong), strict=True):
+    for (line, _), text in zip(wrong, _told(path, wrong), strict=True):
         output.tell("wrong", text, line=line, text=text)
-    if table.wrong:
-        raise Ended(Exit.USAGE, f"{path} has {len(table.wrong)} mistakes. Nothing was asked.")
-    for number, row in enumerate(table.rows, 1):
-        uuid = row.generation.task_uuid if row.generation else ""
-        words = f"{row.line}: {row.name}  {row.refused or uuid}"
-        output.tell("row", words, number=number, line=row.line, name=row.name, task_uuid=uuid, text=row.refused)
+    if wrong:
+        raise Ended(Exit.USAGE, f"{path} has {len(wrong)} mistakes. Nothing was asked.")
+    total, new, wishes = 0.0, 0, 0
+    for number, item in enumerate(items, 1):
+        row, wish = item.row, item.wish
+        last = before.last(wish.task_id) if wish else ""
+        if wish and (not last or (given.retry_failed and before.may_be_retried(last))):
+            total += item.price
+            new += 1
+        wishes += bool(wish)
+        task_id, uuid = wish.task_id if wish else "", row.generation.task_uuid if row.generation else ""
+        what = row.refused or (f"about {item.price:g} credits{', begun before' if last else ''}" if wish else uuid)
+        members = {"task_id": task_id, "task_uuid": uuid, "price": item.price, "begun": bool(last)}
+        words = f"{row.line}: {row.name}  {what}"
+        output.tell("row", words, number=number, line=row.line, name=row.name, text=row.refused, **members)
+    words = f"{len(items)} rows, {wishes} of them to be generated, {new} are left to send for about {total:g} credits."
+    spent = sum(before.costs.values(), 0.0)
+    output.tell("plan", words, rows=len(items), generate=wishes, left=new, price=total, spent=spent)
+    if given.max_credits is not None and spent + total > given.max_credits:
+        text = f"{spent:g} credits are spent and {total:g} to come, more than --max-credits {given.max_credits:g}"
+        raise Ended(Exit.USAGE, f"{text}: a run sends as much as that allows.")
     return Exit.DONE
 
 

@@ -7,6 +7,7 @@ import os
 import time
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..configuration import GENERATE
@@ -39,7 +40,7 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
     prompt = arguments.standard_input() if given.prompt == "-" else given.prompt
     wishes = _wishes(host, given, prompt)
     total = sum(options.price(wish.options) for wish in wishes)
-    _check_price(host, max(options.price(wish.options) for wish in wishes))
+    check_price(host, max(options.price(wish.options) for wish in wishes))
     if given.max_credits is not None and total > given.max_credits:
         raise BadInput(f"It would cost about {total:g} credits, more than --max-credits {given.max_credits:g}.")
     if given.dry_run:
@@ -52,6 +53,9 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
 
 def settle(host: Host, output: Output, given: Namespace) -> Exit:
     """End what is uncertain as the user says. Raises BadInput, Ended."""
+    if given.batch:
+        # A batch's folder is like a user's, but for the settings.
+        host = replace(host, folder=given.batch.expanduser().absolute())
     outbox = Outbox(host.outbox)
     answer = answer_in(arguments.read(given.answer)) if given.answer else b""
     with opened(host.list_path, output) as store:
@@ -60,7 +64,8 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
             raise BadInput("--answer is for a single task, and there are several.")
         for task in tasks:
             if task.status is Status.SENDING and outbox.state(task.task_id) is not State.SENDING:
-                text = f"Nobody sends '{task.name}' any more: run `wait {task.task_id}` to see what became of it."
+                look = "the batch again" if given.batch else f"`wait {task.task_id}`"
+                text = f"Nobody sends '{task.name}' any more: run {look} to see what became of it."
                 raise BadInput(text)
             if task.status not in (Status.UNCERTAIN, Status.UNSENT, Status.REJECTED):
                 what = "is being sent just now" if task.status is Status.SENDING else "was accepted by the service"
@@ -79,13 +84,13 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
 
 def _wishes(host: Host, given: Namespace, prompt: str) -> list[Wish]:
     """What is asked for, checked as far as can be before anything is sent. Raises BadInput."""
-    _check_allowed(host)
+    check_allowed(host)
     if not 1 <= given.count <= MOST_AT_ONCE:
         raise BadInput(f"--count takes a number from 1 to {MOST_AT_ONCE}.")
     wished = {name: getattr(given, f"option_{name}") for name in OPTIONS}
-    chosen = _options(host, {name: value for name, value in wished.items() if value is not None})
+    options_now = chosen(host, {name: value for name, value in wished.items() if value is not None})
     paths = tuple(path.expanduser().absolute() for path in given.image)
-    wanted = submission(prompt, len(paths), chosen)
+    wanted = submission(prompt, len(paths), options_now)
     for path in paths:
         _check_picture(path)
     names = [given.name] if given.count == 1 or not given.name else _numbered(given.name, given.count)
@@ -95,13 +100,13 @@ def _wishes(host: Host, given: Namespace, prompt: str) -> list[Wish]:
     ]
 
 
-def _options(host: Host, given: Mapping[str, object]) -> dict[str, Value]:
+def chosen(host: Host, given: Mapping[str, object]) -> dict[str, Value]:
     """The settings' options with those that were given in their place. Raises BadInput."""
     set_ones = {name: _whole(host.value(f"{GENERATE}{name}")) for name in OPTIONS}
     for name, value in given.items():
         found = host.resolve(f"{GENERATE}{name}")
         if found.fixed and str(found.value).casefold() != str(value).casefold():
-            raise BadInput(f"--{name.replace('_', '-')} is fixed to '{found.value}' by {found.origin}.")
+            raise BadInput(f"{OPTIONS[name].label} is fixed to '{found.value}' by {found.origin}.")
     return options.merged(set_ones, given)
 
 
@@ -122,14 +127,14 @@ def _numbered(name: str, count: int) -> list[str]:
     return [f"{name} {number}" for number in range(1, count + 1)]
 
 
-def _check_allowed(host: Host) -> None:
+def check_allowed(host: Host) -> None:
     """Raises BadInput where tasks may be followed only."""
     if not host.value("allow_generation"):
         origin = host.resolve("allow_generation").origin
         raise BadInput(f"Generating is switched off here (allow_generation, by {origin}).")
 
 
-def _check_price(host: Host, price: float) -> None:
+def check_price(host: Host, price: float) -> None:
     """Raises BadInput for a task that is expected to cost more than is allowed."""
     limit = float(host.value("max_credits_per_task"))
     if limit and price > limit:
@@ -205,8 +210,8 @@ def _trouble(task: Task) -> list[tuple[Exit, str]]:
 
 def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
     """What was not sent, and what is uncertain once more, which may be charged twice. Raises BadInput, Ended."""
-    _check_allowed(host)
-    _check_price(host, max(task.price for task in tasks))
+    check_allowed(host)
+    check_price(host, max(task.price for task in tasks))
     for task in tasks:
         if task.status is Status.REJECTED:
             raise BadInput(f"'{task.name}' was rejected: change what was wrong, and `generate` it.")

@@ -4,11 +4,15 @@
 Schema 1. Every object has `schema` (1) and `event`. Members and events may be added, so unknown ones are to be passed
 over; none is taken away or changes its meaning without another schema. No object holds a key.
 
-    task     generate, settle, status, wait, track, list, pause, resume, forget, download: a task, as in `describe`
+    task     generate, settle, status, wait, track, list, pause, resume, forget, download: a task, as in `describe`;
+             batch: each that has no result, or was not made whole
     result   batch, and in its results.jsonl: a task that has ended, as in `describe`
     import   name, task_id ("" for a file that was named), model and blend (paths)
     submission  generate --dry-run: fields (texts by the service's names), images (paths) and price (credits)
-    row      batch --check: number (from 1), line, name, task_uuid, and text: why it cannot be followed, else ""
+    row      batch --check: number (from 1), line, name; task_id, price and begun of what is to be generated; task_uuid
+             of what brings a key; text: why it cannot be followed, else ""
+    plan     batch --check: rows, generate and left (how many are to be generated, and to be sent still), price of
+             those, and spent: what this folder's rows have cost
     wrong    batch --check: a mistake in the table, text and line (0 for the whole)
     account  balance: credits, a number
     doctor   system; versions and environment: texts by name; settings: by name `value` and `source`, or `trouble` where

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from ..service.errors import BadInput
 from ..service.files import SavedFile
@@ -19,18 +20,18 @@ from .output import SCHEMA, Output, describe
 
 
 class Results:
-    """The file of results. `written` has the last line of each task that has one, by its uuid. Raises OSError."""
+    """The file of results. Raises OSError.
+
+    `written` has the last line of each task that has one by its uuid, and `by_id` by its id in the list.
+    """
 
     def __init__(self, path: Path, output: Output) -> None:
         self.path = path
         self._output = output
-        content = path.read_bytes() if path.exists() else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            # A kill in the middle of a line; what it told is found out again.
-            os.truncate(path, len(whole))
-        lines = whole.decode(errors="replace").split("\n")
-        self.written = {task.task_uuid: task for task in _told(lines, path)}
+        self.written: dict[str, Task] = {}
+        self.by_id: dict[str, Task] = {}
+        for task in _told(_whole_lines(path), path):
+            self._keep(task)
 
     def troubles(self, uuid: str) -> dict[str, str]:
         """What is wrong with files that the task's line tells of, by name."""
@@ -45,12 +46,45 @@ class Results:
     def write(self, task: Task) -> None:
         """On the disk when it returns."""
         result = {"schema": SCHEMA, "event": "result", **describe(task)}
-        with self.path.open("ab") as file:
-            file.write(json.dumps(result).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        self.written[task.task_uuid] = task
+        _append(self.path, result)
+        self._keep(task)
         self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+
+    def _keep(self, task: Task) -> None:
+        self.written[task.task_uuid] = self.by_id[task.task_id] = task
+
+
+class Journal:
+    """The file that tells of all tasks that were begun for rows, also of those that were discarded. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.ids: set[str] = set()
+        for line in _whole_lines(path):
+            with suppress(ValueError, KeyError, TypeError):
+                self.ids.add(str(json.loads(line)["task_id"]))
+
+    def note(self, task_id: str, name: str) -> None:
+        """On the disk when it returns."""
+        if task_id not in self.ids:
+            _append(self._path, {"schema": SCHEMA, "event": "begun", "task_id": task_id, "name": name})
+            self.ids.add(task_id)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a file. One that a kill has cut is taken off: what it told is found out again."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if whole != content:
+        os.truncate(path, len(whole))
+    return whole.decode(errors="replace").split("\n")
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("ab") as file:
+        file.write(json.dumps(line).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read(path: Path) -> list[Task]:
@@ -71,4 +105,16 @@ def _told(lines: list[str], path: Path) -> Iterator[Task]:
                 SavedFile(str(file["name"]), int(file["size"]), str(file.get("sha256", ""))) for file in result["files"]
             )
             beside = str(path.absolute().parent / PureWindowsPath(folder).name) if folder else ""
-            yield Task(task_id, name, Secret(""), task_uuid, Status(result["status"]), folder=beside, files=files)
+            yield Task(
+                task_id,
+                name,
+                Secret(""),
+                task_uuid,
+                Status(result["status"]),
+                folder=beside,
+                files=files,
+                kind=str(result.get("kind", "")),
+                parent=str(result.get("parent", "")),
+                price=float(result.get("price", 0.0)),
+                credits=result.get("credits"),
+            )

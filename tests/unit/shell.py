@@ -29,10 +29,11 @@ LONGEST = 40.0
 
 FAST = """
 import sys
-from rodin_blender.command_line import main
+from rodin_blender.command_line import fulfilling, main
 from rodin_blender.command_line.host import plain
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
+fulfilling.COUNT_EVERY = 1.0
 schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = 100_000
 sys.exit(main.run(sys.argv[1:], plain))
 """
@@ -196,7 +197,10 @@ EVENTS: dict[str, dict[str, Any]] = {
     "task": TASK,
     "result": TASK,
     "import": {"name": str, "task_id": str, "model": str, "blend": str},
-    "row": {"number": int, "line": int, "name": str, "task_uuid": str, "text": str},
+    "row": {
+        "number": int, "line": int, "name": str, "task_id": str, "task_uuid": str, "price": float, "begun": bool, "text": str,
+    },
+    "plan": {"rows": int, "generate": int, "left": int, "price": float, "spent": float},
     "wrong": {"line": int, "text": str},
     "account": {"balance": float},
     "submission": {"fields": {...: str}, "images": [str], "price": float},

@@ -151,7 +151,9 @@ def test_generation_answers_are_taken_as_they_came(made: Batch) -> None:
 def test_a_check_tells_each_row_and_needs_neither_key_nor_service(made: Batch) -> None:
     path = made.write(("B", made.shell.add(NOW_DONE)), ("A", made.shell.add(NOW_DONE)))
     ran = made.shell.json("batch", path, "--check", RODIN_API_KEY=None)
-    assert ran.code == 0 and [(event["number"], event["line"], event["name"]) for event in ran.events] == [(1, 2, "B"), (2, 3, "A")]
+    assert ran.code == 0
+    assert [(event["number"], event["line"], event["name"]) for event in ran.events[:-1]] == [(1, 2, "B"), (2, 3, "A")]
+    assert (ran.events[-1]["rows"], ran.events[-1]["generate"], ran.events[-1]["price"]) == (2, 0, 0.0)
     assert made.shell.simulator.requests == [] and not made.shell.folder.exists()
 
 
@@ -173,7 +175,8 @@ def test_an_error_answer_among_good_ones_is_told_and_the_others_are_had(made: Ba
     path = made.shell.file("show.csv", "".join(json.dumps(answer) + "\n" for answer in answers))
     for _attempt in range(2):
         ran = made.shell.json("batch", path, "--to", made.out)
-        assert ran.code == 3 and "Line 2: This is an error answer (INSUFFICIENT_FUND: no)" in ran.events[-1]["text"]
+        assert ran.code == 3 and "line 2: This is an error answer (INSUFFICIENT_FUND: no)" in ran.events[-1]["text"]
+        assert [event["name"] for event in ran.events if event["event"] == "task"] == ["Line 2"]
         assert made.statuses == {"A vase": "DONE", "A vase 2": "DONE"}
 
 
@@ -187,7 +190,7 @@ def test_failed_tasks_get_their_results_and_end_with_3(made: Batch) -> None:
         ran = made.run()
         assert ran.code == 3 and "2 of 3 tasks failed or failed in part" in ran.events[-1]["text"]
         assert made.statuses == {"Good": "DONE", "Bad": "FAILED", "Half": "PARTLY_FAILED"}
-        assert len(ran.events) == (4, 1)[attempt]
+        assert [event["event"] for event in ran.events] == [["result"] * 3 + ["error"], ["task"] * 2 + ["error"]][attempt]
     assert made.files_asked() == 4
     made.check_folders()
 
@@ -225,7 +228,8 @@ def test_a_uuid_that_the_service_does_not_know_can_be_put_right_in_the_file(made
     answer = made.shell.add(NOW_DONE)
     made.write(("A", {**answer, "uuid": UUID.format(1)}))
     ran = made.run()
-    assert ran.code == 1 and "knows no task with this uuid" in ran.event["text"]
+    assert ran.code == 1 and "knows no task with this uuid" in ran.events[-1]["text"]
+    assert "knows no task with this uuid" in ran.events[0]["message"] and ran.events[0]["event"] == "task"
     assert made.run().code == 1, "as long as it is not put right"
     made.write(("A", answer))
     assert made.run().code == 0 and made.results[0]["task_uuid"] == answer["uuid"]

@@ -288,6 +288,35 @@ def test_one_refused_of_21_does_not_fail_the_step(shell: Shell, tmp_path: Path, 
     assert numbers == [number for number in range(1, 22) if number != 9 or fault == "403-html"]
 
 
+def test_prompts_of_a_table_are_sent_once_and_numbered_as_it_has_them(shell: Shell, tmp_path: Path) -> None:
+    """With the real command line: a plain Python in Blender's place."""
+    shell.simulator.story, shell.simulator.result_files = [[(0.0, "Failed")]], shells.FILES
+    blender = tmp_path / "blender"
+    blender.write_text(f'#!/bin/sh\nwhile [ "$1" != rodin ]; do shift; done; shift\nexec {sys.executable} -m rodin_blender "$@"\n')
+    blender.chmod(0o755)
+    old = shell.add([[(0.0, "Done")]])
+    keys = f"{shells.key_of(old)};{old['uuid']}"
+    batch = shell.file("show.csv", f"sep=;\nName;Prompt;subscription_key;task_uuid\n;a vase;;\nOld;;{keys}\n;;;\n;a cup;;\n")
+    (folder := tmp_path / "out").mkdir()
+    words = [f"--batch-file={batch}", f"--folder={folder}", f"--blender={blender}", "--models=3", "--pause=0.01"]
+    for attempt in range(2):
+        done = subprocess.run(
+            [sys.executable, FARM / "rodin_farm.py", "follow", *words],
+            cwd=FARM.parent, env=shell.environment, text=True, capture_output=True, timeout=50, check=False,
+        )  # fmt: skip
+        shell.printed += [done.stdout, done.stderr]
+        assert done.returncode == 0, done.stderr
+        models = [json.loads(line) for line in (folder / "models.jsonl").read_text().splitlines()]
+        found = [(model["number"], model["name"], model["status"]) for model in models]
+        status = ("FAILED", "DONE")[attempt]
+        assert found == [(1, "a vase", status), (2, "Old", "DONE"), (3, "a cup", status)]
+        assert len(shell.simulator.submissions) == 2 * (attempt + 1)
+        # Others take the place of those that failed, and their numbers.
+        shell.simulator.story = [[(0.0, "Done")]]
+        again = shell.json("batch", batch, "--to", folder, "--retry-failed")
+        assert again.code == 0 and len(shell.simulator.submissions) == 4
+
+
 def test_a_model_becomes_a_blend_file_a_picture_and_a_line(shop: Shop) -> None:
     shop.has({"number": 7, **shop.result(7, name="Pot / ü \u202e 7")})
     assert shop.run("import", "--models=7", "--height=0.3", "--asset=yes").returncode == 0

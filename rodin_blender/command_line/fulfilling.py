@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rows of a batch, sent, followed and downloaded until each has its result, or something keeps it from one."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from ..service.keys import Generation, Secret
+from ..storage import task_folder
+from ..storage.store import Store
+from ..tasks import schedule
+from ..tasks.task import Download, Status, Task, Watch
+from ..tasks.wish import Wish, unsent
+from ..tracking.messages import DownloadEnded, Message, NotSubmitted, TaskChanged, TaskRemoved
+from .following import Ended, Follower
+from .output import Exit, Output
+from .planning import Begun, Item, again, cost
+from .results import Journal, Results
+
+COUNT_EVERY = 60.0
+"""Seconds between two lines that count."""
+MOST_AT_ONCE = 2
+"""Submissions at a time. While the service takes no more, the others wait here, and cost no requests."""
+MOST_IN_A_ROW = 3
+"""Submissions in a row that come to nothing, after which no more is sent: the rest would fare likewise."""
+
+
+class Fulfillment:
+    """All rows of one run, by the ids of the tasks that stand for them."""
+
+    def __init__(
+        self, output: Output, folder: Path, items: Iterable[Item], results: Results, journal: Journal, begun: Begun
+    ) -> None:
+        self._output = output
+        self._folder = folder
+        self._results = results
+        self._journal = journal
+        self._begun = begun
+        self._costs = begun.costs
+        """Credits that are spent, or may be, by the ids of tasks."""
+        self._budget = float("inf")
+        self.items = list(items)
+        self._by_id: dict[str, Item] = {}
+        self._wishes: dict[str, Wish] = {}
+        """What is to be generated anew."""
+        self._troubles: dict[str, dict[str, str]] = {}
+        """What is wrong with files of results that were written before."""
+        self.left: set[str] = set()
+        """Those without a result, or whose files are not whole."""
+        self._stopped: dict[str, tuple[Exit, str]] = {}
+        self._told: set[str] = set()
+        """Those whose results were told in this run."""
+        self._fetched: set[str] = set()
+        self._fetching: set[str] = set()
+        self._queue: deque[str] = deque()
+        """Those to be sent, in the order of the table."""
+        self._asked: set[str] = set()
+        """Those that the tracker was told to send, in this run."""
+        self._open: set[str] = set()
+        """Those of them of which it is not yet known what became of them."""
+        self._waiting: set[str] = set()
+        """Those of them that the service did not take for now."""
+        self._sent: set[str] = set()
+        self._in_a_row = 0
+
+    # Before.
+
+    def prepare(self, store: Store, *, retry: bool) -> None:
+        """Have the list say what the table says, and see what is left. Raises StoreError, OSError."""
+        # Of a run that was killed: this one has the folder alone.
+        store.void_claims()
+        tasks = store.tasks()
+        keyed = {task.subscription_key: task for task in tasks if task.subscription_key}
+        by_id = {task.task_id: task for task in tasks}
+        for item in self.items:
+            if item.row.generation:
+                self._prepare_keyed(store, item, replace(item.row.generation, name=item.row.name), keyed)
+            elif item.wish:
+                self._prepare_wish(store, item, item.wish, by_id, retry=retry)
+        for task in tasks:
+            if task.followed and task.task_id not in self._by_id:
+                store.change(task.task_id, schedule.paused)
+
+    def _prepare_keyed(self, store: Store, item: Item, generation: Generation, keyed: Mapping[Secret, Task]) -> None:
+        uuid = generation.task_uuid
+        task = keyed.get(generation.subscription_key)
+        if task and task.task_uuid not in ("", uuid):
+            # What lies in its folder is of another model.
+            store.forget(task.task_id)
+            task = None
+        if task is None:
+            task = store.add(schedule.begun(generation, time.time()))
+        self._by_id[task.task_id] = item
+        self._note_left(task.task_id, self._results.written.get(uuid))
+        named = lambda task: replace(task, name=generation.name, task_uuid=uuid)  # noqa: E731
+        self._follow(store, task, named)
+
+    def _prepare_wish(self, store: Store, item: Item, wish: Wish, by_id: Mapping[str, Task], *, retry: bool) -> None:
+        last = self._begun.last(wish.task_id)
+        if last and retry and self._begun.may_be_retried(last):
+            wish, last = replace(wish, task_id=again(last), parent=last), ""
+        task_id = last or wish.task_id
+        self._by_id[task_id] = item
+        if not last:
+            self.left.add(task_id)
+            self._wishes[task_id] = wish
+            self._queue.append(task_id)
+            return
+        self._journal.note(task_id, item.row.name)
+        if task_id in self._begun.prepared and task_id not in self._begun.tasks:
+            # What became of it is known when the tracker has looked.
+            self._costs[task_id] = item.price
+        self._note_left(task_id, self._results.by_id.get(task_id))
+        task = by_id.get(task_id)
+        if task:
+            self._follow(store, task, lambda task: task)
+        elif task_id in self.left and task_id not in self._begun.prepared:
+            text = "It was discarded. It is sent once more with --retry-failed, or where the row says something else."
+            if task_id in self._results.by_id:
+                text = "Its files are not whole any more, and the list has lost it, so they cannot be fetched."
+            self._stopped[task_id] = Exit.FAILED, text
+
+    def _note_left(self, task_id: str, written: Task | None) -> None:
+        # What a result tells of may have been deleted or damaged since.
+        self._troubles[task_id] = task_folder.troubles(written.folder, written.files) if written else {}
+        if written is None or self._troubles[task_id]:
+            self.left.add(task_id)
+
+    def _follow(self, store: Store, task: Task, change: Callable[[Task], Task]) -> None:
+        """Have what is left followed, and fetched again where its files are not whole."""
+
+        def wanted(task: Task) -> Task:
+            task = change(task)
+            if task.task_id in self.left and task_folder.troubles(task.folder, task.files):
+                task = replace(task, download=Download.NONE)
+            return task if task.followed or task.status.final else schedule.resumed(task, time.time())
+
+        if wanted(task) != task:
+            store.change(task.task_id, wanted)
+
+    # Meanwhile.
+
+    def run(self, follower: Follower, until: float, budget: float | None) -> None:
+        """Go on up to `until` (monotonic seconds). Raises Ended where nothing can be asked any more."""
+        self._budget = float("inf") if budget is None else budget
+        # At the end of the time, too, what is under way is told.
+        while not self.over and time.monotonic() < until:
+            count_at = time.monotonic() + COUNT_EVERY
+            self._send_next(follower)
+            for message in follower.messages(min(until, count_at)):
+                self._take(follower, message)
+                self._send_next(follower)
+                if self.over or time.monotonic() >= count_at:
+                    break
+            if not self.over:
+                follower.live(self._count(follower.tasks))
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left that could be had."""
+        return self.left == self._stopped.keys() and not self._fetching
+
+    def _take(self, follower: Follower, message: Message) -> None:
+        match message:
+            case TaskChanged(task) if task.task_id in self._by_id:
+                if self._by_id[task.task_id].wish:
+                    self._journal.note(task.task_id, task.name)
+                if task.task_id in self.left:
+                    follower.live_task(task)
+                    self._take_task(follower, task)
+            case NotSubmitted(task_id, text) if task_id in self.left:
+                self._stop(follower, task_id, Exit.TROUBLE, text)
+            case TaskRemoved(task_id) if task_id in self.left:
+                self._stop(follower, task_id, Exit.FAILED, "It was removed from the list.")
+            case DownloadEnded(task_id, _, text, _, missing):
+                self._fetching.discard(task_id)
+                if task_id in self.left and not text:
+                    # A program that was just killed may seem to be at it still.
+                    self._fetch(follower, task_id)
+                elif task_id in self.left:
+                    self._stop(follower, task_id, Exit.TROUBLE, text)
+                elif missing and task_id in self._by_id:
+                    follower.live(f"{self._by_id[task_id].row.name}  {text}")
+
+    def _take_task(self, follower: Follower, task: Task) -> None:
+        if not task.status.submitted:
+            self._take_unaccepted(follower, task)
+            return
+        if task.kind:
+            self._costs[task.task_id] = cost(task)
+        if task.task_id in self._open:
+            self._in_a_row = 0
+        self._note_settled(task.task_id)
+        if task.status is Status.FAILED or task.download is Download.SAVED:
+            self._results.write(task)
+            self._told.add(task.task_id)
+            self.left.discard(task.task_id)
+            self._stopped.pop(task.task_id, None)
+            self._send_waiting(follower)
+        elif task.status.has_files and task.task_id not in self._fetched:
+            self._fetched.add(task.task_id)
+            self._fetch(follower, task.task_id)
+            self._send_waiting(follower)
+        elif task.watch is not Watch.FOLLOWING and not task.status.final:
+            self._stop(follower, task.task_id, Exit.TROUBLE, task.message)
+
+    def _take_unaccepted(self, follower: Follower, task: Task) -> None:
+        task_id = task.task_id
+        if task.status is Status.UNCERTAIN:
+            text = f"{task.message} Run `settle {task_id} --batch {self._folder}`, see its --help."
+            self._stop(follower, task_id, Exit.UNCERTAIN, text, told=True)
+        elif task.status is Status.REJECTED:
+            self._stop(follower, task_id, Exit.FAILED, f"{task.message} It is sent once more with --retry-failed.")
+        elif task.status is Status.SENDING:
+            self._sent.add(task_id)
+            self._waiting.discard(task_id)
+        elif task_id not in self._asked:
+            # What a run that was killed had prepared, and not sent.
+            self._costs.pop(task_id, None)
+            if task_id not in self._queue:
+                self._queue.append(task_id)
+        elif task.next_check_at:
+            self._waiting.add(task_id)
+        elif task_id in self._sent:
+            # Such as after an hour without a network.
+            self._stop(follower, task_id, Exit.TROUBLE, task.message)
+
+    def _send_next(self, follower: Follower) -> None:
+        """Have as many sent as may be under way. While the service takes no more, no other is tried."""
+        while self._queue and len(self._open) < MOST_AT_ONCE and not self._waiting:
+            task_id = self._queue.popleft()
+            price, spent = self._by_id[task_id].price, sum(self._costs.values())
+            if self._in_a_row >= MOST_IN_A_ROW:
+                text = f"Not sent, since the last {MOST_IN_A_ROW} came to nothing. Run it again to send it."
+                self._stop(follower, task_id, Exit.TROUBLE, text)
+            elif spent + price > self._budget:
+                text = f"Not sent: {spent:g} of --max-credits {self._budget:g} are spent, and it costs {price:g}."
+                self._stop(follower, task_id, Exit.USAGE, text)
+            else:
+                self._costs[task_id] = price
+                self._asked.add(task_id)
+                self._open.add(task_id)
+                wish = self._wishes.get(task_id)
+                if wish and task_id not in follower.tasks:
+                    follower.tracker.generate(wish)
+                else:
+                    follower.tracker.send_now(task_id)
+
+    def _send_waiting(self, follower: Follower) -> None:
+        """One has ended, so that the service may take another."""
+        for task_id in self._waiting:
+            follower.tracker.send_now(task_id)
+
+    def _fetch(self, follower: Follower, task_id: str) -> None:
+        self._fetching.add(task_id)
+        follower.tracker.download(task_id, self._folder)
+
+    def _note_settled(self, task_id: str) -> None:
+        self._open.discard(task_id)
+        self._waiting.discard(task_id)
+
+    def _stop(self, follower: Follower, task_id: str, code: Exit, text: str, *, told: bool = False) -> None:
+        if task_id in self._open:
+            self._in_a_row += 1
+        if code is not Exit.UNCERTAIN and task_id in self._open:
+            # What is uncertain may have been charged.
+            self._costs.pop(task_id, None)
+        self._note_settled(task_id)
+        if self._has_models(task_id):
+            # Of a model that is there, sidecars cannot be had any more.
+            self.left.discard(task_id)
+        else:
+            self._stopped[task_id] = code, text
+        if not told:
+            follower.live(f"{self._by_id[task_id].row.name}  {text}")
+
+    def _has_models(self, task_id: str) -> bool:
+        written = self._written(task_id)
+        return written is not None and self._results.has_models(written.task_uuid, self._troubles.get(task_id, {}))
+
+    def _written(self, task_id: str) -> Task | None:
+        brought = self._by_id[task_id].row.generation
+        return self._results.written.get(brought.task_uuid) if brought else self._results.by_id.get(task_id)
+
+    def _count(self, tasks: Mapping[str, Task]) -> str:
+        running = self.left - self._stopped.keys() - set(self._queue) - self._open
+        states = Counter(tasks[one].status.value.lower().replace("_", " ") for one in running if one in tasks)
+        counts = {
+            "with a result": len(self._by_id) - len(self.left),
+            **states,
+            "being sent": len(self._open - self._waiting),
+            "waiting for the service to take more": len(self._waiting),
+            "to be sent": len(self._queue),
+            "stopped": len(self._stopped),
+        }
+        return f"{len(self._by_id)} rows: {', '.join(f'{count} {what}' for what, count in counts.items() if count)}."
+
+    # After.
+
+    def end(self, tasks: Mapping[str, Task]) -> Exit:
+        """Tell of each row that has no whole model, and end with what that means. Raises Ended."""
+        failed: list[tuple[str, str]] = []
+        for item in self.items:
+            if item.row.refused:
+                refused = Task("", item.row.name, Secret(""), status=Status.REJECTED, message=item.row.refused)
+                self._output.task(refused)
+                failed.append((item.row.name, f"line {item.row.line}: {item.row.refused}"))
+        for task_id, item in self._by_id.items():
+            written = self._written(task_id)
+            if task_id in self.left:
+                self._output.task(self._unresolved(task_id, item, tasks.get(task_id)))
+            elif written and written.status is not Status.DONE:
+                failed.append((item.row.name, f"see {self._results.path}."))
+                if task_id not in self._told:
+                    self._output.task(written)
+        count, stopped = len(self.items), self._stopped
+        pending = len(self.left) - len(stopped)
+        if pending > 0:
+            text = f"{pending} of {count} tasks have no result yet; run it again to go on."
+            raise Ended(Exit.TIME_RAN_OUT, text)
+        for code in (Exit.UNCERTAIN, Exit.TROUBLE, Exit.USAGE, Exit.FAILED):
+            found = {self._by_id[task_id].row.name: text for task_id, (of, text) in stopped.items() if of is code}
+            if found:
+                name = min(found)
+                advice = _ADVICE[code]
+                raise Ended(code, f"{len(stopped)} of {count} tasks have no result; {advice}. '{name}': {found[name]}")
+        if failed:
+            text = f"{len(failed)} of {count} tasks failed or failed in part"
+            raise Ended(Exit.FAILED, f"{text}. '{failed[0][0]}': {failed[0][1]}")
+        return Exit.DONE
+
+    def _unresolved(self, task_id: str, item: Item, task: Task | None) -> Task:
+        """A task to tell of: as it is, with why it stopped."""
+        if task is None:
+            wish = self._wishes.get(task_id) or item.wish
+            known = self._begun.tasks.get(task_id)
+            task = known or (unsent(replace(wish, task_id=task_id), 0.0, ()) if wish else None)
+            task = task or Task(task_id, item.row.name, Secret(""))
+        text = self._stopped[task_id][1] if task_id in self._stopped else task.message
+        return replace(task, name=item.row.name, message=text)
+
+
+_ADVICE = {
+    Exit.UNCERTAIN: "of those that are uncertain `settle` says what becomes of them",
+    Exit.TROUBLE: "run it again to try once more",
+    Exit.USAGE: "run it again with more credits",
+    Exit.FAILED: "change the rows, or send them once more with --retry-failed",
+}
