@@ -165,7 +165,11 @@ def _list(host: Host, output: Output, given: Namespace) -> Exit:
 
 def _change(host: Host, output: Output, given: Namespace, change: Callable[[Task], Task]) -> Exit:
     with _open(host, output) as store:
-        for task in listed(store, given.tasks):
+        tasks = listed(store, given.tasks)
+        for task in tasks:
+            if not task.status.submitted:
+                raise BadInput(f"'{task.name}' was not accepted by the service, so nobody asks about it: see `settle`.")
+        for task in tasks:
             changed = store.change(task.task_id, change)
             if changed:
                 output.task(changed)

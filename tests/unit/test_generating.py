@@ -170,11 +170,12 @@ def test_what_is_sent_again_is_held_to_the_studio_s_rules(shell: Shell) -> None:
     assert len(shell.simulator.submissions) == before and [task.status for task in stored(shell)] == [Status.UNCERTAIN]
 
 
-def test_what_was_not_accepted_cannot_be_downloaded_and_says_so(shell: Shell) -> None:
+def test_what_was_not_accepted_cannot_be_downloaded_or_paused_and_says_so(shell: Shell) -> None:
     shell.simulator.fail("rodin", "refused-insufficient-fund")
     task_id = shell.json("generate", "--prompt", "a").events[0]["task_id"]
-    ran = shell.json("download", task_id)
-    assert ran.code == 2 and "was not accepted by the service" in ran.event["text"]
+    for command in ("download", "pause", "resume"):
+        ran = shell.json(command, task_id)
+        assert ran.code == 2 and "was not accepted by the service" in ran.event["text"]
 
 
 def test_ctrl_c_loses_nothing_and_does_not_say_to_run_it_again(shell: Shell, tmp_path: Path) -> None:
