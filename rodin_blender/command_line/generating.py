@@ -158,10 +158,12 @@ def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
     with Follower(host, output) as follower:
         for wish in wishes:
             follower.tracker.generate(wish)
+        left = {wish.task_id for wish in wishes}
         try:
-            _until_settled(follower, output, {wish.task_id for wish in wishes})
+            _until_settled(follower, output, left)
         except Ended as error:
-            raise (Ended(error.code, f"{error} {GO_ON}") if error.code is Exit.TROUBLE else error) from None
+            # Something else may have ended it, such as a key that is refused for another task.
+            raise (Ended(error.code, f"{error} {GO_ON}") if left or error.code is Exit.TROUBLE else error) from None
     return [wish.task_id for wish in wishes]
 
 

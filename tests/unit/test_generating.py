@@ -207,6 +207,20 @@ def test_once_it_is_paid_for_nothing_advises_to_run_the_same_command_again(shell
         assert "would generate, and cost, once more" in said and "again" not in said and "un the command" not in said
 
 
+def test_what_ends_the_command_while_it_is_sent_says_where_it_is_found(shell: Shell) -> None:
+    """Such as a key that was withdrawn just then, which is found out by another task of the list."""
+    answer = shell.add([[(0.0, "Generating")]])
+    assert shell.json("track", "-", stdin=json.dumps(answer)).code == 0
+    shell.simulator.fail("rodin", "taken-and-hung")
+    process = shell.start("generate", "--prompt", "a", "--json", RODIN_SHORTEST_INTERVAL="1")
+    wait_until(lambda: shell.simulator.submissions)
+    shell.simulator.fail("status", "401!")
+    shell.simulator.fail("check_balance", "401!")
+    ran = shell.end(process)
+    assert ran.code == 2 and "does not accept the API key" in ran.events[-1]["text"]
+    assert "would generate, and cost, once more" in ran.events[-1]["text"]
+
+
 def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: Shell, tmp_path: Path) -> None:
     """kill -9 at random moments from the start to the stored answer; the service counts."""
     pictures = [png_file(tmp_path / "1.png"), large_file(tmp_path / "2.png", 3_000_000)]
