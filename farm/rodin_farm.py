@@ -27,6 +27,8 @@ from typing import Any
 DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT, UNCERTAIN = 0, 1, 2, 3, 4, 6
 """Exit codes of the command line, and of this script."""
 ATTEMPTS = 3
+AT_WORK = "Another batch is at work"
+"""What `batch` says where one that a farm has killed by force left a Blender behind, which ends by itself soon."""
 
 
 class Ended(Exception):
@@ -42,10 +44,12 @@ def follow(given: argparse.Namespace) -> int:
         raise Ended(USAGE, f"{given.batch_file} lists {len(rows)} models, and the job was made for {given.models}.")
     batch = [given.blender, "--background", "--online-mode", "--command", "rodin", "batch", given.batch_file]
     until = time.monotonic() + given.hours * 3600.0
-    for attempt in range(1, ATTEMPTS + 1):
+    attempt = 0
+    while True:
         left = max(until - time.monotonic(), 1.0)
         code, text = _run([*batch, "--to", given.folder, "--timeout", f"{left:.0f}", "--json"])
-        if code != TROUBLE or attempt == ATTEMPTS:
+        attempt += not text.startswith(AT_WORK)
+        if code != TROUBLE or attempt == ATTEMPTS or time.monotonic() > until:
             break
         # Each of those left had its own tries. But a network that was down for a while has them all stopped.
         say(f"Once more in {given.pause:g} s.")

@@ -123,10 +123,10 @@ def _check(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, which would write each result twice. Raises BadInput, OSError."""
+    """Keep a second run out of the folder, which would write each result twice. Raises Ended, OSError."""
     with ExitStack() as stack:
         try:
             stack.enter_context(locks.held(folder / ".batch.lock"))
         except locks.Locked:
-            raise BadInput(f"Another batch is at work in {folder}; wait for its end.") from None
+            raise Ended(Exit.TROUBLE, f"Another batch is at work in {folder}; wait for its end.") from None
         yield

@@ -339,7 +339,7 @@ def test_a_second_run_on_the_same_folder_is_refused(made: Batch) -> None:
     first = made.shell.start(*made.words)
     wait_until(lambda: made.shell.simulator.requests)
     second = made.run()
-    assert second.code == 2 and second.event["text"] == f"Another batch is at work in {made.out}; wait for its end."
+    assert second.code == 1 and second.event["text"] == f"Another batch is at work in {made.out}; wait for its end."
     made.shell.simulator.end(running)
     assert made.shell.end(first).code == 0 and list(made.statuses) == ["A"]
 

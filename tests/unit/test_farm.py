@@ -288,6 +288,31 @@ def test_one_refused_of_21_does_not_fail_the_step(shell: Shell, tmp_path: Path, 
     assert numbers == [number for number in range(1, 22) if number != 9 or fault == "403-html"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_a_step_that_is_killed_by_force_goes_on_and_has_nothing_paid_twice(shell: Shell, tmp_path: Path) -> None:
+    simulator = shell.simulator
+    simulator.story, simulator.speed, simulator.result_files = "one-job", 20.0, shells.FILES
+    blender = tmp_path / "blender"
+    blender.write_text(f'#!/bin/sh\nwhile [ "$1" != rodin ]; do shift; done; shift\nexec {sys.executable} -m rodin_blender "$@"\n')
+    blender.chmod(0o755)
+    batch = shell.file("show.csv", "prompt\n" + "".join(f"pot {n}\n" for n in range(9)))
+    (folder := tmp_path / "out").mkdir()
+    words = [f"--batch-file={batch}", f"--folder={folder}", f"--blender={blender}", "--models=9", "--pause=0.2"]
+    command = [sys.executable, FARM / "rodin_farm.py", "follow", *words]
+    for goal in (1, 4):
+        with (tmp_path / "log").open("a") as log:
+            process = subprocess.Popen(command, cwd=FARM.parent, env=shell.environment, stdout=log, stderr=log)
+            shells.wait_until(lambda goal=goal: len(simulator.submissions) >= goal)
+            process.kill()
+            process.wait()
+    done = subprocess.run(
+        command, cwd=FARM.parent, env=shell.environment, text=True, capture_output=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(sent.prompt for sent in simulator.submissions) == [f"pot {n}" for n in range(9)]
+    assert len((folder / "models.jsonl").read_text().splitlines()) == 9
+
+
 def test_prompts_of_a_table_are_sent_once_and_numbered_as_it_has_them(shell: Shell, tmp_path: Path) -> None:
     """With the real command line: a plain Python in Blender's place."""
     shell.simulator.story, shell.simulator.result_files = [[(0.0, "Failed")]], shells.FILES
