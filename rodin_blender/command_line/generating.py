@@ -161,9 +161,10 @@ def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
         left = {wish.task_id for wish in wishes}
         try:
             _until_settled(follower, output, left)
-        except Ended as error:
+        except (Ended, BadInput) as error:
+            code = error.code if isinstance(error, Ended) else Exit.USAGE
             # Something else may have ended it, such as a key that is refused for another task.
-            raise (Ended(error.code, f"{error} {GO_ON}") if left or error.code is Exit.TROUBLE else error) from None
+            raise Ended(code, f"{error} {GO_ON}" if left or code is Exit.TROUBLE else str(error)) from None
     return [wish.task_id for wish in wishes]
 
 

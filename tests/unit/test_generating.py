@@ -19,6 +19,7 @@ from rodin_blender.tasks.task import Status, Task
 from tests.unit import shell as shells
 from tests.unit.pictures import large_file, png_file
 from tests.unit.shell import FILES, Shell, wait_until
+from tools.simulator import API_KEY
 
 shell = shells.shell
 
@@ -207,17 +208,28 @@ def test_once_it_is_paid_for_nothing_advises_to_run_the_same_command_again(shell
         assert "would generate, and cost, once more" in said and "again" not in said and "un the command" not in said
 
 
-def test_what_ends_the_command_while_it_is_sent_says_where_it_is_found(shell: Shell) -> None:
+@pytest.mark.parametrize(
+    ("command", "said"), [("", "does not accept the API key"), ("once", "The API key command failed")]
+)
+def test_what_ends_the_command_while_it_is_sent_says_where_it_is_found(
+    shell: Shell, tmp_path: Path, command: str, said: str
+) -> None:
     """Such as a key that was withdrawn just then, which is found out by another task of the list."""
     answer = shell.add([[(0.0, "Generating")]])
     assert shell.json("track", "-", stdin=json.dumps(answer)).code == 0
     shell.simulator.fail("rodin", "taken-and-hung")
-    process = shell.start("generate", "--prompt", "a", "--json", RODIN_SHORTEST_INTERVAL="1")
+    key: dict[str, str | None] = {}
+    if command:
+        # A password manager that is locked again when it is asked a second time.
+        flag = tmp_path / "asked"
+        line = f"test -e {flag} && exit 1; touch {flag}; echo {API_KEY}"
+        key = {"RODIN_API_KEY": None, "RODIN_API_KEY_COMMAND": f"sh -c '{line}'"}
+    process = shell.start("generate", "--prompt", "a", "--json", RODIN_SHORTEST_INTERVAL="1", **key)
     wait_until(lambda: shell.simulator.submissions)
     shell.simulator.fail("status", "401!")
     shell.simulator.fail("check_balance", "401!")
     ran = shell.end(process)
-    assert ran.code == 2 and "does not accept the API key" in ran.events[-1]["text"]
+    assert ran.code == 2 and said in ran.events[-1]["text"]
     assert "would generate, and cost, once more" in ran.events[-1]["text"]
 
 
