@@ -236,11 +236,14 @@ class Downloads:
 
     def _note(self, task: Task, outcome: _Outcome, download: Download) -> None:
         looked_at = {file.name for file in outcome.saved} | outcome.gone
+        wanted = download is Download.WANTED
 
         def change(stored: Task) -> Task:
+            # Where it is to go on, the folder says where, though it may not be there yet.
+            is_there = wanted or outcome.saved or _is_folder(Path(stored.folder))
             return replace(
                 stored,
-                folder=stored.folder if outcome.saved or _is_folder(Path(stored.folder)) else "",
+                folder=stored.folder if is_there else "",
                 files=(*outcome.saved, *(file for file in stored.files if file.name not in looked_at)),
                 download=download,
                 # Cleared, so that the right one can be entered.

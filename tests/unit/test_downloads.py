@@ -502,6 +502,26 @@ def test_a_download_cut_by_stop_goes_on_by_itself_in_the_next_session_once(
     assert len(simulator.asked("download")) == 2 and not third.of(DownloadProgress)
 
 
+def test_a_download_cut_before_its_first_file_goes_on_where_it_was_wanted(
+    begin: Begin, simulator: Simulator, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the folder that the program happens to be in."""
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    first = begin()
+    task = done(first, simulator, {"m.glb": MODEL})
+    simulator.fail("download", "hang")
+    first.tracker.download(task.task_id, tmp_path / "out")
+    first.next(DownloadProgress)
+    wait_until(lambda: simulator.asked("download"))
+    first.tracker.stop()
+    assert first.tracker.join(3.0)
+    assert Path(stored(path, task).folder).parent == tmp_path / "out"
+    second = begin()
+    assert Path(second.next(DownloadEnded).folder).parent == tmp_path / "out"
+    assert not any(elsewhere.iterdir())
+
+
 def test_a_cancelled_download_does_not_go_on_in_the_next_session(
     begin: Begin, simulator: Simulator, path: Path, tmp_path: Path
 ) -> None:

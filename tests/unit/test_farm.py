@@ -310,7 +310,8 @@ def test_a_step_that_is_killed_by_force_goes_on_and_has_nothing_paid_twice(shell
     )
     assert done.returncode == 0, done.stderr
     assert sorted(sent.prompt for sent in simulator.submissions) == [f"pot {n}" for n in range(9)]
-    assert len((folder / "models.jsonl").read_text().splitlines()) == 9
+    models = [json.loads(line) for line in (folder / "models.jsonl").read_text().splitlines()]
+    assert len(models) == 9 and {Path(model["folder"]).parent for model in models} == {folder}
 
 
 def test_prompts_of_a_table_are_sent_once_and_numbered_as_it_has_them(shell: Shell, tmp_path: Path) -> None:
