@@ -24,7 +24,7 @@ from .results import Journal, Results
 COUNT_EVERY = 60.0
 """Seconds between two lines that count."""
 MOST_AT_ONCE = 2
-"""Submissions at a time. While the service takes no more, the others wait here, and cost no requests."""
+"""Submissions at a time; one where the service has said that it takes no more for now: the others cost no requests."""
 MOST_IN_A_ROW = 3
 """Submissions in a row that come to nothing, after which no more is sent: the rest would fare likewise."""
 
@@ -64,6 +64,7 @@ class Fulfillment:
         """Those of them of which it is not yet known what became of them."""
         self._waiting: set[str] = set()
         """Those of them that the service did not take for now."""
+        self._most_at_once = MOST_AT_ONCE
         self._sent: set[str] = set()
         self._in_a_row = 0
 
@@ -225,13 +226,14 @@ class Fulfillment:
                 self._queue.append(task_id)
         elif task.next_check_at:
             self._waiting.add(task_id)
+            self._most_at_once = 1
         elif task_id in self._sent:
             # Such as after an hour without a network.
             self._stop(follower, task_id, Exit.TROUBLE, task.message)
 
     def _send_next(self, follower: Follower) -> None:
-        """Have as many sent as may be under way. While the service takes no more, no other is tried."""
-        while self._queue and len(self._open) < MOST_AT_ONCE and not self._waiting:
+        """Have as many sent as may be under way."""
+        while self._queue and len(self._open) < self._most_at_once:
             task_id = self._queue.popleft()
             price, spent = self._by_id[task_id].price, sum(self._costs.values())
             if self._in_a_row >= MOST_IN_A_ROW:

@@ -14,12 +14,15 @@ import signal
 import time
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rodin_blender.command_line import host, planning, tables
+from rodin_blender.service.keys import Secret
+from rodin_blender.storage.outbox import Outbox
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from tests.unit import shell as shells
@@ -146,6 +149,23 @@ def test_the_id_of_a_row_stays_for_all_versions(shell: Shell, tmp_path: Path) ->
     assert [item.wish.task_id for item in items if item.wish] == ["24048e47ce8c", "c0e26b367755", "40986bc3e758"]
 
 
+def begun(*tasks: Task) -> planning.Begun:
+    return planning.begun(tasks, (), Outbox(Path("nowhere")), ["journaled"])
+
+
+def test_what_took_the_place_of_another_stands_for_its_row() -> None:
+    new = planning.again("a")
+    first, second = Task("a", "A", Secret(""), status=Status.REJECTED), Task(new, "A", Secret(""), parent="a")
+    assert begun().last("a") == "" and begun().last("journaled") == "journaled"
+    assert begun(first).last("a") == "a" and begun(first, second).last("a") == new
+    # The first of two was removed when the second took its place, by `settle --again`.
+    assert begun(Task("random", "A", Secret(""), parent="a")).last("a") == "random"
+    # A kill came before the second could take the place of one that may have been paid.
+    uncertain = replace(first, status=Status.UNCERTAIN)
+    assert begun(uncertain, replace(second, status=Status.UNSENT)).last("a") == "a"
+    assert not begun(uncertain).may_be_retried("a") and begun(first).may_be_retried("a")
+
+
 # Before anything is sent.
 
 
@@ -218,6 +238,11 @@ def test_it_keeps_to_what_the_account_may_have_at_once(rows: Rows) -> None:
     ran = rows.run()
     assert ran.code == 0 and rows.paid == dict.fromkeys("abcd", 1)
     assert "waiting for the service to take more" in ran.err, "it is counted"
+    sent = rows.simulator.submissions
+    assert len(sent) > 4
+    for number, one in enumerate(sent):
+        following = next(other for other in sent[number:] if not other.outcome)
+        assert following.prompt == one.prompt, "while one waits, no other is tried"
 
 
 def test_an_account_without_credits_is_not_asked_for_every_row(rows: Rows) -> None:
@@ -266,7 +291,7 @@ def test_failed_ones_are_paid_for_again_only_when_told_to(rows: Rows) -> None:
 def test_an_uncertain_one_is_left_to_settle(rows: Rows, way: str) -> None:
     rows.simulator.fail("rodin", "taken-and-closed")
     rows.write({"prompt": "a"}, {"prompt": "b"})
-    for _attempt in range(2):
+    for _attempt in range(1 if way == "--discard" else 2):
         ran = rows.run("--retry-failed")
         assert ran.code == 6 and rows.paid.total() == 2
         (said,) = by_name(ran).values()
