@@ -186,9 +186,9 @@ def _stamps(show: Path, numbers: list[int]) -> list[tuple[str, int]]:
 
 
 def _check_secrets(job: Path, keys: list[str], told: list[str]) -> None:
-    """No key anywhere but in the two files that are for them, which nobody else may read."""
+    """No key anywhere but in the files that are for them, which nobody else may read."""
     for_keys = {job / "show.jsonl", job / "show" / "tasks.sqlite", job / "show" / "tasks.copy.sqlite"}
-    _expect([oct(path.stat().st_mode & 0o777) for path in for_keys], ["0o600"] * 2, "modes of the files with keys")
+    _expect({oct(path.stat().st_mode & 0o777) for path in for_keys}, {"0o600"}, "modes of the files with keys")
     files = [path for path in (*job.rglob("*"), *TEMPLATE.parent.rglob("*")) if path.is_file()]
     holding = [path.name for path in files if path not in for_keys and _holds(path.read_bytes(), keys)]
     _expect(holding, [], "files that hold a key")
