@@ -69,7 +69,7 @@ def read(
     `redirect_target`.
     Raises NotAuthorized, Throttled, Refused, BadAnswer.
     """
-    answer = _json_object_or_none(body)
+    answer = json_object_or_none(body)
     code, detail = _refusal(answer or {}, secrets)
     if http_status in (401, 403):
         # The service answers in JSON; a bare 401 may be its own, too.
@@ -196,7 +196,7 @@ def _is_page(body: bytes) -> bool:
     return body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<")
 
 
-def _json_object_or_none(body: bytes) -> dict[str, Any] | None:
+def json_object_or_none(body: bytes) -> dict[str, Any] | None:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):

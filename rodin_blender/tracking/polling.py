@@ -63,6 +63,10 @@ class Polling:
         if task.task_id not in self._under_way:
             self.agenda.put(task)
 
+    def refuse(self, text: str) -> None:
+        """The API key is not accepted, which is known for sure."""
+        self.refused = Obstacle("bad_key", f"{text} Nothing is asked until it changes, or you press Check Now.")
+
     def refresh(self) -> None:
         """Ask again, whatever kept us from it."""
         self.refused = None
@@ -133,9 +137,7 @@ class Polling:
             if isinstance(outcome, ClientUnavailable):
                 self.client_trouble = str(outcome)
             elif isinstance(outcome, NotAuthorized) and with_present_key:
-                self.refused = Obstacle(
-                    "bad_key", f"{outcome} Nothing is asked until it changes, or you press Check Now."
-                )
+                self.refuse(str(outcome))
         else:
             retry_after = outcome.retry_after if isinstance(outcome, Throttled) else None
             change = partial(

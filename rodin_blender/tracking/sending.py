@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from ..service import answers
 from ..service.answers import RawAnswer
-from ..service.errors import Aborted, BadAnswer, BadInput, NotSent, Refused, ServiceError, Throttled, Unreachable
+from ..service.errors import (
+    Aborted,
+    BadAnswer,
+    BadInput,
+    NotAuthorized,
+    NotSent,
+    Refused,
+    ServiceError,
+    Throttled,
+    Unreachable,
+)
 from ..service.keys import SHORTEST_SECRET, Secret
 from ..storage.outbox import Outbox, OutboxError, Sending, State
 from ..tasks import submission, transitions
@@ -63,6 +73,8 @@ class Outcome:
     before: float | None = None
     balance: float | None = None
     wait: float | None = None
+    key_refused: bool = False
+    """Whether the balance was refused, too, so that the API key is to blame."""
 
 
 def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
@@ -79,7 +91,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     try:
         before = _balance_before(client)
     except ServiceError as error:
-        return _refused(error)
+        return replace(_refused(error), key_refused=isinstance(error, NotAuthorized))
     with outbox.sending(task_id, before) as sending:
         try:
             answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
@@ -108,9 +120,11 @@ def read(answer: RawAnswer, api_key: Secret, before: float | None = None) -> Out
         said = answers.read(answer.http_status, answer.body, answer.retry_after, time.time(), (api_key,))
         return Outcome(accepted=submission.accepted(said), before=before)
     except ServiceError as error:
-        # A gateway may have put another code in the place of the service's: what the answer itself says was paid for.
+        # An answer that names uuid and key was paid for, whatever code a gateway put over it and whatever else it says:
+        # at worst the status call finds no such task.
         with suppress(ServiceError):
-            return Outcome(accepted=submission.accepted(answers.read(200, answer.body)), before=before)
+            said = answers.json_object_or_none(answer.body) or {}
+            return Outcome(accepted=submission.accepted(said), before=before)
         outcome = _refused(error)
         return outcome if outcome.refusal else Outcome(text=str(error), before=before)
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 SENDERS = 2
 FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
 """Seconds until what surely was not sent is tried again: doubled each time."""
-PARALLEL_WAIT = 15.0
-"""Seconds until the next try where as many tasks run as the account's plan allows."""
+PARALLEL_WAIT, LONGEST_PARALLEL_WAIT = 15.0, 60.0
+"""The same where as many tasks run as the account's plan allows: each try sends all pictures."""
 NOT_SENT_FOR = 3600.0
 """Seconds after which what cannot be sent waits for the user: a model that comes next morning surprises."""
 LOOK_EVERY = 5.0
@@ -62,12 +62,13 @@ class Submissions:
         add: Callable[[Task], None],
         change: Callable[[str, Callable[[Task], Task]], None],
         remove_uncertain: Callable[[str], bool],
+        refuse_key: Callable[[str], None],
         tell: Callable[[Message], None],
     ) -> None:
         """`add` stores a new task, `change` applies a function to a stored one; both raise StoreError.
 
-        `remove_uncertain` takes a task off the list that is still uncertain, and returns whether it was. `tell` sends
-        the owner a message.
+        `remove_uncertain` takes a task off the list that is still uncertain, and returns whether it was. `refuse_key`
+        is called with why the API key is not accepted. `tell` sends the owner a message.
         """
         self.outbox = outbox
         self.pool = Pool("rodin-submit", SENDERS, inbox)
@@ -75,6 +76,7 @@ class Submissions:
         self._add = add
         self._change = change
         self._remove_uncertain = remove_uncertain
+        self._refuse_key = refuse_key
         self._tell = tell
         self._preparing: set[str] = set()
         self._running: dict[str, _Running] = {}
@@ -295,6 +297,8 @@ class Submissions:
             return
         if outcome.balance is not None:
             self._tell(BalanceTold(outcome.balance))
+        if outcome.key_refused:
+            self._refuse_key(outcome.text)
         self._apply_outcome(task_id, outcome)
 
     def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
@@ -316,8 +320,8 @@ class Submissions:
         parallel = refusal.code == "PARALLELISM_LIMIT_REACHED"
         if not parallel and now > task.tracked_at + NOT_SENT_FOR:
             return transitions.waiting(f"{refusal.text} {_NOT_YET}")(task)
-        wait = PARALLEL_WAIT if parallel else min(FIRST_WAIT * 2.0 ** min(task.failures, 10), LONGEST_WAIT)
-        wait = max(asked_wait or 0.0, wait)
+        first, longest = (PARALLEL_WAIT, LONGEST_PARALLEL_WAIT) if parallel else (FIRST_WAIT, LONGEST_WAIT)
+        wait = max(asked_wait or 0.0, min(first * 2.0 ** min(task.failures, 10), longest))
         self._due[task.task_id] = time.monotonic() + wait
         advice = refusal.advice if refusal.code != "NOT_SENT" else "It is tried again by itself."
         return transitions.waiting(f"{refusal.text} {advice}", now + wait)(task)

@@ -77,6 +77,7 @@ class Tracker:
             self._kept.add,
             self._kept.change,
             self._remove_uncertain,
+            self._polling.refuse,
             self.messages.put,
         )
         self._account = Account(self._polling, lambda: self._settings, self.messages.put)

@@ -22,6 +22,7 @@ from rodin_blender.tracking.messages import (
     Forgotten,
     Notice,
     NotSubmitted,
+    ObstacleChanged,
     Restored,
     Settings,
     SubmissionProgress,
@@ -187,6 +188,9 @@ def test_a_wrong_api_key_is_found_before_anything_is_sent(begin: Callable[..., G
     task = watched.until(watched.generate(), Status.REJECTED)
     assert "API key" in task.message
     assert simulator.asked("rodin") == []
+    # Told for all, so that the command that brings the key is asked for another one.
+    refused = watched.next(ObstacleChanged, lambda told: told.obstacle is not None).obstacle
+    assert refused and refused.kind == "bad_key"
 
 
 # Surely not taken: tried again by itself.

@@ -61,7 +61,8 @@ def old_place(place: Path, *numbers: int, size: int = 100) -> Path:
 
 def tasks(folder: Path) -> dict[str, Task]:
     """By subscription key."""
-    with closing(Store(folder / "tasks.sqlite")) as store:
+    # Without a second copy beside it: one in the old place would have to be brought, too.
+    with closing(Store(folder / "tasks.sqlite", copied=False)) as store:
         return {task.subscription_key.reveal(): task for task in store.tasks()}
 
 
