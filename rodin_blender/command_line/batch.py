@@ -22,7 +22,7 @@ from .fulfilling import Fulfillment
 from .host import Host
 from .output import Exit, Output
 from .planning import Begun, Item, Planner, begun
-from .results import Journal, Results
+from .results import Journal, Results, mend
 from .tables import Wrong
 
 LONGEST = 7 * 24 * 3600.0
@@ -52,6 +52,8 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
 
 def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Namespace) -> Exit:
     until = time.monotonic() + given.timeout if given.timeout is not None else float("inf")
+    for name in ("results.jsonl", "begun.jsonl"):
+        mend(folder / name)
     results, journal = Results(folder / "results.jsonl", output), Journal(folder / "begun.jsonl")
     outbox, path = Outbox(folders.outbox(folder)), folders.list_path(folder)
     with opened(path, output) as store:

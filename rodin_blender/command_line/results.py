@@ -72,12 +72,16 @@ class Journal:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines of a file. One that a kill has cut is taken off: what it told is found out again."""
     content = path.read_bytes() if path.exists() else b""
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        os.truncate(path, len(whole))
-    return whole.decode(errors="replace").split("\n")
+    return content[: content.rfind(b"\n") + 1].decode(errors="replace").split("\n")
+
+
+def mend(path: Path) -> None:
+    """Take off a line that a kill has cut: what it told is found out again. For one who has the folder alone."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
 
 
 def _append(path: Path, line: dict[str, Any]) -> None:

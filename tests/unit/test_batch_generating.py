@@ -198,6 +198,10 @@ def test_a_check_tells_the_price_and_what_is_left(rows: Rows) -> None:
     assert [said.get("begun") for said in ran.events] == [True, False, None]
     assert (ran.events[-1]["left"], ran.events[-1]["price"], ran.events[-1]["spent"]) == (1, 1.5, 0.5)
     assert rows.check("--to", rows.out, "--max-credits", "1.9").code == 2
+    # A run that is at work may be in the middle of a line.
+    with (rows.out / "results.jsonl").open("a") as file:
+        file.write('{"half')
+    assert rows.check("--to", rows.out).code == 0 and (rows.out / "results.jsonl").read_text().endswith('{"half')
     assert rows.check("--to", rows.out, "--max-credits", "2").code == 0
 
 
