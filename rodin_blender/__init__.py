@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Follow Rodin (Hyper3D) generation tasks from Blender's 3D viewport.
+"""Generate 3D models with Rodin (Hyper3D), and follow its tasks, from Blender's 3D viewport.
 
 `service` and `tracking` are a library for plain Python 3.11 and newer; `blender` is all that knows Blender.
 Nothing is imported here, so that the library half can be used where there is no `bpy`.

@@ -43,7 +43,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     """Parsing raises BadInput, and SystemExit for --help."""
     whole = _Parser(
         prog=program,
-        description="Follow Rodin (Hyper3D) tasks, and fetch their models.",
+        description="Generate models with Rodin (Hyper3D), follow its tasks, and fetch their models.",
         epilog=_CODES,
         # An abbreviation in a script would change its meaning with the next argument that is added.
         allow_abbrev=False,

@@ -25,7 +25,7 @@ from . import arguments
 from .following import Ended, Follower, check, opened
 from .host import Host
 from .named import listed
-from .output import Exit, Output
+from .output import Exit, Output, describe
 
 GO_ON = (
     "What was begun is in the list: run `list`, then `wait`, `download` or `settle`. The same command once more would "
@@ -73,7 +73,7 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
         for task in tasks if given.discard else ():
             outbox.forget(task.task_id)
             store.forget(task.task_id)
-            output.task(task)
+            output.tell("task", f"{task.task_id}  {task.name}  discarded", **describe(task))
         if given.answer:
             changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer, store.tasks()))
             output.task(changed or tasks[0])
@@ -205,7 +205,8 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
 
 def _trouble(task: Task) -> list[tuple[Exit, str]]:
     if task.status is Status.UNCERTAIN:
-        return [(Exit.UNCERTAIN, f"'{task.name}': {task.message} Run `settle {task.task_id}`, see its --help.")]
+        how = f"Run `settle {task.task_id}` with --answer FILE, --again or --discard."
+        return [(Exit.UNCERTAIN, f"'{task.name}': {task.message} {how}")]
     if task.status is Status.REJECTED:
         return [(Exit.FAILED, f"'{task.name}': {task.message}")]
     return []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..service.connection import Connection
+from ..service.errors import NotAuthorized
 from ..texts.wording import sentence
 from .messages import BalanceTold, KeyTested, Message, Settings
 from .polling import Polling
@@ -39,11 +40,15 @@ class Account:
         self._polling.pool.ask(Question(lambda client: client.balance(), answered, self._settings().connection))
 
     def _tested(self, connection: Connection, balance: float | Exception) -> None:
+        ours = connection.same_account(self._settings().connection)
         if isinstance(balance, Exception):
+            if isinstance(balance, NotAuthorized) and ours:
+                self._polling.refuse(str(balance))
             self._tell(KeyTested(False, sentence(balance)))
             return
-        if connection.same_account(self._settings().connection):
+        if ours:
             self._polling.refresh()
+            self._tell(BalanceTold(balance))
         self._tell(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
 
     def _told(self, balance: float | Exception) -> None:

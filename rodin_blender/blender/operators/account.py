@@ -51,6 +51,8 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         if preferences.key_source().fixed:
             return refuse(self, f"The API key comes from {preferences.key_source().origin}, and is changed there.")
         api_key.enter(key)
+        # At once, so that a mistyped key is told here and not by the first task.
+        session.key_test, session.key_test_wanted = None, True
         timer.tracker()
         return {"FINISHED"}
 

@@ -26,7 +26,7 @@ class RODIN_OT_add_pictures(bpy.types.Operator):
 
     bl_idname = "rodin.add_pictures"
     # As Blender's menu has it where a dropped picture could be other things, too.
-    bl_label = "Generate a Model from It (Rodin)"
+    bl_label = "Add to Rodin's Form"
     bl_options = OPTIONS
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})

@@ -11,19 +11,30 @@ from ..layouts import paragraph
 from ..session import message_of, session
 from . import details, form, words
 
+NARROW = 200.0
+"""The width of a sidebar, in pixels at a UI scale of 1, up to which the icon alone tells a task's state."""
+CHARACTER = 7.0
+"""The width of a letter, about."""
+
 
 class RODIN_UL_tasks(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):
         task = session.tasks.get(item.task_id)
         if task is None:
             return
-        split = layout.split(factor=0.62)
+        scale = context.preferences.system.ui_scale
+        troubled = bool(message_of(task, session.obstacle)) and task.followed
+        word = words.word(task) if context.region.width > NARROW * scale else ""
+        # The word takes what it needs, and the name the rest.
+        needed = (CHARACTER * len(word) + 24.0 * troubled + 16.0) * scale
+        factor = min(max(1.0 - needed / max(context.region.width - 60.0 * scale, 1.0), 0.5), 0.95)
+        split = layout.split(factor=factor)
         split.prop(item, "name", text="", emboss=False, icon=words.icon(task))
         row = split.row()
         row.alignment = "RIGHT"
-        if message_of(task, session.obstacle) and task.followed:
+        if troubled:
             row.label(text="", icon="ERROR")
-        row.label(text=words.word(task))
+        row.label(text=word)
 
 
 class RODIN_PT_tasks(bpy.types.Panel):

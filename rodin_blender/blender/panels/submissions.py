@@ -15,6 +15,8 @@ from ..session import session
 
 MOST_LINES = 6
 """Of a prompt."""
+SMALL = 20_000
+"""Bytes."""
 _ALL_HAS_LEFT = "All of it has left. The service's answer is awaited."
 _ON_ITS_WAY = "It is on its way, so it can no longer be cancelled."
 
@@ -48,7 +50,9 @@ def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     sent, total = session.uploads.get(task.task_id, (0, 0))
     row = layout.row(align=True)
     if sent:
-        row.progress(text=f"{size_text(sent)} of {size_text(total)}", factor=sent / max(total, sent))
+        # Of words alone the size tells nobody anything.
+        text = f"{size_text(sent)} of {size_text(total)}" if total > SMALL else "Sending"
+        row.progress(text=text, factor=sent / max(total, sent))
         paragraph(layout, _ALL_HAS_LEFT if sent >= total else _ON_ITS_WAY, width)
     else:
         row.progress(text="Connecting", factor=0.0)
