@@ -30,6 +30,7 @@ CUTS = {
     "form-options": (1036, 81, 264, 680),
     "enter-task-uuid": DIALOG,
     "delete-files": (480, 385, 640, 130),
+    "generated": (0, 0, 1600, 900),
     "imported": (0, 0, 1600, 900),
     "assets": (0, 0, 1600, 900),
     "preferences": (357, 229, 688, 542),
