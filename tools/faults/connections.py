@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -27,10 +28,22 @@ def said(content: bytes) -> Handle:
     """The request is read, this is sent, and the connection ends."""
 
     def handle(connection: socket.socket) -> None:
-        connection.recv(65536)
+        _take_request(connection)
         connection.sendall(content)
 
     return handle
+
+
+def _take_request(connection: socket.socket) -> None:
+    """Read a whole request, in however many pieces it comes: a close before its end would reset the connection."""
+    received = b""
+    while b"\r\n\r\n" not in received and (piece := connection.recv(65536)):
+        received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+    left = int(length[1]) - len(body) if length else 0
+    while left > 0 and (piece := connection.recv(65536)):
+        left -= len(piece)
 
 
 def _after(count: int) -> Handle:
