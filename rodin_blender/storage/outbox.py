@@ -27,7 +27,7 @@ from ..service.errors import BadInput, RodinError, os_reason
 from ..service.pictures import check_picture
 from ..tasks.submission import Picture
 from ..tasks.wish import Wish
-from . import locks
+from . import locks, private_files
 from .request import Request, described, read
 
 REQUEST = "request.json"
@@ -90,10 +90,10 @@ class Outbox:
                 new.mkdir(parents=True, mode=0o700)
                 pictures = tuple(_copied(path, new, number) for number, path in enumerate(wish.pictures, 1))
                 request = Request(wish, pictures, time.time())
-                _write_synced(new / REQUEST, json.dumps(described(request)).encode())
-                _sync_folder(new)
+                private_files.write_synced(new / REQUEST, json.dumps(described(request)).encode())
+                private_files.sync_folder(new)
                 new.rename(self.folder / wish.task_id)
-                _sync_folder(self.folder)
+                private_files.sync_folder(self.folder)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
         return request
@@ -183,7 +183,7 @@ class Outbox:
                 raise NotToBeSent("It was sent already.")
             number = last + 1
             with _explained(folder):
-                _write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
+                private_files.write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
             _mark(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
             yield Sending(folder, number)
 
@@ -215,7 +215,7 @@ class Outbox:
                         (folder / FORGOTTEN).touch()
                     # The time from which it is kept.
                     os.utime(folder / FORGOTTEN)
-                    _sync_folder(folder)
+                    private_files.sync_folder(folder)
             except locks.Locked:
                 raise OutboxError("It is being sent just now: wait for the answer.") from None
 
@@ -225,7 +225,7 @@ class Outbox:
         with _explained(folder):
             if (folder / FORGOTTEN).exists():
                 (folder / FORGOTTEN).replace(folder / REQUEST)
-                _sync_folder(folder)
+                private_files.sync_folder(folder)
 
     def clean(self) -> None:
         """Remove what was forgotten long ago, and what a killed program was still copying an hour ago."""
@@ -263,7 +263,7 @@ class Sending:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self._folder / f"{self._number}.answer")
-            _sync_folder(self._folder)
+            private_files.sync_folder(self._folder)
 
     def unsent(self) -> None:
         """The service surely did not take it, so another attempt may send it. Its refusal may be noted already."""
@@ -274,13 +274,13 @@ class Sending:
             if not refused.exists() and not room.exists():
                 room.touch()
             (refused if refused.exists() else room).replace(self._folder / f"{self._number}.unsent")
-            _sync_folder(self._folder)
+            private_files.sync_folder(self._folder)
 
 
 def _mark(path: Path, said: dict[str, object]) -> None:
     """Make the marker of an attempt, which only one can. Raises NotToBeSent, OutboxError."""
     try:
-        _write_synced(path, json.dumps(said).encode(), exclusive=True)
+        private_files.write_synced(path, json.dumps(said).encode(), exclusive=True)
     except FileExistsError:
         raise NotToBeSent("It is being sent.") from None
     except OSError as error:
@@ -288,7 +288,7 @@ def _mark(path: Path, said: dict[str, object]) -> None:
         with suppress(OSError):
             path.unlink()
         raise OutboxError(f"What is to be sent cannot be kept in {path.parent}: {os_reason(error)}.") from None
-    _sync_folder(path.parent)
+    private_files.sync_folder(path.parent)
 
 
 @contextmanager
@@ -323,7 +323,7 @@ def _state_after_sender(folder: Path, number: int) -> State:
     # It may have been killed when all of the answer was written, and only its name was not.
     if not answer.exists() and part.exists() and _answer_in(part):
         part.replace(answer)
-        _sync_folder(folder)
+        private_files.sync_folder(folder)
     return State.ANSWERED if answer.exists() else State.UNCERTAIN
 
 
@@ -349,26 +349,8 @@ def _copied(path: Path, folder: Path, number: int) -> Picture:
             content = source.read()
     except OSError as error:
         raise BadInput(f"The picture {path} cannot be read: {os_reason(error)}. Choose it again.") from None
-    _write_synced(folder / name, content)
+    private_files.write_synced(folder / name, content)
     return Picture(name, kind)
-
-
-def _write_synced(path: Path, content: bytes, *, exclusive: bool = False) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_EXCL if exclusive else os.O_TRUNC), 0o600)
-    with os.fdopen(file, "wb") as output:
-        output.write(content)
-        output.flush()
-        os.fsync(output.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    # Windows opens no folder, and some network file systems do not sync one.
-    with suppress(OSError):
-        file = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
 
 
 @contextmanager
