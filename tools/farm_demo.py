@@ -262,8 +262,8 @@ def _pot(number: int) -> bytes:
                 faces += (low, low + 1, high + 1, low, high + 1, high)
     parts = [struct.pack(f"<{len(v)}{kind}", *v) for v, kind in ((points, "f"), (normals, "f"), (faces, "H"))]
     starts = [0, len(parts[0]), len(parts[0]) + len(parts[1])]
-    colour = [*colorsys.hsv_to_rgb(number * 0.13 % 1.0, 0.6, 0.7), 1.0]
-    surface = {"baseColorFactor": colour, "metallicFactor": 0.0, "roughnessFactor": 0.4}
+    color = [*colorsys.hsv_to_rgb(number * 0.13 % 1.0, 0.6, 0.7), 1.0]
+    surface = {"baseColorFactor": color, "metallicFactor": 0.0, "roughnessFactor": 0.4}
     mesh = {"attributes": {"POSITION": 0, "NORMAL": 1}, "indices": 2, "material": 0}
     vertices = {"componentType": 5126, "count": len(points) // 3, "type": "VEC3"}
     limits = {name: [pick(points[axis::3]) for axis in range(3)] for name, pick in (("min", min), ("max", max))}

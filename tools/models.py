@@ -1,4 +1,4 @@
-"""Result files as the service hands them out, made here, so that their licence is the project's own.
+"""Result files as the service hands them out, made here, so that their license is the project's own.
 
 Every model is turned on a lathe: a smooth profile (radius and height, from the middle of the foot over the lip to the
 middle of the inside) goes around an axis. So its textures, normals and picture all come from the same few formulas.
@@ -49,7 +49,7 @@ KEY, FILL, UP, EYE = _towards(-0.7, 0.9, 0.7), _towards(0.9, 0.2, 0.4), _towards
 class Finish:
     """What a surface is made of, all over the texture; row 0 is the middle of the foot. `relief` is a height."""
 
-    colour: ndarray
+    color: ndarray
     roughness: ndarray
     metallic: ndarray
     relief: ndarray
@@ -108,12 +108,12 @@ def result_files(prompt: str = "") -> dict[str, bytes]:
 def _files(brass: bool) -> dict[str, bytes]:
     name, profile = ("Brass Goblet", Profile(GOBLET)) if brass else ("Glazed Vase", Profile(VASE))
     finish = _brass(profile) if brass else _glaze(profile)
-    colour = _picture(finish.colour)
+    color = _picture(finish.color)
     _points, normals = profile.around(_middles(), TEXTURE)
-    shaded = _picture(finish.colour * _light(normals)[..., None])
+    shaded = _picture(finish.color * _light(normals)[..., None])
     mixed = [numpy.ones_like(finish.roughness), finish.roughness, finish.metallic]
     maps = {
-        "baseColorTexture": _as_jpeg(colour),
+        "baseColorTexture": _as_jpeg(color),
         "metallicRoughnessTexture": _as_jpeg(_picture(numpy.stack(mixed, axis=-1))),
         "normalTexture": _as_jpeg(_normal_map(profile, finish.relief)),
         "roughnessFactor": 1.0,
@@ -123,7 +123,7 @@ def _files(brass: bool) -> dict[str, bytes]:
     return {
         "base_basic_pbr.glb": _glb(name, profile, maps),
         "base_basic_shaded.glb": _glb(name, profile, baked),
-        "texture_diffuse.png": _encoded(colour, "PNG"),
+        "texture_diffuse.png": _encoded(color, "PNG"),
         "preview.webp": _encoded(_preview(profile), "WEBP"),
     }
 
@@ -151,7 +151,7 @@ def _glaze(profile: Profile) -> Finish:
     clay = _between(clay, (0.22, 0.13, 0.08), 0.7 * specks)
     rings = numpy.sin(height * 150 + 3 * cloud)
     return Finish(
-        colour=_between(clay, glaze, glazed),
+        color=_between(clay, glaze, glazed),
         roughness=numpy.where(glazed > 0.5, 0.10 + 0.10 * cloud + 0.15 * thin, 0.78),
         metallic=numpy.zeros_like(glazed),
         relief=glazed * 0.010 + bead * 0.006 + 0.002 * runs * glazed + (1 - glazed) * (0.0012 * rings + 0.001 * grain),
@@ -174,11 +174,11 @@ def _brass(profile: Profile) -> Finish:
     engraved = numpy.maximum(ticks, numpy.minimum(lines, 1.0)) * outside
     ridges = hammered * _smooth(0.15, 0.55, dimples)
     tarnish = numpy.clip(0.9 * _smooth(0.45, 0.85, cloud) + 0.5 * (~outside), 0, 1)
-    colour = _between((0.93, 0.70, 0.36), (0.62, 0.40, 0.17), 0.65 * tarnish)
-    colour = _between(colour, (0.98, 0.80, 0.48), 0.5 * ridges)
-    colour = _between(colour, (0.10, 0.06, 0.03), 0.9 * engraved)
+    color = _between((0.93, 0.70, 0.36), (0.62, 0.40, 0.17), 0.65 * tarnish)
+    color = _between(color, (0.98, 0.80, 0.48), 0.5 * ridges)
+    color = _between(color, (0.10, 0.06, 0.03), 0.9 * engraved)
     return Finish(
-        colour=colour,
+        color=color,
         roughness=0.17 + 0.20 * tarnish + 0.08 * scratches + 0.4 * engraved,
         metallic=numpy.ones_like(cloud) - 0.6 * engraved,
         relief=0.012 * hammered * dimples - 0.006 * engraved + 0.0006 * scratches * (1 - hammered),
@@ -230,7 +230,7 @@ def _smooth(low: float, high: float, values: ndarray) -> ndarray:
 
 
 def _between(first: ndarray | tuple[float, ...], second: ndarray | tuple[float, ...], part: ndarray) -> ndarray:
-    """The colour that is `part` of the way from the first to the second."""
+    """The color that is `part` of the way from the first to the second."""
     first, second = numpy.asarray(first, "float32"), numpy.asarray(second, "float32")
     return first + (second - first) * part.astype("float32")[..., None]
 
@@ -275,7 +275,7 @@ def _light(normals: ndarray, lit: ndarray | float = 1.0) -> ndarray:
 
 
 def _preview(profile: Profile) -> Image.Image:
-    """The model in grey clay: points spread densely over it, of which those are kept that the eye meets first."""
+    """The model in gray clay: points spread densely over it, of which those are kept that the eye meets first."""
     size, rows, columns = PICTURE * 3 // 2, 900, 1000
     places = numpy.linspace(0, 1, rows)
     points, normals = (values.reshape(-1, 3) for values in profile.around(places, columns))
@@ -294,8 +294,8 @@ def _preview(profile: Profile) -> Image.Image:
         mask[_pixels(fallen, EYE, size)[0]] = 255
         shadow = Image.fromarray(mask.reshape(size, size)).filter(ImageFilter.GaussianBlur(blur))
         ground *= 1 - strength * numpy.asarray(shadow).ravel() / 255
-    grey = numpy.where(count > 0, total / numpy.maximum(count, 1), ground).reshape(size, size)
-    picture = _picture(numpy.repeat(grey[..., None], 3, axis=-1))
+    gray = numpy.where(count > 0, total / numpy.maximum(count, 1), ground).reshape(size, size)
+    picture = _picture(numpy.repeat(gray[..., None], 3, axis=-1))
     return picture.resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
 
 

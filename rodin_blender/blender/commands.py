@@ -56,7 +56,7 @@ def _host() -> Host:
 
 
 def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
-    """Into a new file, side by side; the catalogue of assets is noted as that is saved. Raises BadInput."""
+    """Into a new file, side by side; the catalog of assets is noted as that is saved. Raises BadInput."""
     bpy.ops.wm.read_homefile(use_empty=True)
     height = preferences.value("import_height") if how.height is None else how.height
     as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset

@@ -98,7 +98,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         subtype="TIME_ABSOLUTE",
     )
     deadline: bpy.props.FloatProperty(
-        name="Stop Asking After",
+        name="Stop Checking After",
         description="A task not finished after this many minutes is no longer asked about until you press Resume",
         **_limits("deadline"),
         soft_min=1.0,
@@ -118,11 +118,11 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
     )
     download_when_done: bpy.props.BoolProperty(
         name="Download When Done",
-        description="Download a task's files by itself as soon as it is done",
+        description="Download a task's files automatically as soon as it is done",
     )
     import_when_done: bpy.props.BoolProperty(
         name="Import When Done",
-        description="Download and import a task's model by itself as soon as it is done, in Object Mode, "
+        description="Download and import a task's model automatically as soon as it is done, in Object Mode, "
         "if it was tracked since the file was opened",
     )
     import_after_download: bpy.props.BoolProperty(
@@ -152,9 +152,9 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         description="Also bring the cameras and lights that a model's file has",
     )
     storage_hint: bpy.props.FloatProperty(
-        name="Hint Above",
-        description="Gigabytes of downloaded files from which the sidebar gives a hint. Nothing is deleted by itself. "
-        "0 for no hint",
+        name="Warn Above",
+        description="Gigabytes of downloaded files from which the sidebar warns. Nothing is deleted automatically. "
+        "0 for no warning",
         **_limits("storage_hint"),
         soft_max=100.0,
         precision=1,
@@ -201,17 +201,17 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_field(column, self, "ca_file")
         draw_field(column, self, "shortest_interval")
         draw_field(column, self, "longest_interval")
-        draw_field(column, self, "deadline", text="Stop Asking After (min)")
+        draw_field(column, self, "deadline", text="Stop Checking After (min)")
         draw_field(column, self, "hand_off_operator")
 
         column = layout.column()
         draw_field(column, self, "download_folder")
-        draw_field(column, self, "storage_hint", text="Hint Above (GB)")
+        draw_field(column, self, "storage_hint", text="Warn Above (GB)")
         paragraph(column, f"Downloaded files take {size_text(session.bytes_saved)} now.", width, icon="INFO")
         kept = f"Your list, downloads and API key are kept in {user_folder()}, which outlives the extension."
         paragraph(column, kept, width, icon="HOME")
         column.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = str(user_folder())
-        column = layout.column(heading="By Itself")
+        column = layout.column(heading="Automatically")
         draw_field(column, self, "download_when_done")
         draw_field(column, self, "import_when_done")
         draw_import_settings(layout, self)

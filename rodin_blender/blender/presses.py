@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a press of Track or Paste gave to the tracker, and the one line that tells what came of it."""
+"""What a press of Follow or Paste gave to the tracker, and the one line that tells what came of it."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ class Session:
         self.forgotten: list[Task] = []
         """What was removed from the list here, oldest first. In memory only: it does not come back by itself."""
         self.presses: deque[Press] = deque()
-        """Presses of Track and Paste that the tracker has not answered yet, the oldest first."""
+        """Presses of Follow and Paste that the tracker has not answered yet, the oldest first."""
         self.form = Form()
         self.balance: float | None = None
         """The account's credits as last heard, None while nothing was."""

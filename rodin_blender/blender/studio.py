@@ -128,10 +128,10 @@ def _add_backdrop(scene: bpy.types.Scene, foot: Vector, reach: float) -> None:
     scene.collection.objects.link(backdrop)
 
 
-def _material(name: str, colour: tuple[float, float, float], roughness: float) -> bpy.types.Material:
+def _material(name: str, color: tuple[float, float, float], roughness: float) -> bpy.types.Material:
     material = bpy.data.materials.new(name)
     shader = _node(material, "BSDF_PRINCIPLED")
-    shader.inputs["Base Color"].default_value = (*colour, 1.0)
+    shader.inputs["Base Color"].default_value = (*color, 1.0)
     shader.inputs["Roughness"].default_value = roughness
     return material
 
@@ -145,7 +145,7 @@ def _node(owner: bpy.types.Material | bpy.types.World, kind: str) -> bpy.types.N
 
 def _add_lights(scene: bpy.types.Scene, middle: Vector, reach: float) -> None:
     """A large soft key from the left, a fill from the right, a strip behind for the edges, and a dim sky."""
-    for name, place, size, watts, colour in (
+    for name, place, size, watts, color in (
         ("Key", (-2.6, -1.5, 3.0), (1.2, 1.2), 230.0, (1.0, 0.95, 0.88)),
         ("Fill", (3.2, -1.8, 1.0), (1.6, 3.0), 14.0, (0.85, 0.92, 1.0)),
         ("Edge", (1.6, 2.8, 2.6), (2.6, 0.9), 95.0, (1.0, 0.97, 0.94)),
@@ -155,7 +155,7 @@ def _add_lights(scene: bpy.types.Scene, middle: Vector, reach: float) -> None:
         light.size, light.size_y = (length * reach for length in size)
         # At twice the distance a light of twice the size needs four times the power.
         light.energy = watts * reach**2
-        light.color = colour
+        light.color = color
         lamp = bpy.data.objects.new(name, light)
         lamp.location = middle + Vector(place) * reach
         lamp.rotation_euler = (-Vector(place)).to_track_quat("-Z", "Y").to_euler()

@@ -17,7 +17,7 @@ from pathlib import Path
 import bpy
 from bpy.app.handlers import persistent
 
-from .. import catalogue, handlers
+from .. import catalog, handlers
 from ..service.errors import BadInput, os_reason
 from ..storage import folders as places
 from ..tracking.messages import ObstacleChanged
@@ -303,19 +303,19 @@ def _file_loaded(_path: str) -> None:
 
 @persistent
 def _file_saved(_path: str) -> None:
-    """The catalogue of the assets in the file stands in a list beside it, which there could be none of before."""
+    """The catalog of the assets in the file stands in a list beside it, which there could be none of before."""
     if importing.has_assets():
-        note_catalogue()
+        note_catalog()
 
 
-def note_catalogue() -> None:
-    """Have the assets' catalogue noted where the open file's catalogues are, if it was saved."""
+def note_catalog() -> None:
+    """Have the assets' catalog noted where the open file's catalogs are, if it was saved."""
 
     def note(library: Path) -> str:
         try:
-            catalogue.note(library)
+            catalog.note(library)
         except OSError as error:
-            return f"The asset catalogue Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
+            return f"The asset catalog Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
         return ""
 
     library = importing.asset_library()

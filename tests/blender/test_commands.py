@@ -203,7 +203,7 @@ def test_the_environment_goes_before_the_file(
     assert (found.value, found.origin) == (1.5, "the environment variable RODIN_IMPORT_HEIGHT")
 
 
-@pytest.mark.parametrize("content", ["import_height = 'tall'", "no TOML at all", "colour = 1", None])
+@pytest.mark.parametrize("content", ["import_height = 'tall'", "no TOML at all", "color = 1", None])
 def test_a_wrong_file_is_told_and_nothing_is_asked(
     rodin: Rodin, service: Service, studio: Path, content: str | None
 ) -> None:

@@ -165,7 +165,7 @@ def test_the_best_model_is_taken_unless_another_one_is_named(
         bpy.ops.rodin.import_model(task_id=task_id, model="other.glb")
 
 
-def test_a_model_becomes_an_asset_with_picture_tag_and_catalogue(
+def test_a_model_becomes_an_asset_with_picture_tag_and_catalog(
     rodin: Rodin, saved: Callable[..., str], tmp_path: Path
 ) -> None:
     task_id = saved()

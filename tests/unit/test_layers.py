@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[2] / "rodin_blender"
 LAYERS = (
     "service", "texts", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
 )  # fmt: skip
-ANYWHERE = ("handlers", "catalogue")
+ANYWHERE = ("handlers", "catalog")
 """Modules beside the layers that import none of them, or only `service`."""
 LONGEST = 400
 """Lines of a module. What needs more holds more than one thing."""

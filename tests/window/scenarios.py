@@ -75,7 +75,7 @@ def first_steps(ui, given):
 
 
 def track_and_download(ui, given):
-    """Paste one task, type the key of another, follow both while modelling, press Download."""
+    """Paste one task, type the key of another, follow both while modeling, press Download."""
     yield from ui.open_sidebar()
     bpy.context.window_manager.clipboard = json.dumps(given["vase"])
     yield from ui.click_sidebar(*PASTE)
@@ -309,7 +309,7 @@ def disable_while_hung(ui, given):
 
 
 def download_and_import(ui, given):
-    """Press Download and go on modelling: the model comes to the cursor, one Ctrl+Z takes it away."""
+    """Press Download and go on modeling: the model comes to the cursor, one Ctrl+Z takes it away."""
     yield from ui.open_sidebar()
     bpy.context.scene.cursor.location = (2.5, 0.0, -1.0)
     _track(ui, given["vase"])
@@ -374,7 +374,7 @@ def cancel_and_wait_for_object_mode(ui, given):
 
 
 def asset_browser(ui, given):
-    """Models become assets with the service's pictures, in a catalogue of their own."""
+    """Models become assets with the service's pictures, in a catalog of their own."""
     yield from ui.open_sidebar()
     bpy.ops.wm.save_as_mainfile(filepath=given["blend"])
     ui.preferences.import_as_asset = True
@@ -397,7 +397,7 @@ def asset_browser(ui, given):
     yield 4.0
     ui.move(700, 500)
     yield from ui.picture("assets")
-    ui.facts["catalogue"] = (pathlib.Path(given["blend"]).parent / "blender_assets.cats.txt").read_text()
+    ui.facts["catalog"] = (pathlib.Path(given["blend"]).parent / "blender_assets.cats.txt").read_text()
 
 
 def import_while_moving(ui, given):

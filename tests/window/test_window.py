@@ -186,7 +186,7 @@ def test_models_become_assets_with_pictures(window, simulator, connected, folder
     tasks = [simulator.add([[[0, "Done"]]], prompt=name) for name in ("A glazed vase", "A brass goblet")]
     given = {"tasks": tasks, "blend": str(folder / "scene.blend")}
     outcome = window.play("asset_browser", given, **connected)
-    assert ":Rodin:Rodin" in outcome.facts["catalogue"]
+    assert ":Rodin:Rodin" in outcome.facts["catalog"]
     assert outcome.facts["offences"] == []
 
 

@@ -13,7 +13,7 @@ mpl.use("Agg")
 from matplotlib import pyplot
 
 COLOURS = ("#0072b2", "#e69f00", "#d55e00", "#009e73")
-"""Told apart by colour-blind people, too (Okabe and Ito)."""
+"""Told apart by color-blind people, too (Okabe and Ito)."""
 MARKERS = ("o", "s", "X", "D")
 
 

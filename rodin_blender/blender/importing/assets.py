@@ -8,14 +8,14 @@ from pathlib import Path
 
 import bpy
 
-from ...catalogue import CATALOGUE_ID
+from ...catalog import CATALOG_ID
 
 
 def mark(collection: bpy.types.Collection, preview: str) -> None:
     """Mark a collection as an asset whose picture is the image file `preview`, "" for none."""
     collection.asset_mark()
     about = collection.asset_data
-    about.catalog_id = CATALOGUE_ID
+    about.catalog_id = CATALOG_ID
     about.description = "Made with Rodin"
     about.tags.new("Rodin", skip_if_exists=True)
     if preview:
@@ -27,11 +27,11 @@ def mark(collection: bpy.types.Collection, preview: str) -> None:
 def has_assets() -> bool:
     """Whether the open file itself has models that were marked as assets here."""
     own = (item.asset_data for item in bpy.data.collections if item.asset_data and not item.library)
-    return any(about.catalog_id == CATALOGUE_ID for about in own)
+    return any(about.catalog_id == CATALOG_ID for about in own)
 
 
 def asset_library() -> Path | None:
-    """The folder whose list of catalogues holds for the open file: its asset library, or its own; None if not saved."""
+    """The folder whose list of catalogs holds for the open file: its asset library, or its own; None if not saved."""
     if not bpy.data.filepath:
         return None
     file = Path(bpy.data.filepath)

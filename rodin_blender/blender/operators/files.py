@@ -175,7 +175,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
         session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))
         if self.as_asset:
-            timer.note_catalogue()
+            timer.note_catalog()
         timer.call_handlers(handlers.import_done, task, imported.collection)
 
 

@@ -30,7 +30,7 @@ class RODIN_OT_track(bpy.types.Operator):
     """Follow the task of this subscription key, or all tasks of these answers, until the service has finished them"""
 
     bl_idname = "rodin.track"
-    bl_label = "Track"
+    bl_label = "Follow"
     bl_options = OPTIONS
 
     subscription_key: text_property("Subscription Key", "Or a whole answer, or several; the panel's field when empty")

@@ -106,7 +106,7 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             row.scale_y = 1.5
             row.operator("rodin.hand_off", text="Download Missing Files" if task.files else "Download", icon="IMPORT")
         elif not task.status.final and task.task_uuid:
-            layout.operator("rodin.hand_off", text="Download What There Is", icon="IMPORT")
+            layout.operator("rodin.hand_off", text="Download Available", icon="IMPORT")
         if task.download is Download.WANTED:
             text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
             paragraph(layout, text, width, icon="INFO")
