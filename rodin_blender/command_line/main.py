@@ -13,19 +13,17 @@ from functools import partial
 from pathlib import Path
 
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
-from ..service.files import MODEL_KINDS, models
-from ..service.keys import WHERE_THE_UUID_IS, Secret, shown, task_uuid
-from ..storage import task_folder
+from ..service.keys import Secret, shown, task_uuid
 from ..storage.disk import write_reason
 from ..storage.store import Store
 from ..tasks import schedule
-from ..tasks.task import Download, Status, Task, Watch
-from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, forgetting, generating, results, status
+from ..tasks.task import Status, Task, Watch
+from ..tracking.messages import TaskChanged, TaskRemoved
+from . import arguments, batch, doctor, downloading, forgetting, generating, importing, status
 from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
-from .host import Host, Import
-from .named import Named, listed, meant
-from .output import Exit, Output, describe, task_line
+from .host import Host
+from .named import listed, meant
+from .output import Exit, Output
 
 
 def run(words: list[str], make_host: Callable[[], Host]) -> int:
@@ -116,7 +114,7 @@ def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Ex
             with _open(host, output) as store:
                 whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
             if whole:
-                code = max(code, _download(host, output, Namespace(tasks=whole, to=given.to, again=False)))
+                code = max(code, downloading.run(host, output, Namespace(tasks=whole, to=given.to, again=False)))
         return code
     except RodinError as error:
         # What other commands advise, to run the same once more, would be paid for here.
@@ -184,172 +182,6 @@ def _resumed(task: Task) -> Task:
     return task if task.followed or task.status.final else schedule.resumed(task, time.time())
 
 
-def _asked_now(task: Task) -> Task:
-    return task if task.status.final else schedule.asked_now(task, time.time())
-
-
-def _download(host: Host, output: Output, given: Namespace) -> Exit:
-    parent = given.to.expanduser().absolute() if given.to else host.downloads
-    with _open(host, output) as store:
-        wanted = listed(store, given.tasks)
-    asked = [task for task in wanted if given.again or not _is_saved(task)]
-    troubles = _fetch(host, output, asked, parent, again=given.again)
-    ids = [task.task_id for task in wanted if task.task_id not in troubles]
-    with _open(host, output) as store:
-        found = listed(store, ids)
-    for task in found:
-        there = _in(parent, task) if given.to else task
-        output.tell("task", f"{task_line(there)}  in {there.folder}", **describe(there))
-        if task.status is Status.PARTLY_FAILED:
-            troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
-        elif not task.status.final:
-            text = f"'{task.name}' is not finished, so more files may come: run `download` when it is."
-            troubles[task.task_id] = Exit.TROUBLE, text
-    _raise_if_any(troubles)
-    return Exit.DONE
-
-
-def _raise_if_any(troubles: dict[str, tuple[Exit, str]]) -> None:
-    """Raises Ended."""
-    if troubles:
-        raise Ended(max(code for code, _ in troubles.values()), " ".join(text for _, text in troubles.values()))
-
-
-def _is_saved(task: Task) -> bool:
-    """Whether all its files are there and whole, so that the service, which keeps them for days, need not be asked."""
-    return task.download is Download.SAVED and bool(task.files) and not task_folder.troubles(task.folder, task.files)
-
-
-def _in(parent: Path, task: Task) -> Task:
-    """The task with its files below `parent`: copied, where they were saved elsewhere before. Raises OSError."""
-    here = Path(task.folder)
-    if here.parent == parent:
-        return task
-    there = parent / here.name
-    task_folder.copy(task.files, here, there)
-    return replace(task, folder=str(there))
-
-
-def _fetch(
-    host: Host, output: Output, wanted: list[Task], parent: Path, *, again: bool = False
-) -> dict[str, tuple[Exit, str]]:
-    """Have the files of these tasks: where they are already, else below `parent`; with `again` all of them anew.
-
-    Returns by id what kept some from being there. Raises BadInput, Ended.
-    """
-    for task in wanted:
-        if not task.status.submitted:
-            raise BadInput(f"'{task.name}' was not accepted by the service, so there is nothing to download.")
-        if not task.task_uuid:
-            raise BadInput(
-                f"The download of '{task.name}' needs its task uuid: `track KEY --task-uuid UUID`. "
-                f"{WHERE_THE_UUID_IS}"
-            )
-    if not wanted:
-        return {}
-    names = {task.task_id: f"'{task.name}'" for task in wanted}
-    checked = {task.task_id: task.checked_at for task in wanted}
-    left, begun, told = set(names), set[str](), set[tuple[str, int, str]]()
-    troubles: dict[str, tuple[Exit, str]] = {}
-
-    def end(task_id: str, code: Exit, text: str) -> None:
-        left.discard(task_id)
-        troubles[task_id] = code, f"{names[task_id]}: {text}"
-
-    with Follower(host, output) as follower:
-        for task_id in names:
-            follower.tracker.change(task_id, _asked_now)
-        for message in follower.messages(float("inf")):
-            match message:
-                case TaskChanged(task) if task.task_id in left - begun:
-                    # What the list says may be of yesterday.
-                    if task.status is Status.FAILED:
-                        end(task.task_id, Exit.FAILED, "It failed, so there is nothing to download.")
-                    elif task.status.final or task.checked_at != checked[task.task_id]:
-                        begun.add(task.task_id)
-                        follower.tracker.download(task.task_id, parent, again=again)
-                case DownloadProgress(task_id, progress) if (task_id, progress.number, progress.waiting) not in told:
-                    told.add((task_id, progress.number, progress.waiting))
-                    what = progress.waiting or f"{progress.number} of {progress.count}: {progress.name}"
-                    follower.live(f"{names.get(task_id, task_id)}  {what}")
-                case DownloadEnded(task_id, "", "") if task_id in left:
-                    # Another program was at it. This time it is waited for.
-                    begun.add(task_id)
-                    follower.tracker.download(task_id, parent, again=again)
-                case DownloadEnded(task_id, folder, text) if task_id in left:
-                    follower.live(f"{names[task_id]}  {text}")
-                    left.discard(task_id)
-                    if not folder:
-                        end(task_id, Exit.TROUBLE, text)
-                case TaskRemoved(task_id) if task_id in left:
-                    end(task_id, Exit.TROUBLE, "It was removed from the list.")
-            if not left:
-                break
-    return troubles
-
-
-def _import(host: Host, output: Output, given: Namespace) -> Exit:
-    if host.import_models is None:
-        raise BadInput("import needs Blender: blender --background --command rodin import …")
-    if given.save.suffix != ".blend":
-        raise BadInput(f"--save takes the name of a .blend file, and {given.save} is none.")
-    paths = [word for word in given.tasks if Path(word).suffix.lower() in MODEL_KINDS and Path(word).is_file()]
-    found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
-    words = [word for word in given.tasks if word not in paths]
-    if words:
-        tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
-        advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
-        found += ((task, _model(task, advice)) for task in tasks)
-    how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
-    host.import_models(found, how)
-    for of, path in found:
-        name = of.name if of else path.stem
-        members = {"name": name, "model": str(path), "blend": str(how.blend), "task_id": of.task_id if of else ""}
-        output.tell("import", f"{name}  in {how.blend}", **members)
-    return Exit.DONE
-
-
-def _of_list(host: Host, output: Output, words: list[str]) -> list[Task]:
-    """Tasks to import, downloaded if need be. Raises BadInput, Ended."""
-    with _open(host, output) as store:
-        wanted = listed(store, words)
-    missing = [task for task in wanted if not _model_or_none(task)]
-    _raise_if_any(_fetch(host, output, missing, host.downloads))
-    with _open(host, output) as store:
-        return listed(store, [task.task_id for task in wanted])
-
-
-def _of_batch(path: Path, words: list[str]) -> list[Task]:
-    """The same of a batch's results; nothing is downloaded. Raises BadInput, Ended."""
-    tasks = Named(results.read(path), str(path))
-    found = []
-    for word in words:
-        task = tasks.task(word)
-        if task.status is Status.FAILED:
-            raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
-        found.append(task)
-    return found
-
-
-def _model(task: Task, advice: str) -> Path:
-    """The best model of a task. Raises Ended."""
-    model = _model_or_none(task)
-    if model is None:
-        found = task_folder.troubles(task.folder, models(task.files))
-        name, why = next(iter(found.items()), ("", ""))
-        what = f"'{name}' in {task.folder}: {why} {advice}"
-        if not name:
-            what = f"there is no model among its files in {task.folder}."
-        raise Ended(Exit.TROUBLE, f"'{task.name}': {what}")
-    return model
-
-
-def _model_or_none(task: Task) -> Path | None:
-    """The best model of a task that is on the disk and whole."""
-    folder = Path(task.folder)
-    return next((folder / file.name for file in models(task.files) if not task_folder.trouble(folder, file)), None)
-
-
 def _balance(host: Host, output: Output, given: Namespace) -> Exit:
     from ..service.client import Client
 
@@ -370,8 +202,8 @@ _COMMANDS: dict[str, Callable[[Host, Output, Namespace], Exit]] = {
     "pause": partial(_change, change=_paused),
     "resume": partial(_change, change=_resumed),
     "forget": forgetting.run,
-    "download": _download,
-    "import": _import,
+    "download": downloading.run,
+    "import": importing.run,
     "batch": batch.run,
     "balance": _balance,
     "doctor": doctor.run,
