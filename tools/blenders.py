@@ -100,19 +100,6 @@ def packages(name: str, requirements: list[str]) -> Path:
     return folder
 
 
-def wheels(requirements: Path) -> Path:
-    """A folder in the cache with the pure wheels that a file of pinned and hashed requirements names, and no others."""
-    folder = CACHE / f"wheels-{_hash(requirements.read_text())}"
-
-    def make() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        pip = [str(environment("pip", ["pip"])), "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        _run([*pip, "--only-binary", ":all:", "--dest", str(folder), "--requirement", str(requirements)])
-
-    _once(folder, requirements.read_text(), f"fetching the wheels of {requirements.name}", make)
-    return folder
-
-
 def environment(name: str, requirements: list[str]) -> Path:
     """A virtual environment in the cache with these requirements. Returns its Python."""
     folder = CACHE / name

@@ -1,4 +1,4 @@
-"""Build the extension's zip: rodin_blender/ and the wheels of wheels.txt beside the manifest, by Blender's own tool.
+"""Build the extension's zip: rodin_blender/ and wheels/ beside the manifest, by Blender's own tool.
 
     python -m tools.build BLENDER [FOLDER]      prints the path of the zip
 
@@ -20,9 +20,6 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from tools import blenders
 
 
 def build(blender: Path, folder: Path) -> Path:
@@ -33,7 +30,7 @@ def build(blender: Path, folder: Path) -> Path:
         shutil.copytree(ROOT / "rodin_blender", stage, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         shutil.copy(ROOT / "blender_manifest.toml", stage)
         shutil.copy(ROOT / "LICENSE", stage)
-        shutil.copytree(blenders.wheels(ROOT / "tools/wheels.txt"), stage / "wheels")
+        shutil.copytree(ROOT / "wheels", stage / "wheels")
         made = Path(temporary) / "made"
         made.mkdir()
         _extension(blender, "build", f"--source-dir={stage}", f"--output-dir={made}")
