@@ -9,7 +9,7 @@ from typing import Any
 
 from ..tasks.options import checked
 from ..tasks.submission import Picture
-from ..tasks.task import Placement
+from ..tasks.task import Box, Placement
 from ..tasks.wish import Wish
 
 SCHEMA = 1
@@ -59,4 +59,11 @@ def _placement(said: dict[str, Any] | None) -> Placement | None:
     if said is None:
         return None
     x, y, z = said["location"]
-    return Placement((float(x), float(y), float(z)), str(said["scene"]), str(said["file"]))
+    box = said.get("box")
+    return Placement((float(x), float(y), float(z)), str(said["scene"]), str(said["file"]), _box(box) if box else None)
+
+
+def _box(said: dict[str, Any]) -> Box:
+    w, x, y, z = map(float, said["turn"])
+    width, depth, height = map(float, said["size"])
+    return Box((w, x, y, z), (width, depth, height))

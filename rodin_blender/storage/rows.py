@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ..service.answers import Job
 from ..service.files import SavedFile
 from ..service.keys import Secret
-from ..tasks.task import Download, Placement, Status, Task, Watch
+from ..tasks.task import Box, Download, Placement, Status, Task, Watch
 
 COLUMNS = (
     "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
@@ -38,7 +38,7 @@ def row(task: Task) -> dict[str, Any]:
     values["options"] = json.dumps(dict(task.options))
     values["pictures"] = json.dumps(list(task.pictures))
     place = task.placement
-    values["placement"] = json.dumps([*place.location, place.scene, place.file]) if place else ""
+    values["placement"] = json.dumps(_placed(place)) if place else ""
     return values
 
 
@@ -96,9 +96,23 @@ def _options(found: object) -> dict[str, str | float | bool]:
     raise ValueError
 
 
-def _placement(x: object, y: object, z: object, scene: object, file: object) -> Placement:
-    if isinstance(x, (int, float)) and isinstance(y, (int, float)) and isinstance(z, (int, float)):
-        return Placement((float(x), float(y), float(z)), _text(scene), _text(file))
+def _placed(place: Placement) -> list[object]:
+    box = [*place.box.turn, *place.box.size] if place.box else []
+    return [*place.location, place.scene, place.file, *box]
+
+
+def _placement(x: object, y: object, z: object, scene: object, file: object, *box: object) -> Placement:
+    location = _float(x), _float(y), _float(z)
+    return Placement(location, _text(scene), _text(file), _box(*map(_float, box)) if box else None)
+
+
+def _box(w: float, x: float, y: float, z: float, width: float, depth: float, height: float) -> Box:
+    return Box((w, x, y, z), (width, depth, height))
+
+
+def _float(found: object) -> float:
+    if isinstance(found, (int, float)):
+        return float(found)
     raise ValueError
 
 

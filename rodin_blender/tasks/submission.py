@@ -47,6 +47,8 @@ class Submission:
     prompt: str
     options: Mapping[str, Value]
     pictures: tuple[Picture, ...] = ()
+    proportions: tuple[int, int, int] | None = None
+    """See `task.Box.proportions`."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,8 @@ def fields(wanted: Submission) -> list[tuple[str, str]]:
         value = wanted.options[option.name]
         if option.takes(tier, mesh_mode) and (option.always_sent or value != option.default):
             form.append((option.field, _form_text(option.name, value)))
+    if wanted.proportions:
+        form.append(("bbox_condition", json.dumps(wanted.proportions)))
     return form
 
 

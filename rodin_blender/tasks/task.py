@@ -71,12 +71,33 @@ class Download(enum.StrEnum):
 
 
 @dataclass(frozen=True)
+class Box:
+    """The box that a model is fitted into. `turn` is a quaternion (w, x, y, z), `size` is along the box's own axes."""
+
+    turn: tuple[float, float, float, float]
+    size: tuple[float, float, float]
+    """In the scene's units: from left to right, from front to back, from bottom to top."""
+
+    @property
+    def proportions(self) -> tuple[int, int, int]:
+        """The service's `bbox_condition`: glTF's axes (x, up, depth), each 1 to 100. A flat box has the thickness 1."""
+        x, depth, up = self.size
+        largest = max(self.size)
+        width, height, back = (max(round(100.0 * length / largest), 1) for length in (x, up, depth))
+        return width, height, back
+
+
+@dataclass(frozen=True)
 class Placement:
-    """Where a model is wanted: the 3D cursor's place in the scene of that name in the .blend file ("" if not saved)."""
+    """Where a model is wanted in the scene of that name in the .blend file ("" if not saved).
+
+    Without a box that is the 3D cursor's place, else the middle of the box of the object that it was wished from.
+    """
 
     location: tuple[float, float, float]
     scene: str
     file: str
+    box: Box | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,11 @@ class Wish:
     placement: Placement | None = None
     parent: str = ""
 
+    @property
+    def proportions(self) -> tuple[int, int, int] | None:
+        """Those of the box that the model is wanted in, see `Box.proportions`."""
+        return self.placement.box.proportions if self.placement and self.placement.box else None
+
 
 def name_of(wish: Wish) -> str:
     """The name that the user gave, else the prompt's beginning, else the first picture's."""

@@ -84,7 +84,8 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     where somebody else sends it or has sent it, OutboxError where the disk kept it from being sent.
     """
     request = outbox.read(task_id)
-    wanted = Submission(request.wish.prompt, request.wish.options, request.pictures)
+    wish = request.wish
+    wanted = Submission(wish.prompt, wish.options, request.pictures, wish.proportions)
     folder = outbox.folder / task_id
     pictures = [(picture.name, folder / picture.name, picture.kind) for picture in request.pictures]
 

@@ -23,7 +23,7 @@ from rodin_blender.storage import outbox as outbox_module
 from rodin_blender.storage.outbox import NotToBeSent, Outbox, OutboxError, State
 from rodin_blender.storage.request import Request, described
 from rodin_blender.tasks import options
-from rodin_blender.tasks.task import Placement
+from rodin_blender.tasks.task import Box, Placement
 from rodin_blender.tasks.wish import Wish
 from tests.unit.disks import fill, read_only, small_disk  # noqa: F401
 from tests.unit.pictures import large_file, png_file
@@ -39,7 +39,7 @@ def outbox(tmp_path: Path) -> Outbox:
 def wish(task_id: str = "0a1b2c3d", pictures: tuple[Path, ...] = (), prompt: str = "A glazed vase") -> Wish:
     return Wish(
         task_id, prompt, pictures, options.checked({"tier": "Gen-2", "seed": 7}), "Vase",
-        Placement((1.0, -2.5, 0.0), "Scène", "/show/a.blend"), "parent",
+        Placement((1.0, -2.5, 0.0), "Scène", "/show/a.blend", Box((1.0, 0.0, 0.0, 0.0), (2.0, 1.0, 0.5))), "parent",
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.store import CLAIM_LASTS, Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import REQUESTS_PER_MINUTE, Pace
-from rodin_blender.tasks.task import Download, Placement, Status, Task, Watch, new_task_id
+from rodin_blender.tasks.task import Box, Download, Placement, Status, Task, Watch, new_task_id
 from tests.unit import disks, first_schemas
 from tests.unit.disks import fill
 
@@ -115,7 +115,7 @@ def test_every_field_survives_reopening(path: Path) -> None:
         "id", 'a "name" \N{SNOWMAN}', Secret("key"), "uuid", Status.GENERATING, WAITING, Watch.PAUSED, "message",
         1.5, 2.5, 3.5, 4.5, 5.5, 6, 7.5, "/folder", (SavedFile("m.glb", 5), SavedFile('"Möbel".png', 0)), Download.WANTED, 8.5,
         "generate", "parent", "a prompt", {"tier": "Gen-2", "seed": 7}, ("1.png", "2.jpg"),
-        Placement((1.0, -2.0, 0.5), "Scène", "/show/a.blend"), 0.5, 1.5,
+        Placement((1.0, -2.0, 0.5), "Scène", "/show/a.blend", Box((0.5, 0.5, -0.5, 0.5), (2.0, 1.0, 0.5))), 0.5, 1.5,
     )  # fmt: skip
     assert {field.name for field in fields(task) if getattr(task, field.name) == field.default} == set()
     with closing(Store(path)) as tasks:

@@ -14,7 +14,7 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import options
-from rodin_blender.tasks.task import Placement, Status, Task, new_task_id
+from rodin_blender.tasks.task import Box, Placement, Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
 from rodin_blender.tracking import submitting
 from rodin_blender.tracking.messages import (
@@ -66,7 +66,7 @@ class Generating(Watched):
         return [status for number, status in enumerate(told) if number == 0 or told[number - 1] is not status]
 
 
-PLACE = Placement((1.0, 2.0, 3.0), "Scene", "/show/a.blend")
+PLACE = Placement((1.0, 2.0, 3.0), "Scene", "/show/a.blend", Box((1.0, 0.0, 0.0, 0.0), (4.0, 1.0, 2.0)))
 
 
 @pytest.fixture
@@ -105,6 +105,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
     assert done.options["tier"] == "Gen-2" and done.subscription_key and done.task_uuid and not done.message
     (sent,) = simulator.submissions
     assert sent.prompt == "A glazed vase" and ("tier", "Gen-2") in sent.fields and ("seed", "7") in sent.fields
+    assert ("bbox_condition", "[100, 50, 25]") in sent.fields, "x, up and depth of the box that it is wanted in"
     assert [picture["size"] for picture in sent.pictures] == [(tmp_path / name).stat().st_size for name in ("a.png", "b.png")]
     assert watched.of(BalanceTold)[-1].credits == 12.0
     assert stored(folder)[task_id] == done

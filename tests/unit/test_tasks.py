@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rodin_blender.service.answers import Job
 from rodin_blender.service.files import SavedFile
 from rodin_blender.service.keys import Secret
-from rodin_blender.tasks.task import Status, Task, Watch, new_task_id, status_of
+from rodin_blender.tasks.task import Box, Status, Task, Watch, new_task_id, status_of
 
 ENDED = {"Done", "done", "Failed", "FAILED", "Canceled", "Cancelled"}
 WORDS = st.sampled_from([*sorted(ENDED), "Waiting", "waiting", "Generating", "Polishing", "完了", "?"])
@@ -69,3 +69,16 @@ def test_a_task_shows_no_key_and_its_ids_are_distinct() -> None:
 def test_a_task_has_the_size_of_its_files() -> None:
     assert Task("id", "name", Secret("key")).size == 0
     assert Task("id", "name", Secret("key"), files=(SavedFile("a", 5), SavedFile("b", 7))).size == 12
+
+
+@given(st.tuples(*[st.floats(1e-6, 1e6)] * 3))
+def test_the_service_gets_proportions_that_it_takes(size: tuple[float, float, float]) -> None:
+    width, height, depth = Box((1.0, 0.0, 0.0, 0.0), size).proportions
+    assert all(type(length) is int and 1 <= length <= 100 for length in (width, height, depth))
+    assert max(width, height, depth) == 100
+    for length, real in ((width, size[0]), (depth, size[1]), (height, size[2])):
+        assert length == max(round(100 * real / max(size)), 1)
+
+
+def test_a_flat_box_has_a_thickness() -> None:
+    assert Box((1.0, 0.0, 0.0, 0.0), (2.0, 1.0, 0.0)).proportions == (100, 1, 50)

@@ -142,6 +142,8 @@ def trouble(form: Form) -> str:
         return "A prompt or an image is required."
     if not _within(values.get("seed", "0"), 0, 65_535):
         return "The seed must be between 0 and 65535."
+    if "bbox_condition" in values and not _is_box(json.loads(values["bbox_condition"])):
+        return "The bbox_condition must be three whole numbers between 1 and 2048."
     return _trouble_with_tier(values, tier) or _trouble_with_pictures(form.pictures)
 
 
@@ -185,6 +187,10 @@ def _trouble_with_pictures(pictures: list[FileStorage]) -> str:
         if size > LARGEST_PICTURE:
             return "An image is too large."
     return ""
+
+
+def _is_box(found: list[Any]) -> bool:
+    return len(found) == 3 and all(type(length) is int and 1 <= length <= 2048 for length in found)
 
 
 def _within(text: str, least: int, most: int) -> bool:
