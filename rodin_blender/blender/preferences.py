@@ -190,7 +190,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_field(column, self, "api_key_command")
         paragraph(column, _key_text(), width, icon="INFO")
         row = column.row(align=True)
-        row.operator("rodin.test_key")
+        row.operator("rodin.test_key", text="Test Key")
         row.operator("wm.url_open", text="Get a Key", icon="URL").url = KEY_PAGE
         if session.key_test:
             paragraph(column, session.key_test.text, width, icon="CHECKMARK" if session.key_test.accepted else "ERROR")

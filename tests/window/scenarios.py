@@ -170,7 +170,7 @@ def forget_another_in_between(ui, given):
 
 
 def forget_and_have_back(ui, given):
-    """Forget asks about the files, which stay unless one chooses otherwise; Undo Forget, and Copy Key with Paste."""
+    """Forget asks about the files, which stay unless one chooses otherwise; Undo Forget, and Copy Task with Paste."""
     yield from ui.open_sidebar()
     ui.preferences.import_after_download = False
     _track(ui, given["vase"])

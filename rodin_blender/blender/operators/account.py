@@ -14,7 +14,7 @@ class RODIN_OT_test_key(bpy.types.Operator):
     """Ask the service for the account's balance, which costs nothing, to see whether the API key is accepted"""
 
     bl_idname = "rodin.test_key"
-    bl_label = "Test Key"
+    bl_label = "Test Rodin API Key"
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -28,7 +28,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
     """Enter the API key of your Hyper3D account"""
 
     bl_idname = "rodin.enter_api_key"
-    bl_label = "Enter API Key"
+    bl_label = "Enter Rodin API Key"
     bl_options = OPTIONS
 
     api_key: text_property("API Key", "From the API page of the Hyper3D website", subtype="PASSWORD")
@@ -61,7 +61,7 @@ class RODIN_OT_allow_online(bpy.types.Operator):
     """Allow Blender and its extensions to go online (Preferences > System > Network)"""
 
     bl_idname = "rodin.allow_online"
-    bl_label = "Allow Online Access"
+    bl_label = "Allow Online Access (Rodin)"
     bl_options = OPTIONS
 
     @classmethod

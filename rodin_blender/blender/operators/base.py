@@ -9,7 +9,9 @@ from .. import properties
 from ..session import session
 
 # No operator is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
-OPTIONS: set[str] = {"INTERNAL"}
+OPTIONS: set[str] = set()
+INTERNAL: set[str] = {"INTERNAL"}
+"""Of an operator that means nothing without what stands around its button, and so is not to be found by F3."""
 
 
 def text_property(name: str, description: str, **more: object) -> object:

@@ -30,7 +30,7 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     """Download the model of this task"""
 
     bl_idname = "rodin.hand_off"
-    bl_label = "Download"
+    bl_label = "Download Rodin Model"
 
     task_uuid: text_property("Task UUID", keys.WHERE_THE_UUID_IS.rstrip("."))
 
@@ -62,7 +62,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
     """Save the files of this task into a folder of its own, and import the model if the settings say so"""
 
     bl_idname = "rodin.download"
-    bl_label = "Download Files"
+    bl_label = "Download Rodin Files"
 
     directory: text_property("Directory", "Where the task's folder is made; the one of the preferences when empty")
     import_model: bpy.props.BoolProperty(
@@ -90,7 +90,7 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
     """Stop downloading this task, or waiting to import it. What has arrived is kept for the next time"""
 
     bl_idname = "rodin.cancel_download"
-    bl_label = "Cancel"
+    bl_label = "Cancel Rodin Download"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         waiting = session.imports.pop(task.task_id, None)
@@ -104,7 +104,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
     """Bring the downloaded model of this task into the scene, in a collection of its own"""
 
     bl_idname = "rodin.import_model"
-    bl_label = "Import"
+    bl_label = "Import Rodin Model"
     bl_options = {"REGISTER", "UNDO"}
 
     model: text_property("Model", "The file's name; the best model when empty")
@@ -183,7 +183,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
     """Delete the downloaded files of this task from the disk. Models in scenes stay as they are"""
 
     bl_idname = "rodin.delete_files"
-    bl_label = "Delete Files"
+    bl_label = "Delete Rodin Files"
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         return context.window_manager.invoke_confirm(

@@ -30,7 +30,7 @@ class RODIN_OT_track(bpy.types.Operator):
     """Follow the task of this subscription key, or all tasks of these answers, until the service has finished them"""
 
     bl_idname = "rodin.track"
-    bl_label = "Follow"
+    bl_label = "Follow Rodin Task"
     bl_options = OPTIONS
 
     subscription_key: text_property("Subscription Key", "Or a whole answer, or several; the panel's field when empty")
@@ -59,7 +59,7 @@ class RODIN_OT_paste(bpy.types.Operator):
     """Follow what the clipboard holds: whole answers, one or many, also inside other text; or subscription keys"""
 
     bl_idname = "rodin.paste"
-    bl_label = "Paste"
+    bl_label = "Follow Rodin Tasks in Clipboard"
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -97,7 +97,7 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
     """Ask the service about this task now, and not only when its next check comes"""
 
     bl_idname = "rodin.check_now"
-    bl_label = "Check Now"
+    bl_label = "Check Rodin Task Now"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         check_accepted(task)
@@ -118,7 +118,7 @@ class RODIN_OT_pause(OfTask, bpy.types.Operator):
     """Stop asking about this task. The service goes on with it: it has no way to cancel"""
 
     bl_idname = "rodin.pause"
-    bl_label = "Pause"
+    bl_label = "Pause Rodin Task"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.followed:
@@ -130,7 +130,7 @@ class RODIN_OT_resume(OfTask, bpy.types.Operator):
     """Ask about this task again"""
 
     bl_idname = "rodin.resume"
-    bl_label = "Resume"
+    bl_label = "Resume Rodin Task"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         check_accepted(task)
@@ -143,7 +143,7 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
     """Remove this task from the list. Downloaded files stay, unless you choose otherwise"""
 
     bl_idname = "rodin.forget"
-    bl_label = "Forget"
+    bl_label = "Forget Rodin Task"
 
     delete_files: bpy.props.BoolProperty(
         name="Delete Its Files, Too",
@@ -176,7 +176,7 @@ class RODIN_OT_undo_forget(bpy.types.Operator):
     """Put the task that was forgotten last into the list again. Deleted files stay deleted"""
 
     bl_idname = "rodin.undo_forget"
-    bl_label = "Undo Forget"
+    bl_label = "Undo Forgetting Rodin Task"
     bl_options = OPTIONS
 
     @classmethod
@@ -195,7 +195,7 @@ class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
     """Copy what brings this task back to the clipboard: its subscription key, uuid and name. Paste reads it"""
 
     bl_idname = "rodin.copy_key"
-    bl_label = "Copy Key"
+    bl_label = "Copy Rodin Task"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.subscription_key:

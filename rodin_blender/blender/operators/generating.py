@@ -15,7 +15,7 @@ class RODIN_OT_generate(bpy.types.Operator):
     """Have a model made of this. It goes on while you work, and comes to where the 3D cursor is now"""
 
     bl_idname = "rodin.generate"
-    bl_label = "Generate"
+    bl_label = "Generate Rodin Model"
     bl_options = BUTTON
 
     prompt: text_property("Prompt", "What you want to make; the form's when empty")
@@ -48,7 +48,7 @@ class RODIN_OT_clear_form(bpy.types.Operator):
     """Empty the prompt and take all pictures out. Options stay"""
 
     bl_idname = "rodin.clear_form"
-    bl_label = "Clear"
+    bl_label = "Clear Rodin Form"
     bl_options = BUTTON
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -60,7 +60,7 @@ class RODIN_OT_reset_options(bpy.types.Operator):
     """Set all options but the tier back to how they are when nothing is chosen"""
 
     bl_idname = "rodin.reset_options"
-    bl_label = "Reset to Defaults"
+    bl_label = "Reset Rodin Options"
     bl_options = BUTTON
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -6,7 +6,7 @@ import time
 import bpy
 
 from ..session import session
-from .base import OPTIONS, text_property
+from .base import INTERNAL, text_property
 
 LONGEST_ANNOUNCEMENT = 30.0
 """Seconds that a line for the status bar waits for the user to be back."""
@@ -17,7 +17,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
 
     bl_idname = "rodin.dismiss"
     bl_label = "Dismiss"
-    bl_options = OPTIONS
+    bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session.notice = ""
@@ -29,7 +29,7 @@ class RODIN_OT_announce(bpy.types.Operator):
 
     bl_idname = "rodin.announce"
     bl_label = "Announce"
-    bl_options = OPTIONS
+    bl_options = INTERNAL
 
     text: text_property("Text", "")
 

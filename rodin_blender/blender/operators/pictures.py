@@ -8,7 +8,7 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.submission import MOST_PICTURES
 from .. import form, open_images
-from .base import OPTIONS, refuse, text_property
+from .base import INTERNAL, OPTIONS, refuse, text_property
 
 
 def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
@@ -52,7 +52,7 @@ class RODIN_OT_paste_pictures(bpy.types.Operator):
     """Add the pictures whose files were copied in a file manager, or whose paths are in the clipboard, one a line"""
 
     bl_idname = "rodin.paste_pictures"
-    bl_label = "Paste Pictures"
+    bl_label = "Paste Pictures into Rodin's Form"
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -73,7 +73,7 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
 
     bl_idname = "rodin.add_open_image"
     bl_label = "Add Open Image"
-    bl_options = OPTIONS
+    bl_options = INTERNAL
 
     image: text_property("Image", "Its name")
 
@@ -89,7 +89,7 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
 
 
 class _OfPicture:
-    bl_options = OPTIONS
+    bl_options = INTERNAL
     index: bpy.props.IntProperty(name="Picture", options={"SKIP_SAVE", "HIDDEN"})
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -16,7 +16,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
     """Send this generation to the service. It is charged as often as it is sent"""
 
     bl_idname = "rodin.send_again"
-    bl_label = "Send Again"
+    bl_label = "Send Rodin Generation Again"
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.status is not Status.UNCERTAIN:
@@ -50,7 +50,7 @@ class RODIN_OT_discard(OfTask, bpy.types.Operator):
     """Remove this generation, which has no subscription key, from the list, with the copies of its pictures"""
 
     bl_idname = "rodin.discard"
-    bl_label = "Discard"
+    bl_label = "Discard Rodin Generation"
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.status is not Status.UNCERTAIN:
@@ -74,7 +74,7 @@ class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
     """Go on with this task by the service's answer to it, from a log of yours, which the clipboard holds"""
 
     bl_idname = "rodin.paste_answer"
-    bl_label = "Paste Answer"
+    bl_label = "Paste Answer to Rodin Generation"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status is not Status.UNCERTAIN:
@@ -86,7 +86,7 @@ class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
     """Do not send this. It can be cancelled until its first byte has left"""
 
     bl_idname = "rodin.cancel_submission"
-    bl_label = "Cancel"
+    bl_label = "Cancel Rodin Generation"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.SENDING, Status.UNSENT):
@@ -100,7 +100,7 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
     """Put the prompt, the pictures and the options of this task back into the form"""
 
     bl_idname = "rodin.again"
-    bl_label = "Again"
+    bl_label = "Make Rodin Model Again"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.kind:

@@ -48,15 +48,15 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     row = column.row(align=True)
     if not task.status.final:
         if task.followed:
-            row.operator("rodin.check_now", icon="FILE_REFRESH")
-            row.operator("rodin.pause", icon="PAUSE")
+            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
+            row.operator("rodin.pause", text="Pause", icon="PAUSE")
         elif task.watch is Watch.REFUSED:
-            row.operator("rodin.check_now", icon="FILE_REFRESH")
+            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
         else:
-            row.operator("rodin.resume", icon="PLAY")
+            row.operator("rodin.resume", text="Resume", icon="PLAY")
     row = column.row(align=True)
-    row.operator("rodin.copy_key", icon="COPYDOWN")
-    row.operator("rodin.forget", icon="TRASH")
+    row.operator("rodin.copy_key", text="Copy Task", icon="COPYDOWN")
+    row.operator("rodin.forget", text="Forget", icon="TRASH")
 
     if task.kind:
         submissions.draw_wish(layout, task, width)
@@ -99,7 +99,7 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     elif task.task_id in session.imports:
         waits_for = session.imports[task.task_id].waits_for
         paragraph(layout, f"It is imported when {waits_for}." if waits_for else "Importing", width, icon="TIME")
-        layout.operator("rodin.cancel_download", icon="X")
+        layout.operator("rodin.cancel_download", text="Cancel", icon="X")
     else:
         if task.status.has_files and task.download is not Download.SAVED:
             row = layout.row()
@@ -152,7 +152,7 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
         layout.label(text="No file is whole yet")
     row = layout.row(align=True)
     row.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
-    row.operator("rodin.delete_files", icon="TRASH")
+    row.operator("rodin.delete_files", text="Delete Files", icon="TRASH")
 
 
 class RODIN_MT_models(bpy.types.Menu):

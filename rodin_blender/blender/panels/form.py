@@ -41,7 +41,7 @@ def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     column = layout.column(align=True)
     split = column.split(factor=0.7, align=True)
     split.prop(context.window_manager.rodin, "typed_key", text="", icon="KEY_HLT", placeholder="Key or whole answer")
-    split.operator("rodin.track")
+    split.operator("rodin.track", text="Follow")
     column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
 
 
@@ -104,7 +104,7 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
         found = preferences.resolve(f"{GENERATE}{option.name}")
         row.enabled = not found.fixed
         row.prop(shown, option.name, icon="LOCKED" if found.fixed else "NONE")
-    column.operator("rodin.reset_options", icon="LOOP_BACK")
+    column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 
 def _draw_button(layout: bpy.types.UILayout, width: float) -> None:

@@ -92,9 +92,9 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     paragraph(box, obstacle.text, context.region.width, icon="ERROR")
     match obstacle.kind:
         case "offline":
-            box.operator("rodin.allow_online", icon="INTERNET")
+            box.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
         case "no_key":
-            box.operator("rodin.enter_api_key", icon="KEY_HLT")
+            box.operator("rodin.enter_api_key", text="Enter API Key", icon="KEY_HLT")
         case "bad_key" if preferences.key_source().fixed:
             text = f"It comes from {preferences.key_source().origin}: change that and restart Blender."
             paragraph(box, text, context.region.width)

@@ -30,15 +30,15 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             paragraph(layout, task.message or "It is being prepared.", width, icon="TIME")
             row = layout.row(align=True)
             row.operator("rodin.send_again", text="Send Now", icon="EXPORT")
-            row.operator("rodin.discard", icon="TRASH")
+            row.operator("rodin.discard", text="Discard", icon="TRASH")
         case Status.UNCERTAIN:
             paragraph(layout, task.message, width, icon="ERROR")
             column = layout.column(align=True)
             column.scale_y = 1.2
-            column.operator("rodin.paste_answer", icon="PASTEDOWN")
+            column.operator("rodin.paste_answer", text="Paste Answer", icon="PASTEDOWN")
             text = f"Send Again · about {price_text(task.price)}"
             column.operator("rodin.send_again", text=text, icon="EXPORT")
-            column.operator("rodin.discard", icon="TRASH")
+            column.operator("rodin.discard", text="Discard", icon="TRASH")
         case Status.REJECTED:
             paragraph(layout, task.message, width, icon="CANCEL")
             row = layout.row(align=True)
@@ -76,7 +76,7 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             row.template_icon(icon_value=icon, scale=2.5)
     paragraph(column, _options_text(task), width)
     if task.status is not Status.REJECTED and form.allowed():
-        column.operator("rodin.again", icon="FILE_REFRESH")
+        column.operator("rodin.again", text="Again", icon="FILE_REFRESH")
 
 
 def _options_text(task: Task) -> str:
