@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from .. import handlers
-from ..configuration import Setting, named_file, read_file
+from ..configuration import Setting, named_file, read_files
 from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
 from ..tasks.task import Task
@@ -34,7 +34,7 @@ def _host() -> Host:
     from ..command_line.host import Host, Key
 
     named = named_file()
-    session.file_name, session.file, session.file_trouble = named, read_file(Path(named)) if named else {}, ""
+    session.file_name, session.file, session.file_trouble = named, read_files(named), ""
     for text in folders.bringing()():
         sys.stderr.write(f"{text}\n")
     api_key.read_now()
@@ -52,6 +52,7 @@ def _host() -> Host:
         network.timeout(),
         _import_models,
         key.renew,
+        session.file,
     )
 
 

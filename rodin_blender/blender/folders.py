@@ -25,6 +25,11 @@ def user_folder() -> Path:
     return folders.user_folder(_resources())
 
 
+def blend_folder() -> Path | None:
+    """The folder of the .blend file, None where it was never saved."""
+    return Path(bpy.data.filepath).parent if bpy.data.filepath else None
+
+
 def own_folder() -> Path:
     """The same, whatever RODIN_FOLDER says."""
     return folders.own_folder(_resources())

@@ -2,7 +2,7 @@
 """`window_manager.rodin.form`: what is to be made. The panel draws it, and other people's scripts fill it.
 
 Prompt and pictures are held in Python (`session.form`), so that nothing of them gets into a .blend file: a picture's
-properties hold a number instead of its path. The options are settings, see configuration.py; here they are as the
+properties hold a number instead of its path. The options are settings, see `configuration`; here they are as the
 chosen tier takes them.
 """
 

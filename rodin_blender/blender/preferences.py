@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the user sets, and what of it and of the environment the tracker is told."""
 
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,11 +12,12 @@ from ..configuration import FIELDS, GENERATE, Setting, Value
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.proxies import masked
+from ..storage.paths import NoBlendFile
 from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
 from ..tracking.messages import Obstacle, Settings
 from . import api_key, network, option_properties, threads
-from .folders import PACKAGE, addon_preferences, user_folder
+from .folders import PACKAGE, addon_preferences, blend_folder, user_folder
 from .layouts import paragraph
 from .session import session
 
@@ -310,23 +310,11 @@ def value(name: str) -> Value:
 
 def download_folder(default: Path) -> Path:
     """The folder for all tasks' folders; `default` where none is set. Raises BadInput where it cannot be told."""
-    wish = str(value("download_folder")).strip()
-    return absolute(wish) if wish else default
-
-
-def absolute(wish: str) -> Path:
-    """A folder as the user gives it, // for the one of the .blend file. Raises BadInput where it cannot be told."""
-    if wish.startswith("//") and not bpy.data.filepath:
-        raise BadInput(
-            f"The download folder {wish} lies beside the .blend file, which is not saved yet. Save it, "
-            "or set another folder in the preferences."
-        )
-    folder = Path(bpy.path.abspath(wish))
-    with suppress(RuntimeError):  # There is no such user.
-        folder = folder.expanduser()
-    if not folder.is_absolute():
-        raise BadInput(f"The download folder {wish} is no whole path; set another one in the preferences.")
-    return folder
+    try:
+        return configuration.path_of(resolve("download_folder"), blend_folder()) or default
+    except BadInput as error:
+        advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
+        raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
 
 
 def over_the_hint() -> bool:
@@ -344,29 +332,27 @@ def settings() -> Settings:
     if session.file_trouble:
         return Settings(timeout=network.timeout(), obstacle=Obstacle("settings", session.file_trouble))
     return configuration.tracker_settings(
-        _for_tracker, timeout=network.timeout(), offline=network.offline(), program=network.program()
+        resolve,
+        session.file,
+        blend_folder=blend_folder(),
+        timeout=network.timeout(),
+        offline=network.offline(),
+        program=network.program(),
     )
 
 
-def _for_tracker(name: str) -> Value:
-    """As `value`, with a path that a thread can use."""
-    found = value(name)
-    return bpy.path.abspath(found) if name == "ca_file" else found
-
-
 def follow_file() -> None:
-    """Have the studio's file read, in a thread, when RODIN_CONFIG names another one."""
+    """Have the studio's files read, in a thread, at first and when RODIN_CONFIG names another one."""
     named = configuration.named_file()
     if named != session.file_name:
-        session.file_name, session.file, session.file_trouble = named, {}, ""
-        if named:
-            session.file_trouble = f"The settings in {named} are being read."
-            threads.run(partial(_read, Path(named)), partial(_take_in, named))
+        session.file_name, session.file = named, {}
+        session.file_trouble = "The studio's settings are being read."
+        threads.run(partial(_read, named), partial(_take_in, named))
 
 
-def _read(path: Path) -> dict[str, Setting] | BadInput:
+def _read(named: str) -> dict[str, Setting] | BadInput:
     try:
-        return configuration.read_file(path)
+        return configuration.read_files(named)
     except BadInput as error:
         return error
 

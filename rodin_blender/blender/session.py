@@ -149,7 +149,7 @@ class Session:
         """What handlers are to be called for, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
-        self.file_name = ""
+        self.file_name: str | None = None
         """The studio's file of settings, as it was last named."""
         self.file: dict[str, Setting] = {}
         """What it fixes."""

@@ -9,7 +9,7 @@ import platform
 from argparse import Namespace
 from typing import Any
 
-from ..configuration import FIELDS, FILE_VARIABLE
+from ..configuration import FIELDS, FILE_VARIABLE, path_of, variable_set
 from ..service import keys
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from ..service.proxies import masked
@@ -35,7 +35,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     lines = [f"system: {facts['system']}"]
     lines += [f"versions: {name} {version}" for name, version in facts["versions"].items()]
     for name, setting in facts["settings"].items():
-        lines.append(f"settings: {name} {setting.get('trouble') or '= {value} (from {source})'.format(**setting)}")
+        lines.append(f"settings: {name} {setting.get('trouble') or _setting_line(setting)}")
     lines += [f"environment: {name} = {value}" for name, value in facts["environment"].items()]
     found = facts["list"]
     lines.append(f"list: {found['path']} {found['trouble'] or 'with {tasks} tasks'.format(**found)}")
@@ -47,6 +47,8 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
 def _setting(host: Host, name: str) -> dict[str, Any]:
     try:
         found = host.resolve(name)
+        if FIELDS[name].is_path:
+            path_of(found, None)
     except BadInput as error:
         return {"trouble": str(error)}
     value = found.value
@@ -56,7 +58,15 @@ def _setting(host: Host, name: str) -> dict[str, Any]:
         value = masked(str(value))
     if name == "service_address":
         value = _address(str(value))
-    return {"value": value, "source": found.source}
+    # What the environment says for nothing, since a file of the studio's has locked the setting.
+    ignored = f"${variable_set(name)}" if found.locked and variable_set(name) else ""
+    return {"value": value, "source": found.source, "locked": found.locked, "ignored": ignored}
+
+
+def _setting_line(setting: dict[str, Any]) -> str:
+    locked = ", locked" if setting["locked"] else ""
+    locked += ", so {ignored} does not count".format(**setting) if setting["ignored"] else ""
+    return "= {value} (from {source}{locked})".format(**setting | {"locked": locked})
 
 
 def _address(value: str) -> str:

@@ -5,15 +5,26 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..configuration import FIELDS, Setting, Value, fixed, key_source, named_file, read_file, tracker_settings
+from ..configuration import (
+    FIELDS,
+    Setting,
+    Value,
+    fixed,
+    key_source,
+    named_file,
+    path_of,
+    read_files,
+    tracker_settings,
+)
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import Secret
 from ..storage import api_key, folders, key_command
+from ..storage.paths import NoBlendFile
 from ..tasks.task import Task
 from ..tracking.messages import Settings
 
@@ -44,6 +55,8 @@ class Host:
     """None where there is no Blender. Raises BadInput."""
     renew_key: Callable[[], bool] = lambda: False
     """Ask for the API key again after a refusal. Returns whether there is another one now. Raises BadInput."""
+    file: Mapping[str, Setting] = field(default_factory=dict)
+    """What the studio's files say."""
 
     def value(self, name: str) -> Value:
         return self.resolve(name).value
@@ -52,7 +65,9 @@ class Host:
     def settings(self) -> Settings:
         blender = self.versions.get("Blender", "").partition(" ")[0]
         program = f"Blender/{blender}" if blender else ""
-        return tracker_settings(self.value, timeout=self.timeout, offline=self.offline, program=program)
+        return tracker_settings(
+            self.resolve, self.file, timeout=self.timeout, offline=self.offline, program=program
+        )
 
     @property
     def list_path(self) -> Path:
@@ -66,10 +81,13 @@ class Host:
     @property
     def downloads(self) -> Path:
         """The folder for the tasks' folders. Raises BadInput."""
-        wish = str(self.value("download_folder"))
-        if wish.startswith("//"):
-            raise BadInput(f"The download folder {wish} lies beside a .blend file, and here is none: give --to DIR.")
-        return Path(wish).expanduser().absolute() if wish else folders.downloads(self.folder)
+        try:
+            return path_of(self.resolve("download_folder"), None) or folders.downloads(self.folder)
+        except BadInput as error:
+            text = str(error)
+            if isinstance(error, NoBlendFile):
+                text = f"{self.value('download_folder')} lies beside a .blend file, and here is none."
+            raise BadInput(f"The download folder cannot be used: {text} Give another one by --to DIR.") from None
 
 
 class Key:
@@ -97,8 +115,7 @@ class Key:
 
 def plain() -> Host:
     """Plain Python. Raises BadInput for a studio's file that cannot be used."""
-    named = named_file()
-    file = read_file(Path(named)) if named else {}
+    file = read_files(named_file())
     folder = folders.user_folder()
     key = Key(partial(_key_source, file, folder))
 
@@ -107,7 +124,8 @@ def plain() -> Host:
             return key.setting()
         return fixed(name, file) or Setting(FIELDS[name].default, "default", fixed=False)
 
-    return Host("python -m rodin_blender", resolve, folder, {"Python": platform.python_version()}, renew_key=key.renew)
+    versions = {"Python": platform.python_version()}
+    return Host("python -m rodin_blender", resolve, folder, versions, renew_key=key.renew, file=file)
 
 
 def _key_source(file: Mapping[str, Setting], folder: Path) -> tuple[bool, Setting]:

@@ -15,9 +15,9 @@ over; none is taken away or changes its meaning without another schema. No objec
              those, and spent: what this folder's rows have cost
     wrong    batch --check: a mistake in the table, text and line (0 for the whole)
     account  balance: credits, a number
-    doctor   system; versions and environment: texts by name; settings: by name `value` and `source`, or `trouble` where
-             the value is wrong; list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`,
-             `ok` and `text`
+    doctor   system; versions and environment: texts by name; settings: by name `value`, `source`, `locked` (by a
+             studio's file) and `ignored` (a variable that does not count), or `trouble` where the value is wrong;
+             list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`, `ok` and `text`
     error    text, and exit: the exit code that follows. Always the last one
 """
 

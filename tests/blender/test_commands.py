@@ -186,11 +186,25 @@ def test_every_setting_can_be_fixed(
     for name, value in wanted.items():
         variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
         # The first but the empty one, which no variable can hold.
-        choice = next(filter(None, fields[name].choices), "another")
+        choice = next(filter(None, fields[name].choices), "/another" if fields[name].is_path else "another")
         other = {bool: not value, int: 7_000, float: 8.0, str: choice}[type(value)]
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
         assert (preferences.value(name), preferences.resolve(name).source) == (other, f"${variable}")
         monkeypatch.delenv(variable)
+
+
+def test_what_the_studio_locked_is_shown_as_fixed_whatever_the_environment_says(
+    rodin: Rodin, studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.write_text('locked = ["import_height"]\nimport_height = 2.5\n')
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "nonsense")
+    rodin.until_idle()
+    preferences = rodin.module("blender.preferences")
+    found = preferences.resolve("import_height")
+    assert (found.value, found.source, found.fixed, found.locked) == (2.5, str(studio), True, True)
+    assert preferences.settings().obstacle is None, "what does not count is not wrong"
+    preferences.set_value("import_height", 4.0)
+    assert preferences.value("import_height") == 2.5
 
 
 def test_the_environment_goes_before_the_file(

@@ -208,7 +208,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "doctor": {
         "system": str,
         "versions": {...: str},
-        "settings": {...: ({"value": (str, float, bool, int), "source": str}, {"trouble": str})},
+        "settings": {...: ({"value": (str, float, bool, int), "source": str, "locked": bool, "ignored": str}, {"trouble": str})},
         "environment": {...: str},
         "list": {"path": str, "tasks": (int, type(None)), "trouble": str},
         "service": {"address": str, "ok": bool, "text": str},

@@ -9,9 +9,11 @@ from ... import handlers
 from ...service import keys
 from ...service.errors import BadInput
 from ...service.files import Progress, models
+from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
 from .. import hand_off, importing, placement, preferences, previews, timer
+from ..folders import blend_folder
 from ..layouts import paragraph
 from ..session import session
 from .base import OfTask, check_accepted, text_property
@@ -75,7 +77,8 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         if task.task_id in session.downloads:
             raise BadInput(f"'{task.name}' is being downloaded already.")
         check_downloadable(task, task.task_uuid)
-        parent = preferences.absolute(self.directory) if self.directory else timer.download_folder()
+        given_folder = self.directory and paths.absolute(self.directory, blend_folder(), shares=False)
+        parent = given_folder or timer.download_folder()
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
         if self.import_model if given else preferences.value("import_after_download") and task.status.has_files:

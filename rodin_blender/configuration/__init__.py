@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be set, and where a value comes from: the environment, a studio's files, then the user.
+
+`fields` is the table; `studio` has the files and says which value wins. A value from the environment or a file is
+*fixed*: the user's preferences do not change it. No `bpy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from ..service import keys
+from ..service.errors import BadInput
+from ..storage import paths
+from ..tasks.schedule import Pace
+from ..tracking.messages import Obstacle, Settings
+from .fields import FIELDS, GENERATE, SERVICE_ADDRESS, Field, Value
+from .studio import (
+    FILE_VARIABLE,
+    Setting,
+    fixed,
+    key_source,
+    named_file,
+    read_files,
+    system_file,
+    variable_set,
+    wrong_in_environment,
+)
+
+__all__ = [
+    "FIELDS",
+    "FILE_VARIABLE",
+    "GENERATE",
+    "SERVICE_ADDRESS",
+    "Field",
+    "NotYet",
+    "Setting",
+    "Value",
+    "fixed",
+    "key_source",
+    "named_file",
+    "path_of",
+    "read_files",
+    "system_file",
+    "tracker_settings",
+    "variable_set",
+    "wrong_in_environment",
+]
+
+
+class NotYet(BadInput):
+    """A setting's value is still being looked up by a worker; the sentence says which."""
+
+
+def path_of(setting: Setting, blend_folder: Path | None) -> Path | None:
+    """The whole path that a setting says, None for an empty one. See `paths.absolute`. Raises BadInput."""
+    written = str(setting.value).strip()
+    return paths.absolute(written, blend_folder, shares=setting.fixed) if written else None
+
+
+def tracker_settings(
+    resolve: Callable[[str], Setting],
+    file: Mapping[str, Setting],
+    *,
+    blend_folder: Path | None = None,
+    timeout: float = 20.0,
+    offline: str = "",
+    program: str = "",
+) -> Settings:
+    """What the tracker is to know, with what keeps it from asking, if anything does.
+
+    `resolve` raises BadInput; `file` is what `read_files` found, `blend_folder` that of the .blend file. `offline` says
+    why the internet may not be used; a loopback address needs no permission. `program` is what the service is told
+    that asks.
+    """
+
+    def value(name: str) -> Value:
+        return resolve(name).value
+
+    trouble = wrong_in_environment(file)
+    if trouble:
+        return Settings(timeout=timeout, obstacle=Obstacle("settings", trouble))
+    try:
+        times = (float(value(name)) for name in ("shortest_interval", "longest_interval", "deadline"))
+        shortest, longest, deadline = times
+        address = keys.service_address(str(value("service_address")))
+        pace = Pace(shortest, max(longest, shortest), deadline * 60.0)
+        proxy, ca_file = keys.Secret(str(value("proxy")).strip()), path_of(resolve("ca_file"), blend_folder)
+    except BadInput as error:
+        return Settings(timeout=timeout, obstacle=Obstacle("address", str(error)))
+    known = partial(
+        Settings, timeout=timeout, pace=pace, proxy=proxy, ca_file=str(ca_file or ""), program=program
+    )
+    if offline and not keys.is_loopback(address):
+        return known(obstacle=Obstacle("offline", offline))
+    try:
+        api_key = keys.api_key(str(value("api_key")))
+    except NotYet as error:
+        return known(obstacle=Obstacle("settings", str(error)))
+    except BadInput as error:
+        return known(obstacle=Obstacle("bad_key", str(error)))
+    if not api_key:
+        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed."))
+    return known(address, api_key)
