@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is to be generated, on the disk before a byte of it is sent: one folder for each submission.
 
-A folder is called by its task's id and holds `request.json`, copies of the pictures (`1.png`, …), and of each attempt
-to send it the marker `N.sent` and what came of it: `N.answer`, the service's answer as it came, or `N.unsent`, where
-the service surely did not take it. Who makes the marker, and nobody else, may send. So the files alone say what may
-still be sent, whatever becomes of the list of tasks: it may be deleted, or replaced by an older copy.
+A folder is called by its task's id and holds `request.json`, copies of the pictures (`1/vase.png`, …), and of each
+attempt to send it the marker `N.sent` and what came of it: `N.answer`, the service's answer as it came, or `N.unsent`,
+where the service surely did not take it. Who makes the marker, and nobody else, may send. So the files alone say what
+may still be sent, whatever becomes of the list of tasks: it may be deleted, or replaced by an older copy.
 
 All of it waits for the disk, so none of it is for Blender's main thread. Never imports `bpy`.
 """
@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from ..service.answers import RawAnswer
 from ..service.errors import BadInput, RodinError, os_reason
+from ..service.files import safe_name
 from ..service.pictures import check_picture
 from ..tasks.submission import Picture
 from ..tasks.wish import Wish
@@ -344,12 +345,15 @@ def _copied(path: Path, folder: Path, number: int) -> Picture:
     try:
         with path.open("rb") as source:
             kind = check_picture(path.name, source, os.fstat(source.fileno()).st_size)
-            name = f"{number}{_ENDINGS[kind]}"
             source.seek(0)
             content = source.read()
     except OSError as error:
         raise BadInput(f"The picture {path} cannot be read: {os_reason(error)}. Choose it again.") from None
+    # In a folder of its own, so that it keeps the name by which its user knows it, whatever the others are called.
+    name = f"{number}/{safe_name(path.stem + _ENDINGS[kind])}"
+    (folder / name).parent.mkdir(mode=0o700)
     private_files.write_synced(folder / name, content)
+    private_files.sync_folder((folder / name).parent)
     return Picture(name, kind)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ..service import answers
@@ -87,7 +88,11 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     wish = request.wish
     wanted = Submission(wish.prompt, wish.options, request.pictures, wish.proportions)
     folder = outbox.folder / task_id
-    pictures = [(picture.name, folder / picture.name, picture.kind) for picture in request.pictures]
+    # What a picture is called on the user's disk is not the service's business.
+    names = [f"{number}{PurePath(picture.name).suffix}" for number, picture in enumerate(request.pictures, 1)]
+    pictures = [
+        (name, folder / picture.name, picture.kind) for name, picture in zip(names, request.pictures, strict=True)
+    ]
 
     try:
         before = _balance_before(client)

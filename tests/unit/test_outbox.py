@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,12 @@ def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path
     assert found == made or (found.wish.prompt, found.pictures) == (made.wish.prompt, made.pictures)
     assert found.wish.options == wish().options and found.wish.placement == wish().placement
     assert (found.wish.name, found.wish.parent) == ("Vase", "parent")
-    assert [(picture.name, picture.kind) for picture in found.pictures] == [("1.png", "image/png"), ("2.png", "image/png")]
-    copies = outbox.picture_paths("0a1b2c3d", ("1.png", "2.png"))
+    assert [(picture.name, picture.kind) for picture in found.pictures] == [("1/front.png", "image/png"), ("2/Seite.png", "image/png")], "as the user knows them"
+    copies = outbox.picture_paths("0a1b2c3d", ("1/front.png", "2/Seite.png"))
     assert [path.read_bytes() for path in copies] == [one.read_bytes(), two.read_bytes()]
     assert outbox.ids() == ["0a1b2c3d"] and outbox.state("0a1b2c3d") is State.UNSENT
+    again = outbox.add(replace(wish(pictures=(copies[1], copies[0])), task_id="4e5f6a7b"))
+    assert [picture.name for picture in again.pictures] == ["1/Seite.png", "2/front.png"], "copies of copies, too"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

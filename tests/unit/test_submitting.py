@@ -101,7 +101,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
     done = watched.until(task_id, Status.DONE)
     assert watched.told_statuses(task_id)[:3] == [Status.UNSENT, Status.SENDING, Status.UNKNOWN]
     assert (done.name, done.prompt, done.placement, done.kind) == ("A glazed vase", "A glazed vase", PLACE, "generate")
-    assert (done.price, done.credits, done.pictures) == (0.5, 0.5, ("1.png", "2.png"))
+    assert (done.price, done.credits, done.pictures) == (0.5, 0.5, ("1/a.png", "2/b.png"))
     assert done.options["tier"] == "Gen-2" and done.subscription_key and done.task_uuid and not done.message
     (sent,) = simulator.submissions
     assert sent.prompt == "A glazed vase" and ("tier", "Gen-2") in sent.fields and ("seed", "7") in sent.fields

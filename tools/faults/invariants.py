@@ -212,7 +212,7 @@ def _paid(world: World) -> Iterator[str]:
     prompts = {}
     for folder in sorted((world.list.parent / OUTBOX).glob("[!.]*")):
         prompts[json.loads((folder / REQUEST).read_text())["prompt"]] = folder.name
-        copies = [path for path in sorted(folder.iterdir()) if path.suffix == ".png"]
+        copies = [path for path in sorted(folder.rglob("*")) if path.suffix == ".png"]
         if [hashlib.sha256(path.read_bytes()).hexdigest() for path in copies] != digests:
             yield f"a picture in {folder.name} is not whole"
     for prompt, sent in accepted.items():
