@@ -15,7 +15,8 @@ import bpy
 from mathutils import Vector
 
 from ...service.errors import BadInput
-from . import assets, importers, placing
+from ...tasks.task import Box
+from . import assets, fitting, importers, placing
 from .aside import everything, remove, remove_leftovers, scene_aside
 from .assets import asset_library, has_assets
 from .importers import reason_of
@@ -74,6 +75,7 @@ def bring(
     name: str,
     task_uuid: str = "",
     at: Sequence[float] | None = None,
+    box: Box | None = None,
     height: float = 0.0,
     as_asset: bool = False,
     preview: str = "",
@@ -83,9 +85,10 @@ def bring(
     """Import a model file into a new collection called `name`. All else in the file stays as it is.
 
     It stands at the place `at` or at the origin, scaled to `height` (in the scene's units), or with 0.0 as large as the
-    file says, whose unit is the meter. The objects carry `task_uuid`. With `as_asset` the collection is marked as an
-    asset whose picture is the image file `preview`. `companions` are the file's cameras and lights. `select` makes it
-    the selection; without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
+    file says, whose unit is the meter. With a `box`, whose middle `at` is, it fills that, whatever its own proportions.
+    The objects carry `task_uuid`. With `as_asset` the collection is marked as an asset whose picture is the image file
+    `preview`. `companions` are the file's cameras and lights. `select` makes it the selection; without, no local view
+    shows it. Raises BadInput with the reason, and leaves everything as it was.
     """
     reason = hindrance()
     if reason:
@@ -105,7 +108,10 @@ def bring(
             if not any(_shows(item) for item in objects):
                 raise BadInput(f"'{PurePath(path).name}' holds no model.")
             root = placing.one_root(objects, aside)
-            placing.place(objects, root, place, height, units_of_a_meter(scene))
+            if box:
+                root, place = fitting.fit(objects, root, place, box, aside), fitting.foot(place, box)
+            else:
+                placing.place(objects, root, place, height, units_of_a_meter(scene))
             missing = _pack(item for item in made if isinstance(item, bpy.types.Image))
             for item in objects:
                 collection.objects.link(item)

@@ -115,21 +115,27 @@ def move(collection: bpy.types.Collection, way: Sequence[float]) -> None:
 
 
 def extent(objects: Iterable[bpy.types.Object], axis: int = 2) -> tuple[float, float]:
-    """The lowest and the highest place on an axis of the world that a vertex of the context's scene has."""
+    """The lowest and the highest place on an axis of the world, see `bounds`."""
+    low, high = bounds(objects)
+    return low[axis], high[axis]
+
+
+def bounds(objects: Iterable[bpy.types.Object]) -> tuple[Vector, Vector]:
+    """The lowest and the highest corner of all vertices in the context's scene; infinite where there is none."""
     # Late: to import it takes longer than all of the extension does.
     import numpy
 
     graph = bpy.context.evaluated_depsgraph_get()
-    low, high = float("inf"), float("-inf")
+    low, high = numpy.full(3, numpy.inf), numpy.full(3, -numpy.inf)
     for item in objects:
         if item.type == "MESH":
             evaluated = item.evaluated_get(graph)
             points = numpy.empty(len(evaluated.data.vertices) * 3, dtype=numpy.float32)
             evaluated.data.vertices.foreach_get("co", points)
-            row = evaluated.matrix_world[axis]
-            places = points.reshape(-1, 3) @ numpy.array(row[:3], dtype=numpy.float32) + row[3]
+            matrix = numpy.array(evaluated.matrix_world, dtype=numpy.float32)
+            places = points.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
             # A broken file has vertices that are nowhere.
-            places = places[numpy.isfinite(places)]
+            places = places[numpy.isfinite(places).all(axis=1)]
             if len(places):
-                low, high = min(low, float(places.min())), max(high, float(places.max()))
-    return low, high
+                low, high = numpy.minimum(low, places.min(axis=0)), numpy.maximum(high, places.max(axis=0))
+    return Vector(low), Vector(high)
