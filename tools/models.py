@@ -1,40 +1,27 @@
 """Result files as the service hands them out, made here, so that their license is the project's own.
 
 Every model is turned on a lathe: a smooth profile (radius and height, from the middle of the foot over the lip to the
-middle of the inside) goes around an axis. So its textures, normals and picture all come from the same few formulas.
+middle of the inside, see shapes.py) goes around an axis. So its textures, normals and picture all come from the same
+few formulas.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy
 import trimesh
 from numpy import ndarray
 from PIL import Image, ImageFilter
 
+from . import shapes
+
 HEIGHT = 1.9
 TEXTURE = 1024
 PICTURE = 256
 ROWS, COLUMNS = 112, 80
-
-# Radius and height of the corners that a profile rounds off.
-VASE = [
-    (0, 0.05), (0.25, 0.05), (0.27, 0.0), (0.27, 0.0), (0.36, 0.0), (0.37, 0.0), (0.38, 0.06), (0.38, 0.10),
-    (0.62, 0.48), (0.76, 1.02), (0.70, 1.40), (0.30, 1.52), (0.22, 1.62), (0.24, 1.78), (0.37, 1.90),
-    (0.40, 1.93), (0.37, 1.94), (0.30, 1.87), (0.20, 1.76), (0.18, 1.62), (0.26, 1.47), (0.64, 1.34),
-    (0.69, 1.02), (0.56, 0.50), (0.32, 0.13), (0, 0.12),
-]  # fmt: skip
-GOBLET = [
-    (0, 0.07), (0.34, 0.06), (0.38, 0.0), (0.39, 0.0), (0.49, 0.0), (0.50, 0.0), (0.50, 0.05), (0.49, 0.06),
-    (0.44, 0.06), (0.43, 0.09), (0.24, 0.14), (0.09, 0.24), (0.06, 0.48), (0.06, 0.54), (0.10, 0.54),
-    (0.10, 0.57), (0.07, 0.57), (0.16, 0.60), (0.18, 0.66), (0.16, 0.72), (0.07, 0.75), (0.10, 0.75),
-    (0.10, 0.78), (0.06, 0.78), (0.06, 0.84), (0.12, 0.94), (0.44, 0.98), (0.58, 1.22), (0.57, 1.52),
-    (0.56, 1.72), (0.60, 1.88), (0.61, 1.90), (0.60, 1.91), (0.585, 1.90), (0.53, 1.72), (0.54, 1.52),
-    (0.54, 1.24), (0.42, 1.02), (0, 1.00),
-]  # fmt: skip
 
 
 def _towards(x: float, y: float, z: float) -> ndarray:
@@ -71,6 +58,7 @@ class Profile:
         angle = numpy.unwrap(numpy.arctan2(*steps.T))
         self._bend = _running_sum(numpy.abs(numpy.diff(angle, append=angle[-1])))
         self.length = self._way[-1]
+        self.widest = self._curve[:, 0].max()
         self.lip = self._way[self._curve[:, 1].argmax()] / self.length
 
     def rows(self, count: int) -> ndarray:
@@ -96,40 +84,64 @@ class Profile:
         return numpy.stack(points, axis=-1), numpy.stack(normals, axis=-1)
 
 
-def result_files(prompt: str = "") -> dict[str, bytes]:
+def result_files(prompt: str = "", proportions: tuple[int, ...] | None = None) -> dict[str, bytes]:
     """The files of a finished task by name: two textured GLB models, a texture and a preview picture.
 
-    A prompt with "brass" in it gives a brass goblet, any other a glazed vase.
+    `proportions` are those of glTF's axes, which the models have but for some percent, as the service's do.
     """
-    return _files("brass" in prompt.lower())
+    return dict(_files(shapes.of(prompt).name, proportions))
+
+
+@lru_cache(maxsize=64)
+def _files(name: str, proportions: tuple[int, ...] | None) -> dict[str, bytes]:
+    look = _look(name)
+    stretch = numpy.ones(3)
+    if proportions:
+        wide = 2 * look.profile.widest
+        about = numpy.array([1.03, 1.0, 0.97]) * proportions / max(proportions)
+        stretch = HEIGHT * about / numpy.array([wide, HEIGHT, wide])
+    return {
+        "base_basic_pbr.glb": _glb(name, look.profile, look.maps, stretch),
+        "base_basic_shaded.glb": _glb(name, look.profile, look.baked, stretch),
+        **look.pictures,
+    }
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is the same of a thing, whatever its proportions."""
+
+    profile: Profile
+    maps: dict[str, Image.Image | float]
+    baked: dict[str, Image.Image | float]
+    pictures: dict[str, bytes]
 
 
 @cache
-def _files(brass: bool) -> dict[str, bytes]:
-    name, profile = ("Brass Goblet", Profile(GOBLET)) if brass else ("Glazed Vase", Profile(VASE))
-    finish = _brass(profile) if brass else _glaze(profile)
+def _look(name: str) -> Look:
+    shape = next(shape for shape in (shapes.GLAZED_VASE, *shapes.BY_WORD.values()) if shape.name == name)
+    profile = Profile(shape.side)
+    finish = _glaze(profile, shape.glaze) if shape.glaze else _brass(profile)
     color = _picture(finish.color)
     _points, normals = profile.around(_middles(), TEXTURE)
     shaded = _picture(finish.color * _light(normals)[..., None])
     mixed = [numpy.ones_like(finish.roughness), finish.roughness, finish.metallic]
-    maps = {
-        "baseColorTexture": _as_jpeg(color),
-        "metallicRoughnessTexture": _as_jpeg(_picture(numpy.stack(mixed, axis=-1))),
-        "normalTexture": _as_jpeg(_normal_map(profile, finish.relief)),
-        "roughnessFactor": 1.0,
-        "metallicFactor": 1.0,
-    }
-    baked = {"baseColorTexture": _as_jpeg(shaded), "roughnessFactor": 1.0, "metallicFactor": 0.0}
-    return {
-        "base_basic_pbr.glb": _glb(name, profile, maps),
-        "base_basic_shaded.glb": _glb(name, profile, baked),
-        "texture_diffuse.png": _encoded(color, "PNG"),
-        "preview.webp": _encoded(_preview(profile), "WEBP"),
-    }
+    return Look(
+        profile,
+        {
+            "baseColorTexture": _as_jpeg(color),
+            "metallicRoughnessTexture": _as_jpeg(_picture(numpy.stack(mixed, axis=-1))),
+            "normalTexture": _as_jpeg(_normal_map(profile, finish.relief)),
+            "roughnessFactor": 1.0,
+            "metallicFactor": 1.0,
+        },
+        {"baseColorTexture": _as_jpeg(shaded), "roughnessFactor": 1.0, "metallicFactor": 0.0},
+        {"texture_diffuse.png": _encoded(color, "PNG"), "preview.webp": _encoded(_preview(profile), "WEBP")},
+    )
 
 
-def _glaze(profile: Profile) -> Finish:
-    """A blue-green glaze that ran down over buff stoneware, thick below and thin at the lip."""
+def _glaze(profile: Profile, colors: shapes.Glaze) -> Finish:
+    """A glaze that ran down over buff stoneware, thick below and thin at the lip."""
     random = numpy.random.default_rng(7)
     height, outside = _height_and_outside(profile)
     runs = _noise(random, 3, 22) * 0.6 + _noise(random, 6, 60) * 0.4
@@ -142,9 +154,9 @@ def _glaze(profile: Profile) -> Finish:
     # Thin glaze breaks to brown; below the neck it gathers and darkens.
     thin = _smooth(1.76, 1.90, height + 0.06 * (runs - 0.5)) * (0.5 + 0.5 * outside)
     deep = _smooth(0.15, 1.0, (1.75 - height) / 1.7 + 0.55 * (runs - 0.5) + 0.35 * (cloud - 0.5))
-    glaze = _between((0.30, 0.56, 0.52), (0.035, 0.17, 0.25), deep)
-    glaze = _between(glaze, (0.62, 0.70, 0.58), 0.5 * _smooth(0.55, 0.9, runs) * _smooth(0.7, 1.5, height))
-    glaze = _between(glaze, (0.02, 0.10, 0.15), 0.6 * bead)
+    glaze = _between(colors.light, colors.deep, deep)
+    glaze = _between(glaze, colors.pale, 0.5 * _smooth(0.55, 0.9, runs) * _smooth(0.7, 1.5, height))
+    glaze = _between(glaze, colors.bead, 0.6 * bead)
     glaze = _between(glaze, (0.40, 0.20, 0.08), thin)
     glaze = _between(glaze, (0.10, 0.07, 0.05), 0.55 * specks)
     clay = _between((0.56, 0.40, 0.27), (0.70, 0.55, 0.40), 0.6 * cloud + 0.4 * grain)
@@ -249,9 +261,11 @@ def _normal_map(profile: Profile, relief: ndarray) -> Image.Image:
     return _picture(normals * 0.5 + 0.5)
 
 
-def _glb(name: str, profile: Profile, material: dict[str, Image.Image | float]) -> bytes:
+def _glb(name: str, profile: Profile, material: dict[str, Image.Image | float], stretch: ndarray) -> bytes:
     places = profile.rows(ROWS)
     points, normals = profile.around(places, COLUMNS + 1)
+    points, normals = points * stretch, normals / stretch
+    normals /= numpy.linalg.norm(normals, axis=-1, keepdims=True)
     corner = numpy.arange(ROWS * (COLUMNS + 1)).reshape(ROWS, COLUMNS + 1)
     here, right, above, beyond = corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:]
     lower, upper = numpy.stack([here, right, beyond], axis=-1), numpy.stack([here, beyond, above], axis=-1)
@@ -277,21 +291,22 @@ def _light(normals: ndarray, lit: ndarray | float = 1.0) -> ndarray:
 def _preview(profile: Profile) -> Image.Image:
     """The model in gray clay: points spread densely over it, of which those are kept that the eye meets first."""
     size, rows, columns = PICTURE * 3 // 2, 900, 1000
+    side = max(HEIGHT, 2 * profile.widest)
     places = numpy.linspace(0, 1, rows)
     points, normals = (values.reshape(-1, 3) for values in profile.around(places, columns))
-    _pixel, lit = _nearest(points, normals, KEY, size)
+    _pixel, lit = _nearest(points, normals, KEY, size, side)
     # Less and less of the sky's light reaches down into the inside.
     mouth, _height = profile.at(profile.lip)
     depth = numpy.where(places > profile.lip, HEIGHT - profile.at(places)[1], 0.0) / mouth
     shade = 0.9 * _light(normals, lit) * numpy.repeat(0.25 + 0.75 / (1 + depth**2), columns)
-    pixel, seen = _nearest(points, normals, EYE, size)
+    pixel, seen = _nearest(points, normals, EYE, size, side)
     count = numpy.bincount(pixel[seen], minlength=size * size)
     total = numpy.bincount(pixel[seen], shade[seen], minlength=size * size)
     ground = numpy.full(size * size, 0.90)
     for light, strength, blur in ((KEY, 0.30, 6), (UP, 0.35, 12)):
         fallen = points - light * (points[:, 1:2] / light[1])
         mask = numpy.zeros(size * size, "uint8")
-        mask[_pixels(fallen, EYE, size)[0]] = 255
+        mask[_pixels(fallen, EYE, size, side)[0]] = 255
         shadow = Image.fromarray(mask.reshape(size, size)).filter(ImageFilter.GaussianBlur(blur))
         ground *= 1 - strength * numpy.asarray(shadow).ravel() / 255
     gray = numpy.where(count > 0, total / numpy.maximum(count, 1), ground).reshape(size, size)
@@ -299,21 +314,21 @@ def _preview(profile: Profile) -> Image.Image:
     return picture.resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
 
 
-def _nearest(points: ndarray, normals: ndarray, eye: ndarray, size: int) -> tuple[ndarray, ndarray]:
+def _nearest(points: ndarray, normals: ndarray, eye: ndarray, size: int, side: float) -> tuple[ndarray, ndarray]:
     """The pixel of each point, and whether it is the first one there, seen from far away in the direction `eye`."""
-    pixel, depth = _pixels(points, eye, size)
+    pixel, depth = _pixels(points, eye, size, side)
     front = numpy.full(size * size, -numpy.inf, "float32")
     numpy.maximum.at(front, pixel, depth)
     # The allowance is for a slanting surface, which fills the depth of its pixel; what turns its back is behind.
     return pixel, (depth > front[pixel] - 0.1) & (normals @ eye > 0)
 
 
-def _pixels(points: ndarray, eye: ndarray, size: int) -> tuple[ndarray, ndarray]:
+def _pixels(points: ndarray, eye: ndarray, size: int, side: float) -> tuple[ndarray, ndarray]:
     """The number of the pixel that each point falls on, from the bottom row up, and how near it is to the eye."""
     right = numpy.cross(UP, eye)
     right /= numpy.linalg.norm(right)
     middle = points - UP * (HEIGHT / 2)
-    scale = size / (HEIGHT * 1.42)
+    scale = size / (side * 1.42)
     x, y = (
         numpy.clip(middle @ axis * scale + size / 2, 0, size - 1).astype(int)
         for axis in (right, numpy.cross(eye, right))

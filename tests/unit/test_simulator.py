@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import socket
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import trimesh
 
 from tests.unit.pictures import png
 from tools.simulator import API_KEY, Simulator
@@ -141,6 +143,16 @@ def test_what_it_does_not_take(
     told = refused(service, form or {"": ""}, *pictures) if form else refused(service, {"tier": "Gen-2"}, *pictures)
     assert told.startswith("INVALID_REQUEST")
     assert words in told
+
+
+def test_a_model_has_the_proportions_that_were_asked_for_but_for_some_percent(service: Simulator) -> None:
+    service.result_files = None
+    uuid = submit(service, FORM | {"bbox_condition": "[50, 100, 20]"}).json()["uuid"]
+    listed = requests.post(f"{service.url}/download", json={"task_uuid": uuid}, headers=KEY, timeout=5).json()["list"]
+    content = requests.get(listed[0]["url"], timeout=5).content
+    sides = trimesh.load(io.BytesIO(content), file_type="glb").extents
+    assert list(sides / max(sides)) == pytest.approx([0.5, 1.0, 0.2], rel=0.05)
+    assert list(sides / max(sides)) != pytest.approx([0.5, 1.0, 0.2], rel=0.005), "the real service's are not exact"
 
 
 def test_the_account_runs_empty(service: Simulator) -> None:

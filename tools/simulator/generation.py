@@ -77,6 +77,11 @@ class Form:
         return self.values.get("tier", "Regular")
 
     @property
+    def proportions(self) -> tuple[int, ...] | None:
+        """Those of the box that the model is to have, along glTF's axes."""
+        return tuple(json.loads(self.values["bbox_condition"])) if "bbox_condition" in self.values else None
+
+    @property
     def price(self) -> float:
         extreme = 0.5 if self.tier == "Gen-2.5-Extreme-High" else 0.0
         texture = 2.0 if self.values.get("texture_mode") == "extreme-high" else 0.0

@@ -199,7 +199,9 @@ class Simulator:
             answer: dict[str, Any] = {"error": code, "message": message}
             if not code:
                 self.balance -= form.price
-                made = self.add(self.story, prompt=form.values.get("prompt", ""), files=self.result_files)
+                prompt = form.values.get("prompt", "")
+                files = result_files(prompt, form.proportions) if self.result_files is None else self.result_files
+                made = self.add(self.story, prompt=prompt, files=files)
                 answer = {**made, "consumed": form.price}
             prompt, tier, task_uuid = form.values.get("prompt", ""), form.tier, answer.get("uuid", "")
             self.submissions.append(Sent(time.time(), prompt, form.texts, pictures, tier, form.price, code, task_uuid))
