@@ -49,16 +49,15 @@ def track(subscription_key: str, *, task_uuid: str = "", name: str = "") -> str:
     Without `task_uuid` it can be followed but not downloaded. Where the key is in the list already, that task's id is
     returned, and it gets the uuid.
     """
-    from .blender import timer
-    from .blender.session import session
+    from .blender.app import app
     from .tasks.task import new_task_id
 
     generation = keys.Generation(
         keys.subscription_key(subscription_key), keys.task_uuid(task_uuid), keys.quoted(name.strip(), 100)
     )
-    known = (task for task in session.tasks.values() if task.subscription_key == generation.subscription_key)
+    known = (task for task in app().session.tasks.values() if task.subscription_key == generation.subscription_key)
     task_id = next((task.task_id for task in known), "") or new_task_id()
-    timer.tracker().follow(generation, task_id)
+    app().tracker().follow(generation, task_id)
     return task_id
 
 

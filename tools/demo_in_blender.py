@@ -50,7 +50,7 @@ class Follower:
     def __init__(self, mark: str) -> None:
         self._mark = mark
         self._timer = importlib.import_module(f"{PACKAGE}.blender.timer")
-        self._session = importlib.import_module(f"{PACKAGE}.blender.session").session
+        self._session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
         self._began = time.monotonic()
         self._told: dict[str, str] = {}
 
@@ -133,7 +133,7 @@ def follow(given: dict[str, Any]) -> None:
             LONGEST_DOWNLOAD,
             lambda number=number, task_id=task_id: len(follower.models()) == number or follower.troubled(task_id),
         )
-    session = importlib.import_module(f"{PACKAGE}.blender.session").session
+    session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
     tasks = [
         {
             "name": t.name,

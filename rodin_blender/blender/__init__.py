@@ -3,19 +3,22 @@
 
 import bpy
 
-from . import commands, operators, panels, preferences, previews, properties, timer
+from . import app, commands, file_events, operators, panels, preferences, properties, timer
 
 # In the order of need; undone in the reverse order.
-_PARTS = (preferences, properties, previews, operators, panels, commands, timer)
+_PARTS = (preferences, properties, operators, panels, commands, file_events)
 
 
 def register() -> None:
     if hasattr(bpy.types.WindowManager, "rodin"):
         raise RuntimeError("Rodin is enabled already, from another repository of extensions. Disable that one first.")
+    app.begin(timer.run)
     for part in _PARTS:
         part.register()
+    app.app().wake(timer.FIRST_INTERVAL)
 
 
 def unregister() -> None:
     for part in reversed(_PARTS):
         part.unregister()
+    app.end()

@@ -21,100 +21,164 @@ from ..service.errors import BadInput, os_reason
 from ..service.keys import Secret
 from ..storage import api_key, key_command
 from ..tracking.messages import Obstacle
-from . import folders, threads
-from .session import ApiKey, session
+from . import folders
+from .session import Session
+from .studio_files import StudioFiles
+from .threads import Threads
 
 READ_AGAIN = 5.0
 """Seconds between two looks for a key that another Blender may have kept, while there is none or it was refused."""
 SHORTEST_RENEWAL = 60.0
 """Seconds: a key from a command that is refused sooner after the last one is not asked for again by itself."""
 
-_writer = api_key.Writer()
 
+class ApiKey:
+    """What is known of it. One that was being looked up when the extension was disabled is none of the next one's."""
 
-def source() -> tuple[bool, Setting]:
-    """Where the key comes from, and whether that is a command that prints it."""
-    own = folders.addon_preferences()
-    known = session.api_key
-    kept = Setting(known.kept.reveal(), str(api_key.path_in(Path(known.folder))) if known.kept else "default", False)
-    command = Setting(own.api_key_command if own else "", "preferences", fixed=False)
-    return configuration.key_source(session.file, kept, command)
+    def __init__(self, threads: Threads, session: Session, file: StudioFiles) -> None:
+        self.kept = Secret("")
+        self.looking = 0
+        """How many workers look it up now."""
+        self._threads = threads
+        self._session = session
+        self._file = file
+        self._folder = ""
+        """The user's folder that it is kept in; "" before it was read."""
+        self._trouble = ""
+        """Why it could not be read."""
+        self._reading = ""
+        """The folder that a worker reads, or has read."""
+        self._read_at = 0.0
+        self._wish = 0
+        """The number of the user's last wish to keep another one."""
+        self._refused = False
+        self._command = ""
+        """The command that was asked last."""
+        self._asking = False
+        self._asked_at = float("-inf")
+        self._answer: Secret | BadInput | None = None
+        """The key that it printed, or why there is none; None before its first answer."""
+        self._ended = False
 
+    @property
+    def source(self) -> Setting:
+        """Where the API key comes from: the setting of it, or of the command that prints it."""
+        return self.find()[1]
 
-def known_source() -> tuple[bool, Setting]:
-    """The same once the kept key was read. Raises BadInput where it is needed and could not be."""
-    is_command, found = source()
-    if session.api_key.trouble and not found.value:
-        raise BadInput(session.api_key.trouble)
-    return is_command, found
+    def find(self) -> tuple[bool, Setting]:
+        """Where the key comes from, and whether that is a command that prints it."""
+        own = folders.addon_preferences()
+        origin = str(api_key.path_in(Path(self._folder))) if self.kept else "default"
+        kept = Setting(self.kept.reveal(), origin, fixed=False)
+        command = Setting(own.api_key_command if own else "", "preferences", fixed=False)
+        return configuration.key_source(self._file.values, kept, command)
 
+    def find_known(self) -> tuple[bool, Setting]:
+        """The same once the kept key was read. Raises BadInput where it is needed and could not be."""
+        is_command, found = self.find()
+        if self._trouble and not found.value:
+            raise BadInput(self._trouble)
+        return is_command, found
 
-def in_use() -> Setting:
-    """The key in use. Raises NotYet while a worker looks it up, and BadInput where there should be one and is none."""
-    is_command, found = known_source()
-    known = session.api_key
-    if not (found.fixed or known.folder):
-        raise NotYet("The API key is being read.")
-    if is_command:
-        if known.command != found.value or known.answer is None:
-            raise NotYet("The API key command is being asked.")
-        if isinstance(known.answer, BadInput):
-            raise known.answer
-        return Setting(known.answer.reveal(), f"the API key command of {found.origin}", found.fixed)
-    return found
+    def in_use(self) -> Setting:
+        """The key in use.
 
+        Raises NotYet while a worker looks it up, and BadInput where there should be one and is none.
+        """
+        is_command, found = self.find_known()
+        if not (found.fixed or self._folder):
+            raise NotYet("The API key is being read.")
+        if is_command:
+            if self._command != found.value or self._answer is None:
+                raise NotYet("The API key command is being asked.")
+            if isinstance(self._answer, BadInput):
+                raise self._answer
+            return Setting(self._answer.reveal(), f"the API key command of {found.origin}", found.fixed)
+        return found
 
-def dots() -> str:
-    """The kept key for a field: Blender writes an edited field to its Info log as the field then reads."""
-    return "•" * min(len(session.api_key.kept.reveal()), 24)
+    def dots(self) -> str:
+        """The kept key for a field: Blender writes an edited field to its Info log as the field then reads."""
+        return "•" * min(len(self.kept.reveal()), 24)
 
+    def enter(self, key: Secret) -> None:
+        """Use this key from now on, and have it kept; with an empty one none is kept any more."""
+        folder = folders.user_folder()
+        self.kept, self._folder, self._reading, self._trouble = key, str(folder), str(folder), ""
+        self._wish = api_key.writer.number()
+        told = lambda trouble: self._session.tell(trouble) if trouble else None  # noqa: E731
+        self._threads.run(partial(api_key.writer.write, self._wish, folder, key), told)
 
-def enter(key: Secret) -> None:
-    """Use this key from now on, and have it kept; with an empty one none is kept any more."""
-    folder = folders.user_folder()
-    known = session.api_key
-    known.kept, known.folder, known.reading, known.trouble = key, str(folder), str(folder), ""
-    known.wish = _writer.number()
-    told = lambda trouble: session.tell(trouble) if trouble else None  # noqa: E731
-    threads.run(partial(_writer.write, known.wish, folder, key), told)
+    def follow(self) -> None:
+        """Have workers look up what is not known yet, or may be known better by now."""
+        folder = folders.user_folder()
+        is_command, found = self.find()
+        wanting = not (found.fixed or is_command) and (self._refused or not self.kept)
+        if self._reading != str(folder) or (wanting and time.monotonic() > self._read_at + READ_AGAIN):
+            self._reading, self._read_at = str(folder), time.monotonic()
+            self.looking += 1
+            self._threads.run(_reading(folder), partial(self._take_in, self._wish, folder))
+        if is_command and self._folder and self._command != found.value:
+            self._command, self._answer = str(found.value), None
+            self._ask()
 
+    def obstacle_changed(self, obstacle: Obstacle | None) -> None:
+        """When the service refuses the key, another Blender may have a new one, and so may the command."""
+        self._refused = obstacle is not None and obstacle.kind == "bad_key"
+        if self._refused and time.monotonic() > self._asked_at + SHORTEST_RENEWAL:
+            self.renew()
 
-def follow() -> None:
-    """Have workers look up what is not known yet, or may be known better by now."""
-    known, folder = session.api_key, folders.user_folder()
-    is_command, found = source()
-    wanting = not (found.fixed or is_command) and (known.refused or not known.kept)
-    if known.reading != str(folder) or (wanting and time.monotonic() > known.read_at + READ_AGAIN):
-        known.reading, known.read_at = str(folder), time.monotonic()
-        known.looking += 1
-        threads.run(_reading(folder), partial(_take_in, known, known.wish, folder))
-    if is_command and known.folder and known.command != found.value:
-        known.command, known.answer = str(found.value), None
-        _ask()
+    def renew(self) -> None:
+        """Have the key looked up once more. Until that is done, what is known stands."""
+        self._reading = ""
+        if self._command and not self._asking:
+            self._ask()
 
+    def end(self) -> None:
+        """Let no command that prints a key be waited for any longer."""
+        self._ended = True
 
-def obstacle_changed(obstacle: Obstacle | None) -> None:
-    """When the service refuses the key, another Blender may have a new one, and so may the command."""
-    known = session.api_key
-    known.refused = obstacle is not None and obstacle.kind == "bad_key"
-    if known.refused and time.monotonic() > known.asked_at + SHORTEST_RENEWAL:
-        renew()
+    def read_now(self) -> None:
+        """The same as `follow` for the kept key, at once: for the command line, which may wait."""
+        folder = folders.user_folder()
+        self._reading = str(folder)
+        self.looking += 1
+        self._take_in(self._wish, folder, _reading(folder)())
 
+    def _take_in(self, wish: int, folder: Path, outcome: tuple[Secret | BadInput, str, bool]) -> None:
+        found, news, taken = outcome
+        self.looking -= 1
+        if taken:
+            _forget_old_preferences()
+        if news:
+            self._session.tell(news)
+        # What was entered meanwhile is newer than what was read, and what another folder holds is not wanted any more.
+        if wish == self._wish and str(folder) == self._reading:
+            key = Secret("") if isinstance(found, BadInput) else found
+            self._folder, self.kept = str(folder), key
+            self._trouble = str(found) if isinstance(found, BadInput) else ""
+            self._session.undrawn = True
 
-def renew() -> None:
-    """Have the key looked up once more. Until that is done, what is known stands."""
-    known = session.api_key
-    known.reading = ""
-    if known.command and not known.asking:
-        _ask()
+    def _ask(self) -> None:
+        self._asking, self._asked_at = True, time.monotonic()
+        self.looking += 1
+        command = self._command
 
+        def gone() -> bool:
+            return self._ended or self._command != command
 
-def read_now() -> None:
-    """The same as `follow` for the kept key, at once: for the command line, which may wait."""
-    known, folder = session.api_key, folders.user_folder()
-    known.reading = str(folder)
-    known.looking += 1
-    _take_in(known, known.wish, folder, _reading(folder)())
+        def ask() -> Secret | BadInput:
+            try:
+                return key_command.ask(command, gone)
+            except BadInput as error:
+                return error
+
+        def take_in(answer: Secret | BadInput) -> None:
+            self.looking -= 1
+            if not gone():
+                self._asking, self._answer = False, answer
+                self._session.undrawn = True
+
+        self._threads.run(ask, take_in)
 
 
 def _reading(folder: Path) -> partial[tuple[Secret | BadInput, str, bool]]:
@@ -140,47 +204,6 @@ def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Sec
         return api_key.read(folder) or (Secret("") if taken else old), news, taken
     except BadInput as error:
         return error, news, taken
-
-
-def _take_in(known: ApiKey, wish: int, folder: Path, outcome: tuple[Secret | BadInput, str, bool]) -> None:
-    found, news, taken = outcome
-    known.looking -= 1
-    if taken:
-        _forget_old_preferences()
-    if known is not session.api_key:
-        return
-    if news:
-        session.tell(news)
-    # What was entered meanwhile is newer than what was read, and what another folder holds is not wanted any more.
-    if wish == known.wish and str(folder) == known.reading:
-        key = Secret("") if isinstance(found, BadInput) else found
-        known.folder, known.kept = str(folder), key
-        known.trouble = str(found) if isinstance(found, BadInput) else ""
-        session.undrawn = True
-
-
-def _ask() -> None:
-    known = session.api_key
-    known.asking, known.asked_at = True, time.monotonic()
-    known.looking += 1
-    command = known.command
-
-    def gone() -> bool:
-        return session.api_key is not known or known.command != command
-
-    def ask() -> Secret | BadInput:
-        try:
-            return key_command.ask(command, gone)
-        except BadInput as error:
-            return error
-
-    def take_in(answer: Secret | BadInput) -> None:
-        known.looking -= 1
-        if not gone():
-            known.asking, known.answer = False, answer
-            session.undrawn = True
-
-    threads.run(ask, take_in)
 
 
 def _old_properties() -> bpy.types.bpy_struct | None:

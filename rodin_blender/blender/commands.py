@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import bpy
 
 from .. import handlers
-from ..configuration import Setting, named_file, read_files
+from ..configuration import Setting
 from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
 from ..tasks.task import Task
-from . import api_key, folders, importing, network, preferences, studio, timer
-from .session import session
+from . import folders, importing, network, studio
+from .app import app
 
 if TYPE_CHECKING:
     # A window that never runs a command does without.
@@ -33,15 +33,14 @@ SPACE = 0.2
 def _host() -> Host:
     from ..command_line.host import Host, Key
 
-    named = named_file()
-    session.file_name, session.file, session.file_trouble = named, read_files(named), ""
+    app().studio_files.read_now()
     for text in folders.bringing()():
         sys.stderr.write(f"{text}\n")
-    api_key.read_now()
-    key = Key(api_key.known_source)
+    app().api_key.read_now()
+    key = Key(app().api_key.find_known)
 
     def resolve(name: str) -> Setting:
-        return key.setting() if name == "api_key" else preferences.resolve(name)
+        return key.setting() if name == "api_key" else app().settings.resolve(name)
 
     return Host(
         "blender --command rodin",
@@ -52,15 +51,16 @@ def _host() -> Host:
         network.timeout(),
         _import_models,
         key.renew,
-        session.file,
+        app().studio_files.values,
     )
 
 
 def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
     """Into a new file, side by side; the catalog of assets is noted as that is saved. Raises BadInput."""
     bpy.ops.wm.read_homefile(use_empty=True)
-    height = preferences.value("import_height") if how.height is None else how.height
-    as_asset = preferences.value("import_as_asset") if how.as_asset is None else how.as_asset
+    settings = app().settings
+    height = settings.value("import_height") if how.height is None else how.height
+    as_asset = settings.value("import_as_asset") if how.as_asset is None else how.as_asset
     made, x = [], 0.0
     for task, path in found:
         picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
@@ -72,7 +72,7 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
             height=height * importing.units_of_a_meter(bpy.context.scene),
             as_asset=as_asset,
             preview=str(picture) if picture.is_file() else "",
-            companions=bool(preferences.value("import_companions")),
+            companions=bool(settings.value("import_companions")),
         ).collection
         low, high = importing.extent(collection.objects, axis=0)
         if made:
@@ -81,7 +81,7 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
         x = high + SPACE * max(high - low, 0.0)
         made.append(collection)
         if task:
-            timer.call_handlers(handlers.import_done, task, collection)
+            app().session.call_handlers(handlers.import_done, task, collection)
     try:
         bpy.ops.wm.save_as_mainfile(filepath=str(how.blend), check_existing=False)
         if how.thumbnail:
@@ -101,15 +101,9 @@ def _run(words: list[str]) -> int:
     return main.run(words, _host)
 
 
-_command = None
-
-
 def register() -> None:
-    global _command
-    _command = bpy.utils.register_cli_command("rodin", _run)
+    app().command = bpy.utils.register_cli_command("rodin", _run)
 
 
 def unregister() -> None:
-    global _command
-    bpy.utils.unregister_cli_command(_command)
-    _command = None
+    bpy.utils.unregister_cli_command(app().command)

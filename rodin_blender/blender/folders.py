@@ -30,6 +30,11 @@ def blend_folder() -> Path | None:
     return Path(bpy.data.filepath).parent if bpy.data.filepath else None
 
 
+def outbox() -> Path:
+    """Where the folders of submissions are, with copies of their pictures."""
+    return folders.outbox(user_folder())
+
+
 def own_folder() -> Path:
     """The same, whatever RODIN_FOLDER says."""
     return folders.own_folder(_resources())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`window_manager.rodin.form`: what is to be made. The panel draws it, and other people's scripts fill it.
 
-Prompt and pictures are held in Python (`session.form`), so that nothing of them gets into a .blend file: a picture's
+Prompt and pictures are held in Python (`Session.form`), so that nothing of them gets into a .blend file: a picture's
 properties hold a number instead of its path. The options are settings, see `configuration`; here they are as the
 chosen tier takes them.
 """
@@ -21,26 +21,24 @@ from ..tasks.options import OPTIONS, Option, Value
 from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
 from ..tracking.messages import Obstacle
-from . import option_properties, preferences
-from .session import session
+from . import folders, option_properties
+from .app import app
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def show() -> None:
     """Have the timer show what is in the form now, which a script may have changed."""
-    from . import timer
-
-    session.undrawn = True
-    timer.start(0.0)
+    app().session.undrawn = True
+    app().wake()
 
 
 def _path(self: "RODIN_Picture") -> str:
-    return session.form.paths.get(self.number, "")
+    return app().session.form.paths.get(self.number, "")
 
 
 def _set_path(self: "RODIN_Picture", path: str) -> None:
-    paths = session.form.paths
+    paths = app().session.form.paths
     if not self.number:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
@@ -55,13 +53,13 @@ class RODIN_Picture(bpy.types.PropertyGroup):
 def _prompt(_self: "RODIN_Form") -> str:
     # Blender writes what a user types into a field to the Info log, as the field reads just after that: so it reads as
     # dots until the panel is next drawn. A script is the one that has a Python frame of its own.
-    form = session.form
+    form = app().session.form
     return "•" * min(len(form.prompt), 24) if form.typed and not _called_by_script() else form.prompt
 
 
 def _set_prompt(self: "RODIN_Form", text: str) -> None:
-    session.form.typed = not _called_by_script()
-    session.form.prompt = text
+    form = app().session.form
+    form.prompt, form.typed = text, not _called_by_script()
     show()
 
 
@@ -80,12 +78,12 @@ class RODIN_Form(bpy.types.PropertyGroup):
 def chosen(option: Option) -> Value:
     """What is chosen for an option, as far as the tier takes it: what cannot be seen is not held against the wish."""
     names = {"tier", "mesh_mode", option.name}
-    return options.fitted_one(option, {name: preferences.value(f"{GENERATE}{name}") for name in names})
+    return options.fitted_one(option, {name: app().settings.value(f"{GENERATE}{name}") for name in names})
 
 
 def all_chosen() -> dict[str, Value]:
     """All options, as `chosen`."""
-    return options.fitted({name: preferences.value(f"{GENERATE}{name}") for name in OPTIONS})
+    return options.fitted({name: app().settings.value(f"{GENERATE}{name}") for name in OPTIONS})
 
 
 def offered(option: Option) -> bool:
@@ -96,7 +94,7 @@ def offered(option: Option) -> bool:
 
 def _items(option: Option) -> list[option_properties.Item]:
     """One tuple for each tier and no more: Blender does not keep the texts of what a function returns."""
-    return _KNOWN_ITEMS[option.name, str(preferences.value(f"{GENERATE}tier"))]
+    return _KNOWN_ITEMS[option.name, str(app().settings.value(f"{GENERATE}tier"))]
 
 
 _KNOWN_ITEMS = {
@@ -112,7 +110,7 @@ def _read_option(_self: RODIN_Form, option: Option) -> Value:
 
 
 def _write_option(_self: RODIN_Form, value: Value, option: Option) -> None:
-    preferences.set_value(f"{GENERATE}{option.name}", option.choices[int(value)] if option.choices else value)
+    app().settings.set_value(f"{GENERATE}{option.name}", option.choices[int(value)] if option.choices else value)
     show()
 
 
@@ -167,6 +165,35 @@ def file_of(text: str) -> str:
     return str(path)
 
 
+def pictures_of(task_id: str) -> list[str]:
+    """The files of the pictures that a task is made from: as they were in the form, where they are shown already."""
+    session = app().session
+    task = session.tasks.get(task_id)
+    if not task or not task.pictures:
+        return []
+    return session.form.originals.get(task_id) or [str(folders.outbox() / task_id / name) for name in task.pictures]
+
+
+def take_in() -> None:
+    """For the timer: have back in the form what could not be begun, and pictures of what is in it."""
+    form = app().session.form
+    returned, form.returned = form.returned, None
+    if returned and not form.prompt and not pictures():
+        fill(*returned)
+    on_their_way = (path for _prompt, paths in form.sent.values() for path in paths)
+    app().previews.show_in_form([*pictures(), *on_their_way])
+
+
+def look_at() -> None:
+    """For `draw`: somebody looks at the form, so that the timer is to ask for the balance, once."""
+    # What was typed is drawn now, and so may be read again.
+    form = app().session.form
+    form.typed = False
+    if not form.looked_at:
+        form.looked_at = True
+        app().wake()
+
+
 def clear() -> None:
     """Empty the form, but for its options."""
     fill("", [])
@@ -174,7 +201,7 @@ def clear() -> None:
 
 def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | None = None) -> None:
     """Have this in the form instead of what is there."""
-    form, images = session.form, view().images
+    form, images = app().session.form, view().images
     images.clear()
     form.paths.clear()
     form.prompt, form.typed = prompt, False
@@ -182,21 +209,21 @@ def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | N
         images.add().path = path
     for name, value in (chosen_options or {}).items():
         if name in OPTIONS:
-            preferences.set_value(f"{GENERATE}{name}", value)
+            app().settings.set_value(f"{GENERATE}{name}", value)
     show()
 
 
 def allowed() -> bool:
     """Whether tasks may be begun here, and not only followed."""
-    return bool(preferences.value("allow_generation"))
+    return bool(app().settings.value("allow_generation"))
 
 
 def obstacle() -> Obstacle | None:
     """Why nothing can be generated at all just now."""
     if not allowed():
-        where = preferences.resolve("allow_generation").origin
+        where = app().settings.resolve("allow_generation").origin
         return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
-    return preferences.settings().obstacle or session.obstacle
+    return app().settings.for_tracker().obstacle or app().session.obstacle
 
 
 def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
@@ -207,18 +234,18 @@ def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
 
 def check_price(price: float) -> None:
     """Raises BadInput for more credits than a task may cost."""
-    most = float(preferences.value("max_credits_per_task"))
+    most = float(app().settings.value("max_credits_per_task"))
     if 0.0 < most < price:
         raise BadInput(
             f"This costs about {option_properties.price_text(price)}, and at most {most:g} are allowed for a task "
-            f"({preferences.resolve('max_credits_per_task').origin}). Choose something cheaper."
+            f"({app().settings.resolve('max_credits_per_task').origin}). Choose something cheaper."
         )
 
 
 def trouble() -> str:
     """Why what stands in the form cannot be asked for, "" where it can."""
     try:
-        check(session.form.prompt, len(pictures()), all_chosen())
+        check(app().session.form.prompt, len(pictures()), all_chosen())
     except BadInput as error:
         return str(error)
     return ""

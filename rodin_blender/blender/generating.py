@@ -11,8 +11,8 @@ import bpy
 from ..tasks.options import Value
 from ..tasks.task import new_task_id
 from ..tasks.wish import Wish
-from . import form, placement, timer
-from .session import session
+from . import form, placement
+from .app import app
 
 
 def begin(context: bpy.types.Context, prompt: str, pictures: Iterable[str], wished: dict[str, Value]) -> str:
@@ -23,7 +23,8 @@ def begin(context: bpy.types.Context, prompt: str, pictures: Iterable[str], wish
     paths = tuple(map(Path, pictures))
     form.check(prompt, len(paths), wished)
     task_id = new_task_id()
+    session = app().session
     session.begun_here.add(task_id)
     session.select = task_id
-    timer.tracker().generate(Wish(task_id, prompt, paths, wished, placement=placement.current(context)))
+    app().tracker().generate(Wish(task_id, prompt, paths, wished, placement=placement.current(context)))
     return task_id

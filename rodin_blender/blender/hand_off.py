@@ -8,13 +8,13 @@ from collections.abc import Callable
 import bpy
 
 from ..service.errors import BadInput
-from . import preferences
+from .app import app
 from .importing import reason_of
 
 
 def call(task_id: str, **more: object) -> None:
     """Call the download operator with the task's id, and of `more` what it takes. Raises BadInput when it cannot be."""
-    operator = _operator(str(preferences.value("hand_off_operator")))
+    operator = _operator(str(app().settings.value("hand_off_operator")))
     known = operator.get_rna_type().properties.keys()
     try:
         operator("INVOKE_DEFAULT", task_id=task_id, **{name: value for name, value in more.items() if name in known})

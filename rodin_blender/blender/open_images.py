@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..service.errors import BadInput, os_reason
-from . import form, threads, timer
-from .session import session
+from . import form
+from .app import app
 
 if TYPE_CHECKING:
     import numpy
@@ -152,9 +152,9 @@ def _write(name: str, ending: str, content: Callable[[], bytes]) -> None:
 
     def written(trouble: str) -> None:
         if trouble:
-            session.tell(trouble)
+            app().session.tell(trouble)
         else:
             form.add([str(path)])
 
-    timer.start(0.0)
-    threads.run(write, written)
+    app().wake()
+    app().threads.run(write, written)

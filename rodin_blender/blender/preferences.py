@@ -1,25 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user sets, and what of it and of the environment the tracker is told."""
-
-from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
+"""What the user sets, as Blender keeps and shows it. What is in use then, settings.py tells."""
 
 import bpy
 
-from .. import configuration
-from ..configuration import FIELDS, GENERATE, Setting, Value
+from ..configuration import FIELDS, GENERATE, Value
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.proxies import masked
-from ..storage.paths import NoBlendFile
 from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
-from ..tracking.messages import Obstacle, Settings
-from . import api_key, network, option_properties, threads
-from .folders import PACKAGE, addon_preferences, blend_folder, user_folder
+from . import network, option_properties
+from .app import app
+from .folders import PACKAGE, user_folder
 from .layouts import paragraph
-from .session import session
 
 LOCATIONS = (
     ("CURSOR", "3D Cursor", "At the 3D cursor"),
@@ -37,15 +30,13 @@ def _limits(name: str) -> dict[str, Value]:
 
 
 def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
-    if text != api_key.dots():
-        from . import timer
-
+    if text != app().api_key.dots():
         try:
             # What was typed behind the dots is the whole key.
-            api_key.enter(keys.api_key(text.strip().strip("•")))
+            app().api_key.enter(keys.api_key(text.strip().strip("•")))
         except BadInput as error:
-            session.tell(str(error))
-        timer.tracker()
+            app().session.tell(str(error))
+        app().tracker()
 
 
 class RODIN_Preferences(bpy.types.AddonPreferences):
@@ -55,7 +46,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         name="API Key",
         description="The key of your Hyper3D account, from the API page of the Hyper3D website",
         subtype="PASSWORD",
-        get=lambda _self: api_key.dots(),
+        get=lambda _self: app().api_key.dots(),
         set=_enter_key,
     )
     api_key_command: bpy.props.StringProperty(
@@ -182,8 +173,9 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         width = context.region.width
-        if session.file_trouble:
-            paragraph(layout, session.file_trouble, width, icon="ERROR")
+        session = app().session
+        if app().studio_files.trouble:
+            paragraph(layout, app().studio_files.trouble, width, icon="ERROR")
 
         column = layout.column()
         draw_field(column, self, "api_key")
@@ -230,7 +222,7 @@ RODIN_Preferences.__annotations__.update(
 
 def _key_text() -> str:
     """Which API key is in use."""
-    is_command, source = api_key.source()
+    is_command, source = app().api_key.find()
     if source.fixed:
         return f"In use: {'what the command prints' if is_command else 'the key'} of {source.origin}."
     if is_command:
@@ -252,7 +244,7 @@ def draw_import_settings(layout: bpy.types.UILayout, preferences: RODIN_Preferen
 
 def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name: str, *, text: str = "") -> None:
     """A field; greyed, with its value and where that comes from, where the environment or a studio's file fixes it."""
-    found = key_source() if name == "api_key" else resolve(name)
+    found = app().api_key.source if name == "api_key" else app().settings.resolve(name)
     row = layout.row()
     row.enabled = not found.fixed
     if text:
@@ -263,105 +255,6 @@ def draw_field(layout: bpy.types.UILayout, preferences: RODIN_Preferences, name:
         shown = masked(str(found.value)) if name == "proxy" else found.value
         value_in_use = "" if name.startswith("api_key") else f": {shown}"
         layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")
-
-
-def get() -> RODIN_Preferences | SimpleNamespace:
-    """The preferences; their defaults where a script enabled the extension without an entry in Blender's."""
-    return addon_preferences() or SimpleNamespace(**{name: field.default for name, field in FIELDS.items()})
-
-
-def resolve(name: str) -> Setting:
-    """The value in use, and where it comes from. What the environment holds wrongly is passed over, see `settings`.
-
-    Raises BadInput for an API key that is not known, see `api_key.in_use`.
-    """
-    if name == "api_key":
-        return api_key.in_use()
-    try:
-        found = configuration.fixed(name, session.file)
-    except BadInput:
-        found = None
-    if found:
-        return found
-    own = get()
-    if name == "proxy":
-        given = network.given_proxy(own)
-        return Setting(given, "preferences" if given else "default", fixed=False)
-    touched = isinstance(own, bpy.types.AddonPreferences) and own.is_property_set(name)
-    found = getattr(own, name)
-    if name.startswith(GENERATE):
-        found = option_properties.choice(found)
-    return Setting(found, "preferences" if touched else "default", fixed=False)
-
-
-def set_value(name: str, wish: Value) -> None:
-    """Have a value in the preferences, as if the user had set it there. What is fixed stays."""
-    own = get()
-    if isinstance(own, bpy.types.AddonPreferences) and not (name in FIELDS and resolve(name).fixed):
-        is_choice = name.startswith(GENERATE) and isinstance(wish, str)
-        setattr(own, name, option_properties.identifier(wish) if is_choice else wish)
-        bpy.context.preferences.is_dirty = True
-
-
-def value(name: str) -> Value:
-    """The value in use."""
-    return resolve(name).value
-
-
-def download_folder(default: Path) -> Path:
-    """The folder for all tasks' folders; `default` where none is set. Raises BadInput where it cannot be told."""
-    try:
-        return configuration.path_of(resolve("download_folder"), blend_folder()) or default
-    except BadInput as error:
-        advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
-        raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
-
-
-def over_the_hint() -> bool:
-    """Whether downloaded files take more than the user wished to be told of."""
-    return 0.0 < value("storage_hint") * 1e9 < session.bytes_saved
-
-
-def key_source() -> Setting:
-    """Where the API key comes from: the setting of it, or of the command that prints it."""
-    return api_key.source()[1]
-
-
-def settings() -> Settings:
-    """What the tracker is to know now, with what keeps it from asking, if anything does."""
-    if session.file_trouble:
-        return Settings(timeout=network.timeout(), obstacle=Obstacle("settings", session.file_trouble))
-    return configuration.tracker_settings(
-        resolve,
-        session.file,
-        blend_folder=blend_folder(),
-        timeout=network.timeout(),
-        offline=network.offline(),
-        program=network.program(),
-    )
-
-
-def follow_file() -> None:
-    """Have the studio's files read, in a thread, at first and when RODIN_CONFIG names another one."""
-    named = configuration.named_file()
-    if named != session.file_name:
-        session.file_name, session.file = named, {}
-        session.file_trouble = "The studio's settings are being read."
-        threads.run(partial(_read, named), partial(_take_in, named))
-
-
-def _read(named: str) -> dict[str, Setting] | BadInput:
-    try:
-        return configuration.read_files(named)
-    except BadInput as error:
-        return error
-
-
-def _take_in(named: str, found: dict[str, Setting] | BadInput) -> None:
-    if named == session.file_name:
-        session.undrawn = True
-        session.file_trouble = str(found) if isinstance(found, BadInput) else ""
-        session.file = {} if isinstance(found, BadInput) else found
 
 
 register, unregister = bpy.utils.register_classes_factory((RODIN_Preferences,))

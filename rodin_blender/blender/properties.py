@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`window_manager.rodin`: the tasks as the panel draws them and as other people's scripts read them.
 
-A copy of `session.tasks`, newest first, brought up to date by `show`. Blender empties it when it loads a file.
+A copy of `Session.tasks`, newest first, brought up to date by `show`. Blender empties it when it loads a file.
 """
 
 from dataclasses import replace
@@ -10,8 +10,9 @@ import bpy
 
 from ..service.keys import Secret
 from ..tasks.task import Download, Status, Task
-from . import form, preferences
-from .session import message_of, session
+from . import form, settings
+from .app import app
+from .session import message_of
 
 _STATUSES = (
     (Status.UNSENT, "Not sent", "It was not sent to the service yet"),
@@ -33,20 +34,18 @@ class RODIN_Job(bpy.types.PropertyGroup):
 
 
 def _name(self: "RODIN_Task") -> str:
-    task = session.tasks.get(self.task_id)
+    task = app().session.tasks.get(self.task_id)
     return task.name if task else ""
 
 
 def _rename(self: "RODIN_Task", text: str) -> None:
     name = text.strip()
     if name and name != _name(self):
-        from . import timer
-
-        timer.tracker().change(self.task_id, lambda task: replace(task, name=name))
+        app().tracker().change(self.task_id, lambda task: replace(task, name=name))
 
 
 def _prompt(self: "RODIN_Task") -> str:
-    task = session.tasks.get(self.task_id)
+    task = app().session.tasks.get(self.task_id)
     return task.prompt if task else ""
 
 
@@ -68,19 +67,19 @@ class RODIN_Task(bpy.types.PropertyGroup):
 
 def _typed_key(_self: "RODIN_View") -> str:
     # Blender writes what a user types into a field to the Info log, as the field then reads: so it reads as dots.
-    return "•" * min(len(session.typed_key.reveal()), 24)
+    return "•" * min(len(app().session.typed_key.reveal()), 24)
 
 
 def _set_typed_key(self: "RODIN_View", text: str) -> None:
     if text != _typed_key(self):
-        session.typed_key = Secret(text.strip())
+        app().session.typed_key = Secret(text.strip())
 
 
 BEGIN_BY = ("GENERATE", "FOLLOW")
 
 
 def _begin_by(_self: "RODIN_View") -> int:
-    return BEGIN_BY.index(getattr(preferences.get(), "begin_by", BEGIN_BY[0]))
+    return BEGIN_BY.index(getattr(settings.own(), "begin_by", BEGIN_BY[0]))
 
 
 class RODIN_View(bpy.types.PropertyGroup):
@@ -92,7 +91,7 @@ class RODIN_View(bpy.types.PropertyGroup):
             (BEGIN_BY[1], "Follow", "Follow a task that was begun elsewhere, by its subscription key"),
         ),
         get=_begin_by,
-        set=lambda _self, index: preferences.set_value("begin_by", BEGIN_BY[index]),
+        set=lambda _self, index: app().settings.set_value("begin_by", BEGIN_BY[index]),
     )
     tasks: bpy.props.CollectionProperty(type=RODIN_Task)
     active_index: bpy.props.IntProperty(name="Active Task", min=0)
@@ -113,7 +112,7 @@ def view() -> RODIN_View:
 def active_task() -> Task | None:
     shown = view()
     if 0 <= shown.active_index < len(shown.tasks):
-        return session.tasks.get(shown.tasks[shown.active_index].task_id)
+        return app().session.tasks.get(shown.tasks[shown.active_index].task_id)
     return None
 
 
@@ -121,7 +120,7 @@ def show(task_id: str) -> None:
     """Bring the properties of one task up to date: added, changed or removed."""
     shown = view()
     index = _index(shown, task_id)
-    task = session.tasks.get(task_id)
+    task = app().session.tasks.get(task_id)
     if task is None:
         if index is not None:
             _remove(shown, index)
@@ -143,7 +142,7 @@ def _copy(task: Task, item: RODIN_Task) -> None:
     item.task_id = task.task_id
     item.task_uuid = task.task_uuid
     item.status = task.status
-    item.message = message_of(task, session.obstacle)
+    item.message = message_of(task, app().session.obstacle)
     item.jobs_done = task.jobs_done
     item.jobs_total = len(task.jobs)
     item.folder = task.folder
@@ -155,22 +154,21 @@ def _copy(task: Task, item: RODIN_Task) -> None:
         shown.status = job.status
 
 
-_positions: dict[str, int] = {}
-"""Where each task stands in the collection, which Blender searches from its beginning at each access."""
-
-
 def _index(shown: RODIN_View, task_id: str) -> int | None:
-    index = _positions.get(task_id)
-    if index is None and len(_positions) == len(shown.tasks):
+    # Blender searches a collection from its beginning at each access.
+    positions = app().positions
+    index = positions.get(task_id)
+    if index is None and len(positions) == len(shown.tasks):
         return None
     if index is None or index >= len(shown.tasks) or shown.tasks[index].task_id != task_id:
         _count_again(shown)
-    return _positions.get(task_id)
+    return positions.get(task_id)
 
 
 def _count_again(shown: RODIN_View) -> None:
-    _positions.clear()
-    _positions.update((item.task_id, index) for index, item in enumerate(shown.tasks))
+    positions = app().positions
+    positions.clear()
+    positions.update((item.task_id, index) for index, item in enumerate(shown.tasks))
 
 
 def _remove(shown: RODIN_View, index: int) -> None:
@@ -183,7 +181,7 @@ def _remove(shown: RODIN_View, index: int) -> None:
 def _place_last(shown: RODIN_View, task: Task) -> None:
     """Move the item just added to its place among the others, newest first."""
     last = len(shown.tasks) - 1
-    _positions[task.task_id] = last
+    app().positions[task.task_id] = last
     if last == 0 or _newer(shown.tasks[last - 1], task):
         return
     place = next(index for index, item in enumerate(shown.tasks) if not _newer(item, task))
@@ -194,7 +192,7 @@ def _place_last(shown: RODIN_View, task: Task) -> None:
 
 
 def _newer(item: RODIN_Task, task: Task) -> bool:
-    other = session.tasks.get(item.task_id)
+    other = app().session.tasks.get(item.task_id)
     return other is not None and other.tracked_at >= task.tracked_at
 
 
@@ -216,4 +214,3 @@ def unregister() -> None:
     del bpy.types.WindowManager.rodin
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)
-    _positions.clear()

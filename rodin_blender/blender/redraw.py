@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .session import session
+from .app import app
 
 
 def sidebars() -> None:
@@ -28,7 +28,7 @@ def announce(text: str) -> bool:
     windows = bpy.context.window_manager.windows
     if bpy.app.background or not windows:
         return True
-    if session.announcing:
+    if app().session.announcing:
         return False
     with bpy.context.temp_override(window=windows[0]):
         bpy.ops.rodin.announce("INVOKE_DEFAULT", text=text)

@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import handlers
-from ..configuration import Setting
-from ..service.errors import BadInput
 from ..service.files import Progress
 from ..service.keys import Generation, Secret
 from ..tasks.task import Status, Task
@@ -66,31 +64,6 @@ class Import:
 
 
 @dataclass
-class ApiKey:
-    """What is known of the API key, see api_key.py. A new one at each start, so that late news are of an old one."""
-
-    kept: Secret = field(default_factory=lambda: Secret(""))
-    folder: str = ""
-    """The user's folder that it is kept in; "" before it was read."""
-    trouble: str = ""
-    """Why it could not be read."""
-    reading: str = ""
-    """The folder that a worker reads, or has read."""
-    read_at: float = 0.0
-    wish: int = 0
-    """The number of the user's last wish to keep another one."""
-    looking: int = 0
-    """How many workers look it up now."""
-    refused: bool = False
-    command: str = ""
-    """The command that was asked last."""
-    asking: bool = False
-    asked_at: float = float("-inf")
-    answer: Secret | BadInput | None = None
-    """The key that it printed, or why there is none; None before its first answer."""
-
-
-@dataclass
 class Form:
     """What is typed and chosen in the panel's form, but for the options, which are settings. See form.py."""
 
@@ -116,12 +89,9 @@ LARGEST_BY_ITSELF = 200_000_000
 
 
 class Session:
-    """The state between `register` and `unregister`. For the main thread."""
+    """For the main thread."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
         self.tracker: Tracker | None = None
         self.settings = Settings()
         self.tasks: dict[str, Task] = {}
@@ -149,15 +119,6 @@ class Session:
         """What handlers are to be called for, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
-        self.file_name: str | None = None
-        """The studio's file of settings, as it was last named."""
-        self.file: dict[str, Setting] = {}
-        """What it fixes."""
-        self.file_trouble = ""
-        """Why nothing is known of it; "" when all is well."""
-        self.brings_what_is_old = False
-        """Whether a worker was told to bring what an earlier version kept elsewhere."""
-        self.api_key = ApiKey()
         self.key_test: KeyTested | None = None
         self.key_test_wanted = False
         """Whether it is to be tested as soon as it is known."""
@@ -336,6 +297,11 @@ class Session:
         elif task.status is not before.status and task.status is Status.UNCERTAIN:
             self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")
 
+    def call_handlers(self, functions: list[Callable[..., None]], *arguments: object) -> None:
+        """Call a studio's functions, and tell of those that raised."""
+        for trouble in handlers.call(functions, *arguments):
+            self.tell(trouble)
+
     def tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""
         if task_id in self.tasks and text:
@@ -379,6 +345,3 @@ def ended_text(task: Task) -> str:
             return f"Rodin: '{task.name}' failed in part ({of} done); the download can be tried"
         case _:
             return f"Rodin: '{task.name}' failed; start it again at Hyper3D, or ask their support"
-
-
-session = Session()

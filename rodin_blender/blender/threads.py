@@ -5,32 +5,41 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
 T = TypeVar("T")
 
-_under_way: set[threading.Thread] = set()
-_done: SimpleQueue[tuple[threading.Thread, Callable[[], None]]] = SimpleQueue()
+
+class Threads:
+    def __init__(self) -> None:
+        self._under_way: set[threading.Thread] = set()
+        self._done: SimpleQueue[tuple[threading.Thread, Callable[[], None]]] = SimpleQueue()
+
+    def run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Do `work`, then hand what it returns to `then` on the main thread. What it raises is raised by `take_in`."""
+
+        def do() -> None:
+            try:
+                ended = partial(then, work())
+            except BaseException as error:
+                ended = partial(_raise, error)
+            self._done.put((thread, ended))
+
+        # No daemon: what it writes is to be whole when the program ends.
+        thread = threading.Thread(target=do, name="rodin-disk")
+        self._under_way.add(thread)
+        thread.start()
+
+    def take_in(self) -> bool:
+        """For the timer: hand out what has ended. Returns whether something is under way still."""
+        while not self._done.empty():
+            thread, ended = self._done.get_nowait()
+            self._under_way.discard(thread)
+            ended()
+        return bool(self._under_way)
 
 
-def run(work: Callable[[], T], then: Callable[[T], None]) -> None:
-    """Do `work`, which must not raise, then hand what it returns to `then` on the main thread."""
-
-    def do() -> None:
-        outcome = work()
-        _done.put((thread, lambda: then(outcome)))
-
-    # No daemon: what it writes is to be whole when the program ends.
-    thread = threading.Thread(target=do, name="rodin-disk")
-    _under_way.add(thread)
-    thread.start()
-
-
-def take_in() -> bool:
-    """For the timer: hand out what has ended. Returns whether something is under way still."""
-    while not _done.empty():
-        thread, then = _done.get_nowait()
-        _under_way.discard(thread)
-        then()
-    return bool(_under_way)
+def _raise(error: BaseException) -> None:
+    raise error

@@ -91,3 +91,7 @@ class Writer:
                 )
             self._written = number
             return ""
+
+
+writer = Writer()
+"""The process's own: a key may still be written when Blender disables the extension and enables it again."""

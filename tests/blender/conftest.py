@@ -105,8 +105,12 @@ class Rodin:
         return importlib.import_module(f"{PACKAGE}.{name}")
 
     @property
+    def app(self) -> Any:
+        return self.module("blender.app").app()
+
+    @property
     def session(self) -> Any:
-        return self.module("blender.session").session
+        return self.app.session
 
     @property
     def view(self) -> Any:

@@ -42,19 +42,19 @@ def accepted(rodin: Rodin) -> str:
 
 
 def obstacle(rodin: Rodin) -> str:
-    found = rodin.module("blender.preferences").settings().obstacle
+    found = rodin.app.settings.for_tracker().obstacle
     return found.text if found else ""
 
 
 def test_an_entered_key_is_kept_at_once_and_outlives_disabling(rodin: Rodin, key_file: Path) -> None:
     bpy.ops.rodin.enter_api_key(api_key=API_KEY)
-    assert rodin.session.api_key.kept.reveal() == API_KEY, "it is in use at once"
+    assert rodin.app.api_key.kept.reveal() == API_KEY, "it is in use at once"
     rodin.until(key_file.exists, "it is kept")
     assert key_file.read_text() == API_KEY + "\n"
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
     rodin.disable()
-    assert not rodin.session.api_key.kept
     rodin.enable()
+    assert not rodin.app.api_key.kept
     assert "being read" in obstacle(rodin), "until it is read nobody is told that there is none"
     assert "accepted" in accepted(rodin)
     assert rodin.preferences.api_key == "•" * len(API_KEY)
@@ -65,11 +65,11 @@ def test_the_preferences_field_reads_as_dots_and_writes_the_file(rodin: Rodin, k
     rodin.until(key_file.exists, "it is kept")
     assert rodin.preferences.api_key == "•" * 20
     rodin.preferences.api_key = rodin.preferences.api_key
-    assert rodin.session.api_key.kept.reveal() == "first-key-0123456789", "what was not edited is not changed"
+    assert rodin.app.api_key.kept.reveal() == "first-key-0123456789", "what was not edited is not changed"
     rodin.preferences.api_key = "•" * 20 + "second-key"
     rodin.until(lambda: key_file.read_text() == "second-key\n", "the new one is kept")
     rodin.preferences.api_key = "no key at all"
-    assert "cannot be one" in rodin.session.notice and rodin.session.api_key.kept.reveal() == "second-key"
+    assert "cannot be one" in rodin.session.notice and rodin.app.api_key.kept.reveal() == "second-key"
     rodin.preferences.api_key = ""
     rodin.until(lambda: not key_file.exists(), "none is kept")
     assert "API key" in obstacle(rodin) and rodin.preferences.api_key == ""
@@ -96,7 +96,7 @@ def test_a_key_of_old_preferences_is_taken_over_and_leaves_them(rodin: Rodin, ke
     stored_properties(rodin)["api_key"] = OLD_KEY
     rodin.until(key_file.exists, "it is kept")
     rodin.until(lambda: "api_key" not in stored_properties(rodin), "the preferences have it no more")
-    assert key_file.read_text() == OLD_KEY + "\n" and rodin.session.api_key.kept.reveal() == OLD_KEY
+    assert key_file.read_text() == OLD_KEY + "\n" and rodin.app.api_key.kept.reveal() == OLD_KEY
     assert bpy.context.preferences.is_dirty
 
 
@@ -172,7 +172,7 @@ def test_a_commands_first_line_is_the_key_and_nothing_keeps_it(
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
     assert asked() == 1 and not key_file.exists()
     bpy.ops.rodin.enter_api_key(api_key="entered-0123456789")
-    assert rodin.session.api_key.kept.reveal() == rodin.module("blender.preferences").value("api_key")
+    assert rodin.app.api_key.kept.reveal() == rodin.app.settings.value("api_key")
 
 
 def test_it_is_asked_again_after_a_refusal(
@@ -183,7 +183,7 @@ def test_it_is_asked_again_after_a_refusal(
     task_id = rodin.track(service.add("one-job"))
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it goes on by itself")
     assert asked() == 2
-    assert rodin.module("blender.preferences").key_source().origin == "the environment variable RODIN_API_KEY_COMMAND"
+    assert rodin.app.api_key.source.origin == "the environment variable RODIN_API_KEY_COMMAND"
 
 
 def test_its_failure_is_told_and_check_now_asks_it_again(

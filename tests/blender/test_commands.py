@@ -135,11 +135,11 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_studios_file_fixes_settings(rodin: Rodin, service: Service, studio: Path) -> None:
     studio.write_text('import_height = 2.5\nhand_off_operator = "studio.take"\n')
-    preferences = rodin.module("blender.preferences")
+    settings = rodin.app.settings
     rodin.until_idle()
-    assert (preferences.value("import_height"), preferences.value("hand_off_operator")) == (2.5, "studio.take")
-    assert preferences.resolve("import_height").fixed and preferences.resolve("import_height").origin == str(studio)
-    assert not preferences.resolve("storage_hint").fixed
+    assert (settings.value("import_height"), settings.value("hand_off_operator")) == (2.5, "studio.take")
+    assert settings.resolve("import_height").fixed and settings.resolve("import_height").origin == str(studio)
+    assert not settings.resolve("storage_hint").fixed
     with pytest.raises(RuntimeError, match=r"no operator 'studio\.take'"):
         task_id = rodin.track(service.add(READY))
         rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
@@ -180,16 +180,16 @@ def test_every_setting_can_be_fixed(
     for name in ("RODIN_API_KEY", "RODIN_API_URL"):
         monkeypatch.delenv(name)
     rodin.until_idle()
-    preferences = rodin.module("blender.preferences")
-    assert {name: preferences.value(name) for name in wanted} == wanted
-    assert rodin.module("blender.timer").download_folder() == tmp_path / "downloads"
+    settings = rodin.app.settings
+    assert {name: settings.value(name) for name in wanted} == wanted
+    assert rodin.app.settings.download_folder() == tmp_path / "downloads"
     for name, value in wanted.items():
         variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
         # The first but the empty one, which no variable can hold.
         choice = next(filter(None, fields[name].choices), "/another" if fields[name].is_path else "another")
         other = {bool: not value, int: 7_000, float: 8.0, str: choice}[type(value)]
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
-        assert (preferences.value(name), preferences.resolve(name).source) == (other, f"${variable}")
+        assert (settings.value(name), settings.resolve(name).source) == (other, f"${variable}")
         monkeypatch.delenv(variable)
 
 
@@ -199,12 +199,12 @@ def test_what_the_studio_locked_is_shown_as_fixed_whatever_the_environment_says(
     studio.write_text('locked = ["import_height"]\nimport_height = 2.5\n')
     monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "nonsense")
     rodin.until_idle()
-    preferences = rodin.module("blender.preferences")
-    found = preferences.resolve("import_height")
+    settings = rodin.app.settings
+    found = settings.resolve("import_height")
     assert (found.value, found.source, found.fixed, found.locked) == (2.5, str(studio), True, True)
-    assert preferences.settings().obstacle is None, "what does not count is not wrong"
-    preferences.set_value("import_height", 4.0)
-    assert preferences.value("import_height") == 2.5
+    assert settings.for_tracker().obstacle is None, "what does not count is not wrong"
+    settings.set_value("import_height", 4.0)
+    assert settings.value("import_height") == 2.5
 
 
 def test_the_environment_goes_before_the_file(
@@ -213,7 +213,7 @@ def test_the_environment_goes_before_the_file(
     studio.write_text("import_height = 2.5\n")
     monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "1.5")
     rodin.until_idle()
-    found = rodin.module("blender.preferences").resolve("import_height")
+    found = rodin.app.settings.resolve("import_height")
     assert (found.value, found.origin) == (1.5, "the environment variable RODIN_IMPORT_HEIGHT")
 
 

@@ -164,7 +164,7 @@ def test_what_another_blender_did_meanwhile_is_seen(rodin: Rodin, service: Servi
     elsewhere = threading.Thread(target=another)
     elsewhere.start()
     elsewhere.join()
-    rodin.module("blender.timer").tracker().refresh()
+    rodin.app.tracker().refresh()
     rodin.until_idle()
     assert [item.task_id for item in rodin.view.tasks] == [vase]
 
@@ -242,7 +242,7 @@ def test_what_was_forgotten_can_be_undone_until_blender_quits(rodin: Rodin, serv
         bpy.ops.rodin.forget(task_id=task_id)
     rodin.until(lambda: not rodin.view.tasks and len(rodin.session.forgotten) == 2, "the list is empty")
     rodin.until_idle()
-    rodin.module("blender.timer").tracker().refresh()
+    rodin.app.tracker().refresh()
     rodin.until_idle()
     assert len(rodin.view.tasks) == 0, "nothing comes back by itself"
     bpy.ops.rodin.undo_forget()
@@ -395,11 +395,11 @@ def test_the_timer_looks_for_changed_settings_once_a_second_and_an_operator_at_o
     rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rodin.track(service.add("waiting"))
-    preferences, timer = rodin.module("blender.preferences"), rodin.module("blender.timer")
+    settings, timer = rodin.app.settings, rodin.module("blender.timer")
     looks: list[float] = []
     ticks: list[float] = []
-    settings, active_task = preferences.settings, rodin.module("blender.properties").active_task
-    monkeypatch.setattr(preferences, "settings", lambda: (looks.append(time.monotonic()), settings())[1])
+    for_tracker, active_task = settings.for_tracker, rodin.module("blender.properties").active_task
+    monkeypatch.setattr(settings, "for_tracker", lambda: (looks.append(time.monotonic()), for_tracker())[1])
     monkeypatch.setattr(timer.properties, "active_task", lambda: (ticks.append(time.monotonic()), active_task())[1])
     end = time.monotonic() + 2.5
     while time.monotonic() < end:

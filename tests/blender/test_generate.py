@@ -171,7 +171,7 @@ def test_options_are_settings_that_a_studio_can_fix(rodin: Rodin, form, monkeypa
     assert (form.material, rodin.preferences.generate_material) == ("All", "Shaded")
     assert form.texture_mode == "AUTOMATIC"
     form.texture_mode = "high"
-    assert rodin.module("blender.preferences").value("generate_texture_mode") == "high"
+    assert rodin.app.settings.value("generate_texture_mode") == "high"
     bpy.ops.rodin.reset_options()
     assert (form.texture_mode, form.material) == ("AUTOMATIC", "All")
 
@@ -356,7 +356,7 @@ def test_uncertain_goes_on_by_the_answer(rodin: Rodin, service: Service, form) -
     bpy.ops.rodin.generate(prompt="A vase")
     task_id = status(rodin, "UNCERTAIN")
     answer = service.add(DONE, prompt="A vase")
-    rodin.module("blender.timer").tracker().settle(task_id, json.dumps(answer).encode())
+    rodin.app.tracker().settle(task_id, json.dumps(answer).encode())
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is followed")
 
 

@@ -71,7 +71,7 @@ def export(kind: str, folder: Path, scene: str = CUBE_IN_EMPTY) -> dict[str, byt
 
 def wish_import(rodin: Rodin, task_id: str, **how: object) -> None:
     """What the Import button does; without a window Blender invokes no operator."""
-    rodin.module("blender.timer").wish_import(task_id, **how)
+    rodin.module("blender.model_imports").wish(task_id, **how)
 
 
 def has_importer(kind: str) -> bool:
@@ -512,7 +512,7 @@ def test_killed_in_the_middle_it_goes_on_after_the_restart(
     script.write_text(
         ENABLE + "import importlib, time\n"
         f"timer = importlib.import_module({PACKAGE + '.blender.timer'!r})\n"
-        f"session = importlib.import_module({PACKAGE + '.blender.session'!r}).session\n"
+        f"session = importlib.import_module({PACKAGE + '.blender.app'!r}).app().session\n"
         f"while {task_id!r} not in session.tasks: timer.run(); time.sleep(0.02)\n"
         f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
         "while True:\n"
@@ -543,7 +543,7 @@ def test_leaving_does_not_wait_for_a_hung_download(
     script.write_text(
         ENABLE + "import importlib, time\n"
         f"timer = importlib.import_module({PACKAGE + '.blender.timer'!r})\n"
-        f"session = importlib.import_module({PACKAGE + '.blender.session'!r}).session\n"
+        f"session = importlib.import_module({PACKAGE + '.blender.app'!r}).app().session\n"
         f"while {task_id!r} not in session.tasks: timer.run(); time.sleep(0.02)\n"
         f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
         f"while not getattr(session.downloads.get({task_id!r}), 'size', 0): timer.run(); time.sleep(0.02)\n"
@@ -600,7 +600,7 @@ def test_delete_files_takes_only_what_was_downloaded(rodin: Rodin, saved: Callab
 
 
 def test_a_hint_from_a_ceiling_on(rodin: Rodin, saved: Callable[..., str]) -> None:
-    over = rodin.module("blender.preferences").over_the_hint
+    over = rodin.module("blender.panels.details").over_the_hint
     saved()
     assert not over()
     rodin.preferences.storage_hint = 1e-6
@@ -628,16 +628,13 @@ def test_a_failed_task_has_nothing_to_download(rodin: Rodin, service: Service) -
 
 
 def test_previews_are_freed(rodin: Rodin, saved: Callable[..., str]) -> None:
-    previews = rodin.module("blender.previews")
+    previews = rodin.app.previews
     task_id = saved()
     # Without a window, icons have no numbers.
     rodin.until(lambda: len(previews._collection) == 1, "the picture is there")
     bpy.ops.rodin.delete_files(task_id=task_id)
     rodin.until(lambda: len(previews._collection) == 0, "it is gone")
     assert previews._shown == {}
-    rodin.disable()
-    assert previews._collection is None
-    rodin.enable()
 
 
 def test_the_studios_operator_gets_what_it_takes(rodin: Rodin, done: Callable[..., str]) -> None:

@@ -26,13 +26,13 @@ def _without_proxy():
 def test_a_proxys_password_is_used_and_not_shown(rodin: Rodin) -> None:
     own().proxy = " http://me:s3cret@proxy.invalid:3128"
     assert own().proxy == "http://me:****@proxy.invalid:3128"
-    preferences = rodin.module("blender.preferences")
-    assert preferences.settings().proxy.reveal() == "http://me:s3cret@proxy.invalid:3128"
-    assert preferences.resolve("proxy").source == "preferences"
+    settings = rodin.app.settings
+    assert settings.for_tracker().proxy.reveal() == "http://me:s3cret@proxy.invalid:3128"
+    assert settings.resolve("proxy").source == "preferences"
     own().proxy = "http://me:****@other.invalid:3128"
-    assert preferences.value("proxy") == "http://me:s3cret@other.invalid:3128"
+    assert settings.value("proxy") == "http://me:s3cret@other.invalid:3128"
     own().proxy = ""
-    assert (preferences.value("proxy"), preferences.resolve("proxy").source) == ("", "default")
+    assert (settings.value("proxy"), settings.resolve("proxy").source) == ("", "default")
 
 
 def test_proxy_and_ca_file_reach_the_client_and_their_trouble_the_task(
@@ -54,7 +54,7 @@ def test_proxy_and_ca_file_reach_the_client_and_their_trouble_the_task(
 
 
 def test_the_service_is_told_which_blender_asks(rodin: Rodin) -> None:
-    settings = rodin.module("blender.preferences").settings()
+    settings = rodin.app.settings.for_tracker()
     assert settings.connection.program == f"Blender/{'.'.join(map(str, bpy.app.version))}"
 
 

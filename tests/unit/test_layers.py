@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,17 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(path: Path) -> Iterator[str]:
-    """What a module imports, as whole names below the package, and as they are from elsewhere."""
+def imported(path: Path, *, running: bool = False) -> Iterator[str]:
+    """What a module imports, as whole names below the package, and as they are from elsewhere.
+
+    With `running`, without what is imported for type checkers only.
+    """
     inside = path.relative_to(PACKAGE).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    passed = {inner for node in ast.walk(tree) if running and _is_for_types(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in passed:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -36,6 +44,34 @@ def imported(path: Path) -> Iterator[str]:
             above = inside[: len(inside) - node.level]
             name = ".".join(("", *above, *([node.module] if node.module else [])))
             yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _named(path: Path) -> str:
+    """A module's whole name below the package, as `imported` has it."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(("", *parts)).removesuffix(".__init__")
+
+
+def test_no_modules_import_each_other() -> None:
+    """Nor in a circle of several; an import within a function counts, since it only hides the circle."""
+    names = {_named(path): path for path in modules()}
+
+    def module(name: str) -> str:
+        """The module that an imported name is, or that holds it."""
+        return name if name in names else name.rpartition(".")[0]
+
+    sorter = TopologicalSorter({
+        name: {module(other) for other in imported(path, running=True) if other.startswith(".")} - {name}
+        for name, path in names.items()
+    })  # fmt: skip
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" is imported by ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

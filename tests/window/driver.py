@@ -67,8 +67,12 @@ class Ui:
         return importlib.import_module(f"{PACKAGE}.{name}")
 
     @property
+    def app(self) -> Any:
+        return self.module("blender.app").app()
+
+    @property
     def session(self) -> Any:
-        return self.module("blender.session").session
+        return self.app.session
 
     @property
     def preferences(self) -> Any:

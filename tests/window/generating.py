@@ -110,7 +110,7 @@ def submissions_in_trouble(ui, given):
         yield from ui.picture(f"{name}{suffix}")
     task_id = task(given["rejected"]).task_id
     bpy.ops.rodin.again(task_id=task_id)
-    ui.module("blender.preferences").set_value("generate_high_pack", True)
+    ui.app.settings.set_value("generate_high_pack", True)
     ui.sidebar.tag_redraw()
     yield from ui.picture(f"again{suffix}")
     pathlib.Path(ui.folder / "played").touch()

@@ -66,7 +66,7 @@ def first_steps(ui, given):
     yield from ui.picture("enter-api-key")
     yield from ui.press("RET")
     yield from ui.press("RET")
-    yield (lambda: ui.session.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
+    yield (lambda: ui.app.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
     yield from ui.picture("empty")
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
     yield 0.5

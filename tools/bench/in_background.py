@@ -33,7 +33,7 @@ facts["importing_requests"] = time.perf_counter() - began
 
 # Timers do not fire without a window: called as Blender would. Until every task is shown and some answers came in.
 run = importlib.import_module(f"{PACKAGE}.blender.timer").run
-session = importlib.import_module(f"{PACKAGE}.blender.session").session
+session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
 end = time.monotonic() + PATIENCE
 answers = 0
 while answers < min(given["tasks"], 20):

@@ -78,11 +78,11 @@ def time_timer():
     timer = ours("blender.timer")
     function = timer._run
 
-    def timed():
-        tracker = ours("blender.session").session.tracker
+    def timed(running):
+        tracker = running.session.tracker
         news = tracker is None or not tracker.messages.empty()
         began, used = time.perf_counter(), time.thread_time()
-        wait = function()
+        wait = function(running)
         used = time.thread_time() - used
         spent["timer"].append((time.perf_counter() - began, used, news))
         return wait
@@ -109,7 +109,7 @@ def play():
     yield 0.1
     sidebar().active_panel_category = "Rodin"
     sidebar().tag_redraw()
-    session = ours("blender.session").session
+    session = ours("blender.app").app().session
     began = time.monotonic()
     while len(bpy.context.window_manager.rodin.tasks) < given["tasks"] or session.unshown:
         assert time.monotonic() < began + PATIENCE, f"{len(session.tasks)} tasks known"

@@ -101,7 +101,7 @@ def measure(first, before, began):
     # With the gap that is not over yet.
     told["beats"] = [0.0, *(beat - began for beat in beats[first:]), ended - began]
     if given["contender"] == "ours":
-        told["tasks"] = len(importlib.import_module(f"{PACKAGE}.blender.session").session.tasks)
+        told["tasks"] = len(importlib.import_module(f"{PACKAGE}.blender.app").app().session.tasks)
     part = Path(given["facts"] + ".part")
     part.write_text(json.dumps(told))
     part.rename(given["facts"])

@@ -24,7 +24,7 @@ def module(name: str) -> Any:
 
 
 def session() -> Any:
-    return module("blender.session").session
+    return module("blender.app").app().session
 
 
 class Shown:

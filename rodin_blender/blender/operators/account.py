@@ -5,8 +5,8 @@ import bpy
 
 from ...service import keys
 from ...service.errors import BadInput
-from .. import api_key, preferences, timer
-from ..session import session
+from .. import preferences
+from ..app import app
 from .base import OPTIONS, refuse, text_property
 
 
@@ -18,9 +18,10 @@ class RODIN_OT_test_key(bpy.types.Operator):
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        session = app().session
         session.key_test, session.key_test_wanted = None, True
-        api_key.renew()
-        timer.tracker()
+        app().api_key.renew()
+        app().tracker()
         return {"FINISHED"}
 
 
@@ -42,18 +43,19 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         self.layout.operator("wm.url_open", text="Get a Key", icon="URL").url = preferences.KEY_PAGE
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        session = app().session
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
             return refuse(self, str(error))
         if not key:
             return refuse(self, "No API key was entered; nothing has changed.")
-        if preferences.key_source().fixed:
-            return refuse(self, f"The API key comes from {preferences.key_source().origin}, and is changed there.")
-        api_key.enter(key)
+        if app().api_key.source.fixed:
+            return refuse(self, f"The API key comes from {app().api_key.source.origin}, and is changed there.")
+        app().api_key.enter(key)
         # At once, so that a mistyped key is told here and not by the first task.
         session.key_test, session.key_test_wanted = None, True
-        timer.tracker()
+        app().tracker()
         return {"FINISHED"}
 
 
@@ -73,7 +75,7 @@ class RODIN_OT_allow_online(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.preferences.system.use_online_access = True
-        timer.tracker()
+        app().tracker()
         return {"FINISHED"}
 
 

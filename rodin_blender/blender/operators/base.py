@@ -6,7 +6,7 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.task import Task
 from .. import properties
-from ..session import session
+from ..app import app
 
 # No operator is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
 OPTIONS: set[str] = set()
@@ -45,7 +45,7 @@ class OfTask:
 
     def task(self) -> Task:
         """Raises BadInput when there is no such task."""
-        task = session.tasks.get(self.task_id) if self.task_id else properties.active_task()
+        task = app().session.tasks.get(self.task_id) if self.task_id else properties.active_task()
         if task is None:
             raise BadInput(
                 f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected."

@@ -12,10 +12,10 @@ from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import hand_off, importing, placement, preferences, previews, timer
+from .. import catalogs, hand_off, importing, model_imports, placement, preferences, previews
+from ..app import app
 from ..folders import blend_folder
 from ..layouts import paragraph
-from ..session import session
 from .base import OfTask, check_accepted, text_property
 
 
@@ -54,8 +54,8 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
         uuid = keys.task_uuid(self.task_uuid)
         check_downloadable(task, uuid or task.task_uuid)
         if uuid and uuid != task.task_uuid:
-            session.hand_offs[task.task_id] = uuid
-            timer.tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))
+            app().session.hand_offs[task.task_id] = uuid
+            app().tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))
         else:
             hand_off.call(task.task_id)
 
@@ -74,19 +74,20 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
     )
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        session = app().session
         if task.task_id in session.downloads:
             raise BadInput(f"'{task.name}' is being downloaded already.")
         check_downloadable(task, task.task_uuid)
         given_folder = self.directory and paths.absolute(self.directory, blend_folder(), shares=False)
-        parent = given_folder or timer.download_folder()
+        parent = given_folder or app().settings.download_folder()
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
-        if self.import_model if given else preferences.value("import_after_download") and task.status.has_files:
-            session.imports[task.task_id] = replace(timer.pressed(context.window), by_itself=True)
+        if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
+            session.imports[task.task_id] = replace(model_imports.pressed(context.window), by_itself=True)
         # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
         session.downloads[task.task_id] = Progress(waiting="Waiting to download")
         session.undrawn = True
-        timer.tracker().download(task.task_id, parent)
+        app().tracker().download(task.task_id, parent)
 
 
 class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
@@ -96,9 +97,10 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
     bl_label = "Cancel Rodin Download"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        session = app().session
         waiting = session.imports.pop(task.task_id, None)
         if task.task_id in session.downloads:
-            timer.tracker().cancel_download(task.task_id)
+            app().tracker().cancel_download(task.task_id)
         elif waiting is None:
             raise BadInput(f"'{task.name}' is not being downloaded, so there is nothing to cancel.")
 
@@ -137,11 +139,12 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         """The file is seen to first, off the main thread, and other modes are waited for."""
         names = ("model", "location", "height", "as_asset")
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
-        timer.wish_import(task.task_id, context.window, **how)
+        model_imports.wish(task.task_id, context.window, **how)
         # Not finished, which would be a step of undo with nothing in it.
         return {"CANCELLED"}
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        session = app().session
         found = [file.name for file in models(task.files)]
         if not found or (self.model and self.model not in found):
             what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
@@ -150,7 +153,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         for name in ("location", "height", "as_asset"):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
-                value = preferences.value(f"import_{name}")
+                value = app().settings.value(f"import_{name}")
                 # The setting holds for all files, whose units differ: it is in meters.
                 meters = name == "height"
                 setattr(self, name, value * importing.units_of_a_meter(context.scene) if meters else value)
@@ -171,15 +174,15 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),
-            companions=bool(preferences.value("import_companions")),
+            companions=bool(app().settings.value("import_companions")),
             select=self.select,
         )
         missing = ", ".join(f"'{keys.shown(name, 60)}'" for name in imported.missing[:3])
         told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
         session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))
         if self.as_asset:
-            timer.note_catalog()
-        timer.call_handlers(handlers.import_done, task, imported.collection)
+            catalogs.note()
+        session.call_handlers(handlers.import_done, task, imported.collection)
 
 
 class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
@@ -201,7 +204,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.folder:
             raise BadInput(f"'{task.name}' has no files on the disk.")
-        timer.tracker().delete_files(task.task_id)
+        app().tracker().delete_files(task.task_id)
 
 
 CLASSES = (

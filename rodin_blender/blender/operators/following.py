@@ -14,9 +14,8 @@ from ...service.pasted import Pasted
 from ...tasks import schedule
 from ...tasks.task import Task
 from ...texts.wording import clock_text, listed, size_text
-from .. import api_key, preferences, timer
+from ..app import app
 from ..layouts import paragraph
-from ..session import session
 from .base import OPTIONS, OfTask, check_accepted, refuse, text_property
 
 MOST_TROUBLES = 3
@@ -38,7 +37,7 @@ class RODIN_OT_track(bpy.types.Operator):
     name: text_property("Name", "Shown in the list")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        typed = Secret("") if self.subscription_key else session.typed_key
+        typed = Secret("") if self.subscription_key else app().session.typed_key
         try:
             text = self.subscription_key or _whole(typed.reveal(), context.window_manager.clipboard)
             found = _read(text, "The field is empty.")
@@ -75,7 +74,7 @@ def _read(text: str, when_empty: str) -> Pasted:
     """Raises BadInput."""
     if not text.strip():
         raise BadInput(f"{when_empty} {keys.NEEDED}")
-    return pasted.read(text, preferences.settings().api_key)
+    return pasted.read(text, app().settings.for_tracker().api_key)
 
 
 def _whole(typed: str, clipboard: str) -> str:
@@ -86,7 +85,8 @@ def _whole(typed: str, clipboard: str) -> str:
 
 def _follow(found: Pasted, typed: Secret) -> None:
     """Have these tasks followed, and tell of what stood among them and cannot be."""
-    session.follow(timer.tracker(), found.generations, typed)
+    session = app().session
+    session.follow(app().tracker(), found.generations, typed)
     troubles = sorted((*found.refused, *found.wrong), key=lambda trouble: trouble.number)
     if troubles:
         told = listed([f"Number {trouble.number}: {trouble.text}" for trouble in troubles], MOST_TROUBLES, " ")
@@ -100,6 +100,7 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
     bl_label = "Check Rodin Task Now"
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        session = app().session
         check_accepted(task)
         if task.status.final:
             raise BadInput(f"'{task.name}' is finished; there is nothing more to ask the service.")
@@ -109,9 +110,9 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
                 f"'{task.name}' is asked about at {clock_text(session.held_until)}: "
                 "the service wants to be asked less often."
             )
-        api_key.renew()
-        timer.tracker().refresh()
-        timer.tracker().change(task.task_id, partial(schedule.asked_now, now=now))
+        app().api_key.renew()
+        app().tracker().refresh()
+        app().tracker().change(task.task_id, partial(schedule.asked_now, now=now))
 
 
 class RODIN_OT_pause(OfTask, bpy.types.Operator):
@@ -123,7 +124,7 @@ class RODIN_OT_pause(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.followed:
             raise BadInput(f"'{task.name}' is not being asked about, so there is nothing to pause.")
-        timer.tracker().change(task.task_id, schedule.paused)
+        app().tracker().change(task.task_id, schedule.paused)
 
 
 class RODIN_OT_resume(OfTask, bpy.types.Operator):
@@ -136,7 +137,7 @@ class RODIN_OT_resume(OfTask, bpy.types.Operator):
         check_accepted(task)
         if task.status.final or task.followed:
             raise BadInput(f"'{task.name}' is {'finished' if task.status.final else 'being followed'} already.")
-        timer.tracker().change(task.task_id, partial(schedule.resumed, now=time.time()))
+        app().tracker().change(task.task_id, partial(schedule.resumed, now=time.time()))
 
 
 class RODIN_OT_forget(OfTask, bpy.types.Operator):
@@ -162,14 +163,14 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
         )
 
     def draw(self, context: bpy.types.Context) -> None:
-        task = session.tasks.get(self.task_id)
+        task = app().session.tasks.get(self.task_id)
         if task:
             self.layout.prop(self, "delete_files", text=f"Delete its files, too ({size_text(task.size)})")
         text = f"{UNDO_FORGET} Deleted files do not come back; the service keeps them for 7 days."
         paragraph(self.layout, text, WIDTH * context.preferences.system.ui_scale, icon="INFO")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
-        timer.tracker().forget(task.task_id, files=self.delete_files)
+        app().tracker().forget(task.task_id, files=self.delete_files)
 
 
 class RODIN_OT_undo_forget(bpy.types.Operator):
@@ -181,13 +182,13 @@ class RODIN_OT_undo_forget(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if session.forgotten:
+        if app().session.forgotten:
             return True
         cls.poll_message_set("No task was forgotten since Blender was started")
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        timer.tracker().restore(session.forgotten.pop())
+        app().tracker().restore(app().session.forgotten.pop())
         return {"FINISHED"}
 
 

@@ -5,8 +5,8 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.options import OPTIONS
-from .. import form, generating, preferences
-from ..session import session
+from .. import form, generating
+from ..app import app
 from .base import OPTIONS as BUTTON
 from .base import refuse, text_property
 
@@ -29,6 +29,7 @@ class RODIN_OT_generate(bpy.types.Operator):
         return obstacle is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
+        session = app().session
         prompt = self.prompt.strip() or session.form.prompt.strip()
         try:
             given = [form.file_of(line) for line in self.images.splitlines() if line.strip()]
@@ -66,7 +67,7 @@ class RODIN_OT_reset_options(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         for option in OPTIONS.values():
             if option.name != "tier":
-                preferences.set_value(f"generate_{option.name}", option.default)
+                app().settings.set_value(f"generate_{option.name}", option.default)
         form.show()
         return {"FINISHED"}
 

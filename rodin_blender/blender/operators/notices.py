@@ -5,7 +5,7 @@ import time
 
 import bpy
 
-from ..session import session
+from ..app import app
 from .base import INTERNAL, text_property
 
 LONGEST_ANNOUNCEMENT = 30.0
@@ -20,7 +20,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        session.notice = ""
+        app().session.notice = ""
         return {"FINISHED"}
 
 
@@ -40,7 +40,8 @@ class RODIN_OT_announce(bpy.types.Operator):
         self._until = time.monotonic() + LONGEST_ANNOUNCEMENT
         self._timer = context.window_manager.event_timer_add(LONGEST_ANNOUNCEMENT, window=context.window)
         context.window_manager.modal_handler_add(self)
-        session.announcing = True
+        self._session = app().session
+        self._session.announcing = True
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -52,7 +53,7 @@ class RODIN_OT_announce(bpy.types.Operator):
 
     def cancel(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)
-        session.announcing = False
+        self._session.announcing = False
 
 
 CLASSES = (

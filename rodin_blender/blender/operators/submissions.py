@@ -6,9 +6,9 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
-from .. import form, preferences, timer
+from .. import folders, form
+from ..app import app
 from ..option_properties import price_text
-from ..session import session
 from .base import OfTask
 
 
@@ -31,6 +31,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
         )
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
+        session = app().session
         if task.status not in (Status.UNSENT, Status.UNCERTAIN):
             raise BadInput(f"'{task.name}' is not waiting to be sent. Press Again to make it once more.")
         obstacle = form.obstacle()
@@ -38,12 +39,12 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
             raise BadInput(f"It cannot be sent. {obstacle.text}")
         form.check_price(task.price)
         if task.status is Status.UNSENT:
-            timer.tracker().send_now(task.task_id)
+            app().tracker().send_now(task.task_id)
             return
         new = new_task_id()
         session.begun_here.add(new)
         session.select = new
-        timer.tracker().send_again(task.task_id, new)
+        app().tracker().send_again(task.task_id, new)
 
 
 class RODIN_OT_discard(OfTask, bpy.types.Operator):
@@ -67,7 +68,7 @@ class RODIN_OT_discard(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.UNSENT, Status.UNCERTAIN, Status.REJECTED):
             raise BadInput(f"'{task.name}' was accepted or is being sent: it cannot be discarded.")
-        timer.tracker().forget(task.task_id)
+        app().tracker().forget(task.task_id)
 
 
 class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
@@ -79,7 +80,7 @@ class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status is not Status.UNCERTAIN:
             raise BadInput(f"'{task.name}' needs no answer.")
-        timer.tracker().settle(task.task_id, answer_in(context.window_manager.clipboard))
+        app().tracker().settle(task.task_id, answer_in(context.window_manager.clipboard))
 
 
 class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
@@ -91,9 +92,9 @@ class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.SENDING, Status.UNSENT):
             raise BadInput(f"'{task.name}' is not being sent, so there is nothing to cancel.")
-        if session.uploads.get(task.task_id, (0, 0))[0]:
+        if app().session.uploads.get(task.task_id, (0, 0))[0]:
             raise BadInput(f"'{task.name}' is on its way already, so it can no longer be cancelled.")
-        timer.tracker().cancel_submission(task.task_id)
+        app().tracker().cancel_submission(task.task_id)
 
 
 class RODIN_OT_again(OfTask, bpy.types.Operator):
@@ -107,8 +108,8 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
             raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
         if not form.allowed():
             raise BadInput("Generating is switched off: tasks can only be followed.")
-        form.wish_again(task, timer.outbox() / task.task_id)
-        preferences.set_value("begin_by", "GENERATE")
+        form.wish_again(task, folders.outbox() / task.task_id)
+        app().settings.set_value("begin_by", "GENERATE")
 
 
 CLASSES = (

@@ -10,9 +10,9 @@ import bpy
 from ...service.files import Progress, models
 from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
 from ...texts.wording import duration_text, progress_text, size_text
-from .. import preferences, previews, properties
+from .. import preferences, properties, settings
+from ..app import app
 from ..layouts import paragraph
-from ..session import session
 from . import submissions
 from .words import LONG_WORDS
 
@@ -28,7 +28,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     if task.jobs:
         done = f"{task.jobs_done} of {len(task.jobs)} jobs"
         column.progress(text=f"{LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
-    if task.message and not (session.obstacle and task.followed):
+    if task.message and not (app().session.obstacle and task.followed):
         harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
         paragraph(column, task.message, width, icon="INFO" if harmless else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
@@ -60,7 +60,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
 
     if task.kind:
         submissions.draw_wish(layout, task, width)
-    wishes = preferences.get()
+    wishes = settings.own()
     if task.status is not Status.FAILED and isinstance(wishes, bpy.types.AddonPreferences):
         header, body = layout.panel("rodin_import", default_closed=True)
         header.label(text="Import Settings")
@@ -75,6 +75,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
 
 
 def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
+    session = app().session
     column = layout.column(align=True)
     column.scale_y = 0.8
     if task.status.final:
@@ -94,6 +95,7 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
 
 def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """The download, and what can be done with what it brought."""
+    session = app().session
     if task.task_id in session.downloads:
         _draw_progress(layout, session.downloads[task.task_id], width)
     elif task.task_id in session.imports:
@@ -115,9 +117,14 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
-    if preferences.over_the_hint():
+    if over_the_hint():
         taken = f"Downloaded files take {size_text(session.bytes_saved)}. Delete those of tasks you no longer need."
         paragraph(layout, taken, width, icon="INFO")
+
+
+def over_the_hint() -> bool:
+    """Whether downloaded files take more than the user wished to be told of."""
+    return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.bytes_saved
 
 
 def _draw_progress(layout: bpy.types.UILayout, progress: Progress, width: float) -> None:
@@ -135,7 +142,7 @@ def _draw_progress(layout: bpy.types.UILayout, progress: Progress, width: float)
 
 
 def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
-    picture = previews.icon(task.task_id)
+    picture = app().previews.icon(task.task_id)
     if picture:
         layout.template_icon(icon_value=picture, scale=6.0)
     found = models(task.files)

@@ -10,10 +10,10 @@ import bpy
 from ...configuration import GENERATE
 from ...tasks import options
 from ...tasks.options import OPTIONS
-from .. import form, open_images, preferences, previews, timer
+from .. import form, open_images
+from ..app import app
 from ..layouts import fits, paragraph, text_width, ui_scale
 from ..option_properties import price_text
-from ..session import session
 
 MOST_LINES = 5
 """Of a prompt that is longer than its field."""
@@ -28,11 +28,11 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     else:
         header.label(text="Follow")
     if body and generating:
-        timer.look_at_form()
+        form.look_at()
         _draw_generate(body, context)
     elif body:
         _draw_follow(body, context)
-    for prompt, pictures in session.form.sent.values():
+    for prompt, pictures in app().session.form.sent.values():
         name = prompt or PurePath(pictures[0]).name
         layout.label(text=f"Preparing '{name}'", icon="SORTTIME", translate=False)
 
@@ -48,7 +48,7 @@ def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
 def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     width = context.region.width
     shown = context.window_manager.rodin.form
-    prompt, pictures = session.form.prompt, form.pictures()
+    prompt, pictures = app().session.form.prompt, form.pictures()
     layout.prop(shown, "prompt", text="", placeholder="What do you want to make?")
     if not fits(prompt, width):
         paragraph(layout, prompt, width, max_lines=MOST_LINES)
@@ -66,7 +66,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
         row.operator("rodin.clear_form", text="", icon="X")
 
     row = layout.row()
-    row.enabled = not preferences.resolve(f"{GENERATE}tier").fixed
+    row.enabled = not app().settings.resolve(f"{GENERATE}tier").fixed
     row.prop(shown, "tier", text="")
     header, body = layout.panel("rodin_options", default_closed=True)
     header.label(text="Options")
@@ -77,7 +77,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
 
 def _draw_picture(layout: bpy.types.UILayout, path: str, index: int, count: int) -> None:
     row = layout.row()
-    icon = previews.icon_in_form(path)
+    icon = app().previews.icon_in_form(path)
     if icon:
         row.template_icon(icon_value=icon, scale=2.2)
     column = row.column(align=True)
@@ -101,13 +101,14 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
         if option.name == "tier" or not form.offered(option):
             continue
         row = column.row()
-        found = preferences.resolve(f"{GENERATE}{option.name}")
+        found = app().settings.resolve(f"{GENERATE}{option.name}")
         row.enabled = not found.fixed
         row.prop(shown, option.name, icon="LOCKED" if found.fixed else "NONE")
     column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 
 def _draw_button(layout: bpy.types.UILayout, width: float) -> None:
+    session = app().session
     price = options.price(form.all_chosen())
     trouble = form.trouble()
     row = layout.row()
@@ -123,6 +124,7 @@ def _draw_button(layout: bpy.types.UILayout, width: float) -> None:
 
 def _button_text(price: float, width: float) -> str:
     """What it costs and what is left, as far as there is room for it."""
+    session = app().session
     left = "" if session.balance is None else f" ({session.balance:,.10g} left)"
     texts = [f"Generate · about {price_text(price)}{left}", f"Generate · about {price_text(price)}"]
     return next((text for text in texts if text_width(text) < width - 45 * ui_scale()), f"Generate · about {price:g}")

@@ -6,9 +6,10 @@ from __future__ import annotations
 import bpy
 
 from .. import preferences, properties
+from ..app import app
 from ..form import allowed
 from ..layouts import paragraph
-from ..session import message_of, session
+from ..session import message_of
 from . import details, form, words
 
 NARROW = 200.0
@@ -19,6 +20,7 @@ CHARACTER = 7.0
 
 class RODIN_UL_tasks(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flt_flag):
+        session = app().session
         task = session.tasks.get(item.task_id)
         if task is None:
             return
@@ -78,6 +80,7 @@ def _how_to_begin(begin_by: str) -> str:
 
 def _draw_undo(layout: bpy.types.UILayout) -> None:
     """What was forgotten last can be had back."""
+    session = app().session
     if session.forgotten:
         text = f"Undo Forget '{session.forgotten[-1].name}'"
         layout.operator("rodin.undo_forget", text=text, translate=False, icon="LOOP_BACK")
@@ -85,7 +88,7 @@ def _draw_undo(layout: bpy.types.UILayout) -> None:
 
 def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What is missing before anything can be asked, with the button that mends it."""
-    obstacle = preferences.settings().obstacle or session.obstacle
+    obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
     if not obstacle:
         return
     box = layout.box()
@@ -95,8 +98,8 @@ def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
             box.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
         case "no_key":
             box.operator("rodin.enter_api_key", text="Enter API Key", icon="KEY_HLT")
-        case "bad_key" if preferences.key_source().fixed:
-            text = f"It comes from {preferences.key_source().origin}: change that and restart Blender."
+        case "bad_key" if app().api_key.source.fixed:
+            text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
             paragraph(box, text, context.region.width)
         case "bad_key":
             box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
@@ -110,6 +113,7 @@ def _draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: b
 
 
 def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    session = app().session
     if session.notice:
         row = layout.box().row()
         paragraph(row, session.notice, context.region.width - 30, icon="INFO")

@@ -8,10 +8,10 @@ import bpy
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import form, previews
+from .. import form
+from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
-from ..session import session
 
 MOST_LINES = 6
 """Of a prompt."""
@@ -47,7 +47,7 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
 
 
 def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
-    sent, total = session.uploads.get(task.task_id, (0, 0))
+    sent, total = app().session.uploads.get(task.task_id, (0, 0))
     row = layout.row(align=True)
     if sent:
         # Of words alone the size tells nobody anything.
@@ -68,7 +68,7 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     column = body.column()
     if task.prompt:
         paragraph(column, task.prompt, width, max_lines=MOST_LINES)
-    icons = previews.icons_made_from(task.task_id)
+    icons = app().previews.icons_made_from(task.task_id)
     if icons:
         row = column.row(align=True)
         row.alignment = "LEFT"

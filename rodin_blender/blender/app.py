@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is alive between `register` and `unregister`, all of it on one object: no other module keeps any state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import bpy
+
+from ..storage import folders as places
+from ..tracking.tracker import Tracker
+from . import folders
+from .api_key import ApiKey
+from .previews import Previews
+from .session import Session
+from .settings import SettingsInUse
+from .studio_files import StudioFiles
+from .threads import Threads
+
+
+class App:
+    def __init__(self, pump: Callable[[], float | None]) -> None:
+        """`pump` is the callback of `bpy.app.timers`, which `wake` has called."""
+        self.session = Session()
+        self.threads = Threads()
+        self.studio_files = StudioFiles(self.threads, self.session)
+        self.api_key = ApiKey(self.threads, self.session, self.studio_files)
+        self.settings = SettingsInUse(self.studio_files, self.api_key)
+        self.previews = Previews(self.session)
+        self.positions: dict[str, int] = {}
+        """Where each task stands among the properties, see properties.py."""
+        self.command: object = None
+        """What takes `blender --command rodin` away again, see commands.py."""
+        self.settings_read_at = 0.0
+        """When the tracker was last told the settings, as `time.monotonic` has it."""
+        self.pump_trouble = ""
+        """The last error of the pump that was printed."""
+        self.drawn_second = 0
+        """The second of the clock that the sidebar was last told to show."""
+        self._pump = pump
+        self._brings_what_is_old = False
+        """Whether a worker was told to bring what an earlier version kept elsewhere."""
+
+    def wake(self, first_interval: float = 0.0) -> None:
+        """Have the pump called, from so many seconds on, until there is nothing more to do."""
+        if not bpy.app.timers.is_registered(self._pump):
+            bpy.app.timers.register(self._pump, first_interval=first_interval, persistent=True)
+
+    def tracker(self) -> Tracker:
+        """The running tracker with the settings as they are now, started if there is none, and the pump with it.
+
+        Returns at once.
+        """
+        self.wake()
+        session = self.session
+        self.settings_read_at = time.monotonic()
+        if not self._brings_what_is_old:
+            self._brings_what_is_old = True
+            self.threads.run(folders.bringing(), self._brought)
+        self.studio_files.follow()
+        self.api_key.follow()
+        settings = self.settings.for_tracker()
+        session.undrawn |= settings != session.settings
+        if settings.api_key != session.settings.api_key:
+            session.key_test = None
+            session.balance, session.balance_asked = None, False
+        if session.tracker is None:
+            session.connect(Tracker(places.list_path(folders.user_folder()), settings, session.tasks.values()))
+        elif settings != session.settings:
+            session.tracker.configure(settings)
+        session.settings = settings
+        return session.tracker
+
+    def ask_account(self) -> None:
+        """Ask for what is to be known of the account, once it can be asked."""
+        session = self.session
+        if session.key_test_wanted and not self.api_key.looking:
+            session.key_test_wanted = False
+            self.tracker().test_key()
+        wanted = session.form.looked_at and not session.balance_asked
+        if wanted and session.tracker and not session.settings.obstacle and not session.obstacle:
+            session.balance_asked = True
+            session.tracker.ask_balance()
+
+    def end(self) -> None:
+        if bpy.app.timers.is_registered(self._pump):
+            bpy.app.timers.unregister(self._pump)
+        self.session.disconnect()
+        self.api_key.end()
+        self.previews.end()
+
+    def _brought(self, news: list[str]) -> None:
+        """What an earlier version kept elsewhere is in the user's folder now."""
+        if news:
+            self.session.tell(" ".join(news))
+            # The tracker may have looked at the list, and ended, before.
+            self.tracker().refresh()
+
+
+_app: App | None = None
+
+
+def app() -> App:
+    """The running one. Raises RuntimeError where the extension is not enabled."""
+    if _app is None:
+        raise RuntimeError("Rodin is not enabled.")
+    return _app
+
+
+def begin(pump: Callable[[], float | None]) -> None:
+    global _app
+    _app = App(pump)
+
+
+def end() -> None:
+    global _app
+    app().end()
+    _app = None

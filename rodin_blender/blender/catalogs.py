@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The asset catalog of what is imported: noted in the library that the open file belongs to."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from .. import catalog
+from ..service.errors import os_reason
+from . import importing
+from .app import app
+
+
+def note() -> None:
+    """Have the assets' catalog noted where the open file's catalogs are, if it was saved."""
+    library = importing.asset_library()
+    if library:
+        app().wake()
+        app().threads.run(partial(_note, library), lambda trouble: app().session.tell(trouble) if trouble else None)
+
+
+def _note(library: Path) -> str:
+    """Returns what went wrong, "" for nothing."""
+    try:
+        catalog.note(library)
+    except OSError as error:
+        return f"The asset catalog Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
+    return ""

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens when another .blend file is opened, and when one was saved."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import catalogs, form, importing
+from .app import app
+
+
+@persistent
+def _loading(_path: str) -> None:
+    # Blender empties the properties; what is in the form stays there.
+    app().session.form.kept = form.pictures()
+
+
+@persistent
+def _loaded(_path: str) -> None:
+    session = app().session
+    session.file_loaded()
+    form.fill(session.form.prompt, session.form.kept)
+
+
+@persistent
+def _saved(_path: str) -> None:
+    """The catalog of the assets in the file stands in a list beside it, which there could be none of before."""
+    if importing.has_assets():
+        catalogs.note()
+
+
+_HANDLERS = (
+    (bpy.app.handlers.load_pre, _loading),
+    (bpy.app.handlers.load_post, _loaded),
+    (bpy.app.handlers.save_post, _saved),
+)
+
+
+def register() -> None:
+    for handlers, handler in _HANDLERS:
+        handlers.append(handler)
+
+
+def unregister() -> None:
+    for handlers, handler in _HANDLERS:
+        handlers.remove(handler)

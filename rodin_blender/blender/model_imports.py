@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which models are to come into the scene, and when: once a task has ended, its file is there, and Blender can."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..service.errors import BadInput
+from . import hand_off, importing, placement
+from .app import app
+from .session import Import
+
+
+def wish(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
+    """Have a model of a task in a window's scene, once its file was seen to off the main thread, and it can be.
+
+    `how` are arguments for `rodin.import_model`. Until then the place stays the one where the 3D cursor is now.
+    """
+    session = app().session
+    session.file_troubles.pop(task_id, None)
+    session.imports[task_id] = pressed(window, **how)
+    session.undrawn = True
+    app().tracker().check_model(task_id, str(how.get("model", "")))
+
+
+def pressed(window: bpy.types.Window | None, **how: object) -> Import:
+    """The wish of a press in that window, with its scene and the place of the 3D cursor there."""
+    scene = window.scene if window else bpy.context.scene
+    return Import({"at": tuple(scene.cursor.location), **how}, window.as_pointer() if window else 0, scene.name)
+
+
+def act() -> None:
+    """What is to come by itself when a task has ended, the downloads and the imports whose time has come."""
+    session = app().session
+    for task_id in [task_id for task_id in session.ended if task_id not in session.downloads]:
+        session.ended.remove(task_id)
+        _bring_by_itself(task_id)
+    for task_id in [task_id for task_id, wish in session.imports.items() if wish.ready]:
+        _import_if_possible(task_id)
+    stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
+    for task_id in stored:
+        del session.hand_offs[task_id]
+        _hand_off(task_id)
+
+
+def _bring_by_itself(task_id: str) -> None:
+    """The files of a task that has ended, and its model, where the settings wish for them."""
+    session, settings = app().session, app().settings
+    task = session.tasks.get(task_id)
+    here = task_id in session.begun_here or (task is not None and placement.of(task) is not None)
+    into_scene = bool(settings.value("import_when_done")) and here
+    if task and (into_scene or settings.value("download_when_done")):
+        if task.task_uuid:
+            _hand_off(task_id, import_model=into_scene)
+            if task_id in session.imports:
+                session.imports[task_id].unasked = True
+        else:
+            session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
+
+
+def _hand_off(task_id: str, **more: object) -> None:
+    try:
+        hand_off.call(task_id, **more)
+    except BadInput as error:
+        app().session.tell_of_files(task_id, str(error), trouble=True)
+
+
+def _context_for(task_id: str, wish: Import) -> dict[str, object]:
+    """What an import is for, for `temp_override`: the window, the first one where it was closed; nothing without.
+
+    It goes into the scene that was shown at the press; what follows from a download, into the one where it was wished.
+    """
+    windows = list(bpy.context.window_manager.windows)
+    window = next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
+    task = app().session.tasks.get(task_id)
+    wanted = placement.of(task) if task and wish.by_itself else None
+    shown = window.scene if window else bpy.context.scene
+    scene = bpy.data.scenes.get(wanted.scene if wanted else wish.scene)
+    if scene in (None, shown):
+        return {"window": window}
+    window = next((window for window in windows if window.scene == scene), None)
+    return {"window": window} if window else {"scene": scene, "view_layer": scene.view_layers[0]}
+
+
+def _import_if_possible(task_id: str) -> None:
+    """Have the model in the scene, as one step of undo."""
+    session = app().session
+    wish = session.imports[task_id]
+    with bpy.context.temp_override(**_context_for(task_id, wish)):
+        reason = importing.hindrance()
+        session.undrawn |= reason != wish.waits_for
+        wish.waits_for = reason
+        if reason:
+            return
+        del session.imports[task_id]
+        session.undrawn = True
+        try:
+            # The second argument asks for the step of undo, which a call from a script does not get otherwise.
+            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=not wish.unasked, **wish.how)
+        except RuntimeError as error:
+            text = f"{importing.reason_of(error)} Open Folder shows the files."
+            session.tell_of_files(task_id, text, trouble=True)

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is set: by the environment, a studio's file, or the user in Blender's preferences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import bpy
+
+from .. import configuration
+from ..configuration import FIELDS, GENERATE, Setting, Value
+from ..service.errors import BadInput
+from ..storage import folders as places
+from ..storage.paths import NoBlendFile
+from ..tracking.messages import Obstacle, Settings
+from . import network, option_properties
+from .api_key import ApiKey
+from .folders import addon_preferences, blend_folder, user_folder
+from .studio_files import StudioFiles
+
+
+def own() -> bpy.types.AddonPreferences | SimpleNamespace:
+    """The user's preferences; their defaults where a script enabled the extension without an entry in Blender's."""
+    return addon_preferences() or SimpleNamespace(**{name: field.default for name, field in FIELDS.items()})
+
+
+class SettingsInUse:
+    def __init__(self, file: StudioFiles, api_key: ApiKey) -> None:
+        self._file = file
+        self._api_key = api_key
+
+    def resolve(self, name: str) -> Setting:
+        """The value in use, and where it comes from. What the environment holds wrongly is passed over.
+
+        That is an obstacle, see `for_tracker`. Raises BadInput for an API key that is not known, see `ApiKey.in_use`.
+        """
+        if name == "api_key":
+            return self._api_key.in_use()
+        try:
+            found = configuration.fixed(name, self._file.values)
+        except BadInput:
+            found = None
+        if found:
+            return found
+        preferences = own()
+        if name == "proxy":
+            given = network.given_proxy(preferences)
+            return Setting(given, "preferences" if given else "default", fixed=False)
+        touched = isinstance(preferences, bpy.types.AddonPreferences) and preferences.is_property_set(name)
+        value = getattr(preferences, name)
+        if name.startswith(GENERATE):
+            value = option_properties.choice(value)
+        return Setting(value, "preferences" if touched else "default", fixed=False)
+
+    def value(self, name: str) -> Value:
+        """The value in use."""
+        return self.resolve(name).value
+
+    def set_value(self, name: str, wish: Value) -> None:
+        """Have a value in the preferences, as if the user had set it there. What is fixed stays."""
+        preferences = own()
+        fixed = name in FIELDS and self.resolve(name).fixed
+        if isinstance(preferences, bpy.types.AddonPreferences) and not fixed:
+            is_choice = name.startswith(GENERATE) and isinstance(wish, str)
+            setattr(preferences, name, option_properties.identifier(wish) if is_choice else wish)
+            bpy.context.preferences.is_dirty = True
+
+    def download_folder(self) -> Path:
+        """Where the folders of tasks are made. Raises BadInput where it cannot be told."""
+        try:
+            wish = configuration.path_of(self.resolve("download_folder"), blend_folder())
+            return wish or places.downloads(user_folder())
+        except BadInput as error:
+            advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
+            raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
+
+    def for_tracker(self) -> Settings:
+        """What the tracker is to know now, with what keeps it from asking, if anything does."""
+        if self._file.trouble:
+            return Settings(timeout=network.timeout(), obstacle=Obstacle("settings", self._file.trouble))
+        return configuration.tracker_settings(
+            self.resolve,
+            self._file.values,
+            blend_folder=blend_folder(),
+            timeout=network.timeout(),
+            offline=network.offline(),
+            program=network.program(),
+        )

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The studio's files of settings, see `configuration.studio`, as they were last read."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .. import configuration
+from ..configuration import Setting
+from ..service.errors import BadInput
+from .session import Session
+from .threads import Threads
+
+
+class StudioFiles:
+    def __init__(self, threads: Threads, session: Session) -> None:
+        self._threads = threads
+        self._session = session
+        self._name: str | None = None
+        """The file that RODIN_CONFIG named last."""
+        self.values: dict[str, Setting] = {}
+        """What they fix."""
+        self.trouble = ""
+        """Why nothing is known of it; "" when all is well."""
+
+    def follow(self) -> None:
+        """Have them read, in a thread, at first and when RODIN_CONFIG names another one."""
+        named = configuration.named_file()
+        if named != self._name:
+            self._name, self.values = named, {}
+            self.trouble = "The studio's settings are being read."
+            self._threads.run(partial(_read, named), partial(self._take_in, named))
+
+    def read_now(self) -> None:
+        """The same at once: for the command line, which may wait. Raises BadInput."""
+        self._name = configuration.named_file()
+        self.values, self.trouble = configuration.read_files(self._name), ""
+
+    def _take_in(self, named: str, found: dict[str, Setting] | BadInput) -> None:
+        if named == self._name:
+            self._session.undrawn = True
+            self.trouble = str(found) if isinstance(found, BadInput) else ""
+            self.values = {} if isinstance(found, BadInput) else found
+
+
+def _read(named: str) -> dict[str, Setting] | BadInput:
+    try:
+        return configuration.read_files(named)
+    except BadInput as error:
+        return error
