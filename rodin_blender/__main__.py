@@ -7,4 +7,4 @@ from .command_line import main
 from .command_line.host import plain
 
 if __name__ == "__main__":
-    sys.exit(main.run(sys.argv[1:], plain))
+    sys.exit(main.run(sys.argv[1:], plain, own_process=True))

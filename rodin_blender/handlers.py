@@ -1,19 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Functions of yours to be called when something happens, in the manner of `bpy.app.handlers`.
 
-Append a function to a list. It is called on the main thread, by the timer, with the task as it is now: read-only, with
-the attributes of `tasks.task.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message`, `folder` and more.
-Return soon: Blender's window stands still meanwhile. One that raises is reported by its name, and stays.
+Append a function to a list, or name a Python file by RODIN_HOOKS whose functions have the lists' names. It is called on
+the main thread, by the timer or the command, with the task as it is now: read-only, with the attributes of
+`tasks.task.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message`, `folder` and more. Return soon, since
+Blender's window stands still meanwhile. One that raises is reported by its name, and stays.
 
-The lists outlive disabling and enabling the extension. Each Blender calls its own, for what it sees happen: with more
-than one open, `task_done` comes in each.
+The lists outlive disabling and enabling the extension. Each Blender, and each command, calls its own for what it sees
+happen: with more than one open, `task_done` comes in each.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
+
+from .service.errors import BadInput
+from .tasks.task import Status, Task
+
+VARIABLE = "RODIN_HOOKS"
 
 task_submitted: list[Callable[..., None]] = []
 """(task): the service has accepted what was begun here; `task.credits` is what it took, None where it did not say."""
@@ -29,6 +39,59 @@ download_done: list[Callable[..., None]] = []
 """(task): this Blender has saved its files into `task.folder`."""
 import_done: list[Callable[..., None]] = []
 """(task, collection): its model is in the scene."""
+
+LISTS = {
+    "task_submitted": task_submitted,
+    "task_rejected": task_rejected,
+    "task_updated": task_updated,
+    "task_done": task_done,
+    "task_failed": task_failed,
+    "download_done": download_done,
+    "import_done": import_done,
+}
+_loaded: set[str] = set()
+
+
+def load() -> None:
+    """Append the functions of the file that RODIN_HOOKS names, once. Raises BadInput for one that cannot be used."""
+    path = os.environ.get(VARIABLE, "").strip()
+    if not path or path in _loaded:
+        return
+    try:
+        spec = spec_from_file_location("rodin_hooks", path)
+        if spec is None or spec.loader is None:
+            raise ImportError("not named *.py")
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Exception as error:
+        traceback.print_exc()
+        raise BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.") from None
+    found = {name: getattr(module, name) for name in LISTS if callable(getattr(module, name, None))}
+    if not found:
+        raise BadInput(f"The file that {VARIABLE} names ({path}) has no function called {', '.join(LISTS)}.")
+    _loaded.add(path)
+    for name, function in found.items():
+        LISTS[name].append(function)
+
+
+def told_by(before: Task | None, task: Task) -> list[list[Callable[..., None]]]:
+    """The lists to call for a task that has changed; none where only its times have. `before` is None for a new one."""
+    if before is None:
+        return [task_updated]
+    if _without_times(before) == _without_times(task):
+        return []
+    lists = [task_updated]
+    if not before.status.submitted and task.status.submitted:
+        lists.append(task_submitted)
+    elif task.status is Status.REJECTED and before.status is not Status.REJECTED:
+        lists.append(task_rejected)
+    if task.status.final and not before.status.final:
+        lists.append(task_done if task.status.has_files else task_failed)
+    return lists
+
+
+def _without_times(task: Task) -> Task:
+    return replace(task, checked_at=0.0, next_check_at=0.0, interval=0.0, watched=0.0)
 
 
 def call(functions: list[Callable[..., None]], *arguments: Any) -> list[str]:

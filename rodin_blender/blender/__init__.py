@@ -3,6 +3,8 @@
 
 import bpy
 
+from .. import handlers
+from ..service.errors import BadInput
 from . import app, commands, file_events, operators, panels, preferences, properties, timer
 
 # In the order of need; undone in the reverse order.
@@ -15,6 +17,10 @@ def register() -> None:
     app.begin(timer.run)
     for part in _PARTS:
         part.register()
+    try:
+        handlers.load()
+    except BadInput as error:
+        app.app().session.tell(str(error))
     app.app().wake(timer.FIRST_INTERVAL)
 
 

@@ -6,15 +6,15 @@ A command has no window that it could hold up, so here the main thread may wait 
 
 from __future__ import annotations
 
+import errno
 import platform
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import bpy
 
-from .. import handlers
 from ..configuration import Setting
 from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
@@ -24,7 +24,9 @@ from .app import app
 
 if TYPE_CHECKING:
     # A window that never runs a command does without.
-    from ..command_line.host import Host, Import
+    from types import FrameType
+
+    from ..command_line.host import Host, Import, Imported
 
 SPACE = 0.2
 """Of a model's width, between it and the next one."""
@@ -55,25 +57,24 @@ def _host() -> Host:
     )
 
 
-def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
-    """Into a new file, side by side; the catalog of assets is noted as that is saved. Raises BadInput."""
+def _import_models(found: list[tuple[Task | None, Path]], how: Import, imported: Imported) -> list[str]:
+    """Into a new file, side by side; the catalog of assets is noted as that is saved. See `command_line.host.Importer`.
+
+    One that cannot be imported keeps no other from it.
+    """
     bpy.ops.wm.read_homefile(use_empty=True)
-    settings = app().settings
-    height = settings.value("import_height") if how.height is None else how.height
-    as_asset = settings.value("import_as_asset") if how.as_asset is None else how.as_asset
-    made, x = [], 0.0
+    made, reasons, x = [], [], 0.0
     for task, path in found:
-        picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
-        # The startup file's units may be others than meters.
-        collection = importing.bring(
-            str(path),
-            name=task.name if task else path.stem,
-            task_uuid=task.task_uuid if task else "",
-            height=height * importing.units_of_a_meter(bpy.context.scene),
-            as_asset=as_asset,
-            preview=str(picture) if picture.is_file() else "",
-            companions=bool(settings.value("import_companions")),
-        ).collection
+        try:
+            collection = _import_model(task, path, how)
+        except (BadInput, RuntimeError) as error:
+            collection = None
+            reasons.append(str(error) if isinstance(error, BadInput) else importing.reason_of(error))
+        if _interrupt.pressed:
+            raise KeyboardInterrupt
+        if collection is None:
+            continue
+        reasons.append("")
         low, high = importing.extent(collection.objects, axis=0)
         if made:
             importing.move(collection, (x - low, 0.0, 0.0))
@@ -81,13 +82,56 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import) -> None:
         x = high + SPACE * max(high - low, 0.0)
         made.append(collection)
         if task:
-            app().session.call_handlers(handlers.import_done, task, collection)
+            imported(task, collection)
+    if made:
+        _save(made, how)
+    return reasons
+
+
+def _import_model(task: Task | None, path: Path, how: Import) -> bpy.types.Collection:
+    """Raises BadInput."""
+    settings = app().settings
+    height = settings.value("import_height") if how.height is None else how.height
+    picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
+    return importing.bring(
+        str(path),
+        name=task.name if task else path.stem,
+        task_uuid=task.task_uuid if task else "",
+        # The startup file's units may be others than meters.
+        height=height * importing.units_of_a_meter(bpy.context.scene),
+        as_asset=settings.value("import_as_asset") if how.as_asset is None else how.as_asset,
+        preview=str(picture) if picture.is_file() else "",
+        companions=bool(settings.value("import_companions")),
+    ).collection
+
+
+def _save(made: list[bpy.types.Collection], how: Import) -> None:
+    """Raises BadInput without Cycles, OSError."""
+    path = how.blend
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(how.blend), check_existing=False)
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False)
         if how.thumbnail:
-            studio.render(made, how.thumbnail)
-    except (RuntimeError, studio.NoCycles) as error:
-        raise BadInput(importing.reason_of(error)) from None
+            path = how.thumbnail
+            studio.render(made, path)
+    except studio.NoCycles as error:
+        raise BadInput(str(error)) from None
+    except RuntimeError as error:
+        if _interrupt.pressed:
+            raise KeyboardInterrupt from None
+        raise OSError(errno.EIO, importing.reason_of(error).rstrip("."), str(path)) from None
+
+
+class _Interrupt:
+    """Ctrl+C, which is remembered: an operator makes an error of its own of a KeyboardInterrupt."""
+
+    pressed = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
+        self.pressed = True
+        raise KeyboardInterrupt
+
+
+_interrupt = _Interrupt()
 
 
 def _run(words: list[str]) -> int:
@@ -95,10 +139,10 @@ def _run(words: list[str]) -> int:
 
     # As in plain Python: Blender keeps Ctrl+C for itself, and in 4.3 a closed connection ends it. The program
     # ends with the command, so nothing needs to be put back.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    return main.run(words, _host)
+    return main.run(words, _host, own_process=True)
 
 
 def register() -> None:

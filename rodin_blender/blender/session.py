@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from .. import handlers
 from ..service.files import Progress
@@ -186,16 +186,14 @@ class Session:
                 self.unshown[task.task_id] = None
                 self.bytes_saved += task.size - (before.size if before else 0)
                 # Its times are drawn anew as the clock ticks.
-                drawn = before is None or _without_times(before) != _without_times(task)
-                if drawn:
-                    self.pending_calls.append((handlers.task_updated, task))
+                lists = handlers.told_by(before, task)
+                drawn = bool(lists)
+                self.pending_calls.extend((functions, task) for functions in lists)
                 self._take_in_submission(before, task)
                 if before and task.status.final and not before.status.final:
                     self.announcements.append(ended_text(task))
                     if task.status.has_files:
                         self.ended.append(task.task_id)
-                    ended = handlers.task_done if task.status.has_files else handlers.task_failed
-                    self.pending_calls.append((ended, task))
             case TaskRemoved(task_id):
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
@@ -287,14 +285,11 @@ class Session:
         self.form.sent.pop(task.task_id, None)
         if task.status is not Status.SENDING:
             self.uploads.pop(task.task_id, None)
-        if before is None or before.status.submitted:
+        if before is None or before.status.submitted or task.status is before.status:
             return
-        if task.status.submitted:
-            self.pending_calls.append((handlers.task_submitted, task))
-        elif task.status is not before.status and task.status is Status.REJECTED:
-            self.pending_calls.append((handlers.task_rejected, task))
+        if task.status is Status.REJECTED:
             self.announcements.append(f"Rodin: '{task.name}' was rejected. {task.message}")
-        elif task.status is not before.status and task.status is Status.UNCERTAIN:
+        elif task.status is Status.UNCERTAIN:
             self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")
 
     def call_handlers(self, functions: list[Callable[..., None]], *arguments: object) -> None:
@@ -324,10 +319,6 @@ class Session:
             self.tell_of_files(task_id, trouble, trouble=True)
         else:
             wish.ready = True
-
-
-def _without_times(task: Task) -> Task:
-    return replace(task, checked_at=0.0, next_check_at=0.0, interval=0.0, watched=0.0)
 
 
 def message_of(task: Task, obstacle: Obstacle | None) -> str:

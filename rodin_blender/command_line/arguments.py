@@ -23,7 +23,8 @@ _KEY = (
 _TASK = "a task's id or its name in the list"
 _CODES = (
     "exit codes: 0 all done, 1 trouble in asking, 2 wrong usage or settings, 3 a task failed or failed in part, "
-    "4 time ran out, 5 offline access not allowed, 6 a submission is uncertain, 130 interrupted"
+    "4 time ran out, 5 offline access not allowed, 6 a submission is uncertain, 7 a hook or --exec failed, "
+    "130 interrupted"
 )
 
 LARGEST_FILE = 64 * 1024 * 1024
@@ -79,7 +80,9 @@ def parser(program: str) -> argparse.ArgumentParser:
     waited = command("wait", "follow until all are final, with live lines on standard error", "wait @keys.txt --json")
     waited.add_argument("keys", nargs="+", metavar="KEY", help=_KEY)
     waited.add_argument("--timeout", type=_number, metavar="S", help="give up waiting after S seconds")
+    _add_exec(waited)
     waited.add_argument("--any", action="store_true", help="end when the first is final")
+    waited.set_defaults(goes_on=False)
 
     example = "track - --name Vase < answer.json"
     tracked = command("track", "put tasks into the list that the window shows", example)
@@ -102,6 +105,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     fetched.add_argument("tasks", nargs="+", metavar="TASK", help=_TASK)
     fetched.add_argument("--to", type=Path, metavar="DIR", help="have the tasks' folders here")
     what = "fetch all files anew, and replace those that are there"
+    _add_exec(fetched)
     fetched.add_argument("--again", action="store_true", help=what)
 
     imported = command("import", "import models into a new .blend file, needs Blender", "import Vase --save vase.blend")
@@ -109,6 +113,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     what = "look the tasks up in a batch's results.jsonl, not in the list"
     imported.add_argument("--from", dest="results", type=Path, metavar="FILE", help=what)
     imported.add_argument("--save", type=Path, required=True, metavar="FILE.blend")
+    _add_exec(imported)
     imported.add_argument("--height", type=_number, metavar="M", help="scale to this height; 0 leaves it as it is")
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")
     imported.add_argument("--thumbnail", type=Path, metavar="FILE.png", help="render a small picture (needs Cycles)")
@@ -122,6 +127,7 @@ def parser(program: str) -> argparse.ArgumentParser:
     batch.add_argument("--check", action="store_true", help=what)
     what = "send no more when the rows of this folder have cost so many credits"
     batch.add_argument("--max-credits", type=_number, metavar="N", help=what)
+    _add_exec(batch)
     what = "send rows once more that were rejected, failed or discarded; each is paid for again"
     batch.add_argument("--retry-failed", action="store_true", help=what)
     batch.add_argument("--timeout", type=_number, metavar="S", help="stop after S seconds")
@@ -129,6 +135,11 @@ def parser(program: str) -> argparse.ArgumentParser:
     command("balance", "print the account's balance, which costs nothing", "balance")
     command("doctor", "print what is configured and reachable, nothing secret, for a bug report", "doctor --json")
     return whole
+
+
+def _add_exec(parser: argparse.ArgumentParser) -> None:
+    what = "run this for each result, without a shell, with the result as JSON on its standard input"
+    parser.add_argument("--exec", default="", metavar="COMMAND", help=what)
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -140,6 +151,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--wait", action="store_true", help="follow until all are final")
     parser.add_argument("--to", type=Path, metavar="DIR", help="wait, and have the tasks' folders here")
     parser.add_argument("--timeout", type=_number, metavar="S", help="give up waiting after S seconds")
+    _add_exec(parser)
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent and its price, send nothing")
     parser.add_argument("--max-credits", type=_number, metavar="N", help="refuse what would cost more, all in all")
     group = parser.add_argument_group("options of the generation, as the settings say unless given")

@@ -16,17 +16,20 @@ from pathlib import Path
 from ..service.errors import BadInput
 from ..storage import folders, locks
 from ..storage.outbox import Outbox
-from . import arguments, tables
+from . import arguments, places, tables
+from .execution import Execution
 from .following import Ended, Follower, check, opened
 from .fulfilling import Fulfillment
 from .host import Host
-from .output import Exit, Output
+from .output import SCHEMA, Exit, Output, describe
 from .planning import Begun, Item, Planner, begun
 from .results import Journal, Results, mend
 from .tables import Wrong
 
 LONGEST = 7 * 24 * 3600.0
 """Seconds that a task may take: results are kept no longer, and a farm's queue may be long."""
+RESULTS, BEGUN, EXECUTED = "results.jsonl", "begun.jsonl", "executed.jsonl"
+"""What is written in a batch's folder: the results, the tasks that were begun, and those that --exec has run for."""
 MOST_TOLD = 5
 """Mistakes of a table that an error tells; `--check` tells all."""
 
@@ -45,27 +48,37 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         return _check(output, path, items, wrong, _begun_before(output, folder), given)
     if wrong:
         raise BadInput(" ".join(_told(path, wrong[:MOST_TOLD])) + _more(len(wrong) - MOST_TOLD))
-    folder.mkdir(parents=True, exist_ok=True)
+    places.check_folder(folder)
     with _alone(folder):
         return _run(host, output, folder, items, given)
 
 
 def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Namespace) -> Exit:
     until = time.monotonic() + given.timeout if given.timeout is not None else float("inf")
-    for name in ("results.jsonl", "begun.jsonl"):
+    for name in (RESULTS, BEGUN, EXECUTED):
         mend(folder / name)
-    results, journal = Results(folder / "results.jsonl", output), Journal(folder / "begun.jsonl")
+    results, journal = Results(folder / RESULTS, output), Journal(folder / BEGUN, event="begun")
     outbox, path = Outbox(folders.outbox(folder)), folders.list_path(folder)
     with opened(path, output) as store:
         known = begun(store.tasks(), results.by_id.values(), outbox, journal.ids)
         rows = Fulfillment(output, folder, items, results, journal, known)
         rows.prepare(store, retry=given.retry_failed)
+    if output.execution:
+        _execute(output.execution, Journal(folder / EXECUTED, event="executed", command=output.execution.digest), rows)
     tasks = dict(known.tasks)
     if not rows.over:
         with Follower(host, output, path, LONGEST) as follower:
             rows.run(follower, until, given.max_credits)
             tasks |= follower.tasks
     return rows.end(tasks)
+
+
+def _execute(execution: Execution, journal: Journal, rows: Fulfillment) -> None:
+    """Run the command of --exec for each result once, also for those of earlier runs for which it has not run well."""
+    execution.done = lambda result: journal.note(result["task_id"], result["name"])
+    execution.wanted = lambda result: result["task_id"] not in journal.ids
+    for task in rows.whole():
+        execution.begin({"schema": SCHEMA, "event": "result", **describe(task)})
 
 
 def _read(host: Host, path: Path) -> tuple[list[Item], list[Wrong], tuple[str, ...]]:
@@ -88,7 +101,7 @@ def _begun_before(output: Output, folder: Path | None) -> Begun:
     path = folder and folders.list_path(folder)
     if folder is None or path is None or not path.exists():
         return Begun()
-    results, journal = Results(folder / "results.jsonl", output), Journal(folder / "begun.jsonl")
+    results, journal = Results(folder / RESULTS, output), Journal(folder / BEGUN, event="begun")
     with opened(path, output) as store:
         return begun(store.tasks(), results.by_id.values(), Outbox(folders.outbox(folder)), journal.ids)
 

@@ -14,6 +14,7 @@ from ..storage import task_folder
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
+from . import places
 from .following import Ended, Follower, opened
 from .host import Host
 from .named import listed
@@ -24,6 +25,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     parent = given.to.expanduser().absolute() if given.to else host.downloads
     with opened(host.list_path, output) as store:
         wanted = listed(store, given.tasks)
+    places.check_folder(parent)
     asked = [task for task in wanted if given.again or not _is_saved(task)]
     troubles = fetch(host, output, asked, parent, again=given.again)
     ids = [task.task_id for task in wanted if task.task_id not in troubles]
@@ -31,7 +33,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         found = listed(store, ids)
     for task in found:
         there = _in(parent, task) if given.to else task
-        output.tell("task", f"{task_line(there)}  in {there.folder}", **describe(there))
+        output.result("task", f"{task_line(there)}  in {there.folder}", **describe(there))
         if task.status is Status.PARTLY_FAILED:
             troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
         elif not task.status.final:

@@ -11,11 +11,22 @@ from pathlib import Path
 from queue import Empty
 from types import TracebackType
 
+from .. import handlers
 from ..service.errors import RodinError
 from ..storage.store import Store
 from ..tasks.task import Status, Task
-from ..tracking.messages import Message, Notice, Obstacle, ObstacleChanged, Settings, TaskChanged, TaskRemoved
+from ..tracking.messages import (
+    DownloadEnded,
+    Message,
+    Notice,
+    Obstacle,
+    ObstacleChanged,
+    Settings,
+    TaskChanged,
+    TaskRemoved,
+)
 from ..tracking.tracker import Tracker
+from . import hooks
 from .host import Host
 from .output import Exit, Output, task_line
 
@@ -106,7 +117,12 @@ class Follower:
                 continue
             match message:
                 case TaskChanged(task):
+                    before = self.tasks.get(task.task_id)
                     self.tasks[task.task_id] = task
+                    if before:
+                        hooks.changed(self._output, before, task)
+                case DownloadEnded(task_id, folder) if folder and task_id in self.tasks:
+                    hooks.call(self._output, handlers.download_done, self.tasks[task_id])
                 case TaskRemoved(task_id):
                     self.tasks.pop(task_id, None)
                 case ObstacleChanged(obstacle):

@@ -143,6 +143,11 @@ class Fulfillment:
         if wanted(task) != task:
             store.change(task.task_id, wanted)
 
+    def whole(self) -> list[Task]:
+        """The results that earlier runs have written, and that need nothing more."""
+        written = (self._written(task_id) for task_id in self._by_id if task_id not in self.left)
+        return [task for task in written if task]
+
     # Meanwhile.
 
     def run(self, follower: Follower, until: float, budget: float | None) -> None:

@@ -21,7 +21,7 @@ from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
 from ..tracking.sending import settled
-from . import arguments
+from . import arguments, hooks
 from .following import Ended, Follower, check, opened
 from .host import Host
 from .named import listed
@@ -76,6 +76,7 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
             output.tell("task", f"{task.task_id}  {task.name}  discarded", **describe(task))
         if given.answer:
             changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer, store.tasks()))
+            hooks.changed(output, tasks[0], changed or tasks[0])
             output.task(changed or tasks[0])
     if given.again:
         _send_again(host, output, tasks)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ..configuration import (
     FIELDS,
@@ -39,6 +40,15 @@ class Import:
     thumbnail: Path | None = None
 
 
+Imported = Callable[[Task, Any], None]
+Importer = Callable[[list[tuple[Task | None, Path]], Import, Imported], list[str]]
+"""Imports models into one file, and calls its last argument with the task and the collection of each that is in it.
+
+Returns for each why it is not, "" where it is; the file is not written where none is. Raises BadInput for what is no
+matter of one model, OSError where the file cannot be written.
+"""
+
+
 @dataclass(frozen=True)
 class Host:
     """`resolve` gives the value of a setting and where it comes from, and raises BadInput."""
@@ -51,8 +61,8 @@ class Host:
     offline: str = ""
     """Why the internet may not be used; "" where it may."""
     timeout: float = 20.0
-    import_models: Callable[[list[tuple[Task | None, Path]], Import], None] | None = None
-    """None where there is no Blender. Raises BadInput."""
+    import_models: Importer | None = None
+    """None where there is no Blender."""
     renew_key: Callable[[], bool] = lambda: False
     """Ask for the API key again after a refusal. Returns whether there is another one now. Raises BadInput."""
     file: Mapping[str, Setting] = field(default_factory=dict)

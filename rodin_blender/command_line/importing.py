@@ -4,25 +4,32 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
+from .. import handlers
 from ..service.errors import BadInput
 from ..service.files import MODEL_KINDS, models
+from ..service.keys import Secret
 from ..storage import task_folder
 from ..tasks.task import Status, Task
-from . import results
+from . import hooks, places, results
 from .downloading import fetch, raise_if_any
 from .following import Ended, opened
 from .host import Host, Import
 from .named import Named, listed
-from .output import Exit, Output
+from .output import Exit, Output, describe
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     if host.import_models is None:
         raise BadInput("import needs Blender: blender --background --command rodin import …")
-    if given.save.suffix != ".blend":
-        raise BadInput(f"--save takes the name of a .blend file, and {given.save} is none.")
+    how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
+    # Before anything is downloaded.
+    places.check_file(how.blend, "--save", ".blend")
+    if how.thumbnail:
+        places.check_file(how.thumbnail, "--thumbnail", ".png")
+    troubles: list[str] = []
     paths = [word for word in given.tasks if Path(word).suffix.lower() in MODEL_KINDS and Path(word).is_file()]
     found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
     words = [word for word in given.tasks if word not in paths]
@@ -30,12 +37,18 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
         advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
         found += ((task, _model(task, advice)) for task in tasks)
-    how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
-    host.import_models(found, how)
-    for of, path in found:
-        name = of.name if of else path.stem
-        members = {"name": name, "model": str(path), "blend": str(how.blend), "task_id": of.task_id if of else ""}
-        output.tell("import", f"{name}  in {how.blend}", **members)
+    reasons = host.import_models(found, how, partial(hooks.call, output, handlers.import_done))
+    for (of, path), reason in zip(found, reasons, strict=True):
+        task = of or Task("", path.stem, Secret(""))
+        made = {"blend": str(how.blend), "thumbnail": str(how.thumbnail or "")} if not reason else {}
+        members = {**describe(task), "model": str(path), "blend": "", "thumbnail": "", **made, "text": reason}
+        told = output.tell if reason else output.result
+        told("import", f"{task.name}  {reason or f'in {how.blend}'}", **members)
+        if reason:
+            troubles.append(f"'{task.name}' was not imported: {reason}")
+    if troubles:
+        others = f" The other {len(found) - len(troubles)} are in {how.blend}." if len(found) > len(troubles) else ""
+        raise Ended(Exit.USAGE, f"{' '.join(troubles)}{others}")
     return Exit.DONE
 
 

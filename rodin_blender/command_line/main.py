@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from .. import handlers
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from ..service.keys import Secret, shown, task_uuid
 from ..storage.disk import write_reason
@@ -19,20 +20,28 @@ from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Status, Task, Watch
 from ..tracking.messages import TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, downloading, forgetting, generating, importing, status
+from . import arguments, batch, doctor, downloading, forgetting, generating, hooks, importing, places, status
 from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
 from .host import Host
 from .named import listed, meant
-from .output import Exit, Output
+from .output import Exit, Output, describe, task_line
 
 
-def run(words: list[str], make_host: Callable[[], Host]) -> int:
-    """Run a command line. `make_host` raises BadInput for settings that cannot be used. Returns the exit code."""
-    output = Output(as_json="--json" in words)
+def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = False) -> int:
+    """Run a command line. `make_host` raises BadInput for settings that cannot be used. Returns the exit code.
+
+    With `own_process` the process ends with the command.
+    """
+    output = Output(as_json="--json" in words, own_process=own_process)
     try:
         host = make_host()
         given = arguments.parser(host.program).parse_args(words)
-        return _COMMANDS[given.command](host, output, given)
+        handlers.load()
+        with hooks.executing(output, getattr(given, "exec", "")):
+            code = _COMMANDS[given.command](host, output, given)
+        if output.failed_hooks and code is Exit.DONE:
+            raise Ended(Exit.HOOK, f"{output.failed_hooks} of your functions or commands failed; all else went well.")
+        return code
     except SystemExit:
         return Exit.DONE  # --help
     except KeyboardInterrupt:
@@ -57,6 +66,7 @@ def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
 
 
 def _wait(host: Host, output: Output, given: Namespace) -> Exit:
+    """With `given.goes_on` what was waited for is no result yet: it is downloaded next."""
     check(host.settings.obstacle)
     with _open(host, output) as store:
         wanted, refused = _known_or_added(store, given.keys, host.settings.api_key)
@@ -71,7 +81,10 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
     def end(task: Task) -> None:
         left.discard(task.task_id)
         codes.append(_code(task))
-        output.task(task)
+        if task.status.final and not (task.status.has_files and given.goes_on):
+            output.result("task", task_line(task), **describe(task))
+        else:
+            output.task(task)
 
     for task in wanted:
         if task.status.final:
@@ -99,6 +112,11 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
 
 
 def _generate(host: Host, output: Output, given: Namespace) -> Exit:
+    if given.exec and not (given.wait or given.to):
+        raise BadInput("--exec needs --wait or --to: before that there is no result.")
+    if given.to and not given.dry_run:
+        # What is paid for is to have a place.
+        places.check_folder(given.to.expanduser().absolute())
     try:
         ids = generating.submit(host, output, given)
         return _fetched(host, output, given, ids) if ids and (given.wait or given.to) else Exit.DONE
@@ -109,7 +127,7 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
 def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Exit:
     """Wait for what was generated, and download it where that is wished. Raises Ended: it is paid for already."""
     try:
-        code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False))
+        code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False, goes_on=bool(given.to)))
         if given.to and code in (Exit.DONE, Exit.FAILED):
             with _open(host, output) as store:
                 whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
@@ -150,6 +168,7 @@ def _track(host: Host, output: Output, given: Namespace) -> Exit:
         for task in wanted:
             wish = partial(replace, name=name or task.name, task_uuid=uuid or task.task_uuid)
             changed = store.change(task.task_id, wish) if name or uuid else None
+            hooks.changed(output, task, changed or task)
             output.task(changed or task)
     return told_refused(output, refused)
 
@@ -170,6 +189,7 @@ def _change(host: Host, output: Output, given: Namespace, change: Callable[[Task
         for task in tasks:
             changed = store.change(task.task_id, change)
             if changed:
+                hooks.changed(output, task, changed)
                 output.task(changed)
     return Exit.DONE
 

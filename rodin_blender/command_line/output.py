@@ -7,7 +7,8 @@ over; none is taken away or changes its meaning without another schema. No objec
     task     generate, settle, status, wait, track, list, pause, resume, forget, download: a task, as in `describe`;
              batch: each that has no result, or was not made whole
     result   batch, and in its results.jsonl: a task that has ended, as in `describe`
-    import   name, task_id ("" for a file that was named), model and blend (paths)
+    import   a task, as in `describe` (task_id "" for a file that was named), with model, blend and thumbnail (paths),
+             and text: why it is not in the .blend file, else ""
     submission  generate --dry-run: fields (texts by the service's names), images (paths) and price (credits)
     row      batch --check: number (from 1), line, name; task_id, price and begun of what is to be generated; task_uuid
              of what brings a key; text: why it cannot be followed, else ""
@@ -18,6 +19,8 @@ over; none is taken away or changes its meaning without another schema. No objec
     doctor   system; versions and environment: texts by name; settings: by name `value`, `source`, `locked` (by a
              studio's file) and `ignored` (a variable that does not count), or `trouble` where the value is wrong;
              list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`, `ok` and `text`
+    hook     a function or command of the user's that failed: hook ("exec", or which list of `handlers`), name and
+             task_id of what it was called for, text
     error    text, and exit: the exit code that follows. Always the last one
 """
 
@@ -30,10 +33,11 @@ import sys
 from contextlib import suppress
 from enum import IntEnum
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, TextIO
 
 from ..tasks.task import Task, Watch
 from ..texts.wording import clock_text
+from .execution import Execution
 
 SCHEMA = 1
 
@@ -71,6 +75,8 @@ class Exit(IntEnum):
     """Blender is not allowed to go online."""
     UNCERTAIN = 6
     """Something was sent and may have been charged, and no usable answer came: see `settle`."""
+    HOOK = 7
+    """A function or command of the user's failed; all else went well."""
     INTERRUPTED = 130
 
 
@@ -116,9 +122,28 @@ def task_line(task: Task) -> str:
     return "  ".join(part for part in (task.task_id, task.name, status, jobs, for_a_shell(task.message)) if part)
 
 
+def _apart() -> TextIO:
+    """Standard output for results alone: whatever else is printed there from now on goes to standard error.
+
+    Blender, its importers and a user's functions print there, too, and not always whole lines.
+    """
+    try:
+        sys.stdout.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except (AttributeError, OSError, ValueError):
+        # A program without a console has none.
+        return sys.stdout
+    return os.fdopen(kept, "w", encoding="utf-8")
+
+
 class Output:
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, own_process: bool = False) -> None:
+        """With `own_process` the process ends with the command, so that standard output can be kept for JSON."""
         self._as_json = as_json
+        self._results = _apart() if as_json and own_process else sys.stdout
+        self.execution: Execution | None = None
+        self.failed_hooks = 0
         if isinstance(sys.stdout, TextIOWrapper):
             # A name may hold what a Windows code page does not.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -127,14 +152,27 @@ class Output:
         """One result: in words for people, or the event with its members as JSON. Raises OSError."""
         line = json.dumps({"schema": SCHEMA, "event": event, **members}) if self._as_json else words
         try:
-            print(line, flush=True)
+            print(line, file=self._results, flush=True)
         except OSError:
             # Whoever read our output has gone. What Python would still write at its end must not fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._results.fileno())
             raise
 
     def task(self, task: Task) -> None:
         self.tell("task", task_line(task), **describe(task))
+
+    def result(self, event: str, words: str, /, **members: Any) -> None:
+        """What the command was run for, which is given to the command of --exec as well. Raises OSError."""
+        self.tell(event, words, **members)
+        if self.execution:
+            self.execution.begin({"schema": SCHEMA, "event": event, **members})
+
+    def hook_failed(self, hook: str, task_id: str, name: str, text: str) -> None:
+        """A function or command of the user's failed; what it was called for goes on."""
+        self.failed_hooks += 1
+        self._say(f"rodin: {text}")
+        if self._as_json:
+            self.tell("hook", text, hook=hook, task_id=task_id, name=name, text=text)
 
     def live(self, text: str, now: float) -> None:
         """What goes on meanwhile, with the time of day."""

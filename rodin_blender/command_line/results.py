@@ -48,26 +48,29 @@ class Results:
         result = {"schema": SCHEMA, "event": "result", **describe(task)}
         _append(self.path, result)
         self._keep(task)
-        self._output.tell("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
+        self._output.result("result", f"{task.name}  {task.status.value.lower()}  {task.folder}", **describe(task))
 
     def _keep(self, task: Task) -> None:
         self.written[task.task_uuid] = self.by_id[task.task_id] = task
 
 
 class Journal:
-    """The file that tells of all tasks that were begun for rows, also of those that were discarded. Raises OSError."""
+    """A file that notes tasks to which something has happened: `marks` say what. Raises OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, **marks: str) -> None:
         self._path = path
+        self._marks = marks
         self.ids: set[str] = set()
         for line in _whole_lines(path):
             with suppress(ValueError, KeyError, TypeError):
-                self.ids.add(str(json.loads(line)["task_id"]))
+                noted = json.loads(line)
+                if noted.items() >= marks.items():
+                    self.ids.add(str(noted["task_id"]))
 
     def note(self, task_id: str, name: str) -> None:
         """On the disk when it returns."""
         if task_id not in self.ids:
-            _append(self._path, {"schema": SCHEMA, "event": "begun", "task_id": task_id, "name": name})
+            _append(self._path, {"schema": SCHEMA, **self._marks, "task_id": task_id, "name": name})
             self.ids.add(task_id)
 
 

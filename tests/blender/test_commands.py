@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -111,16 +112,103 @@ def test_ctrl_c_leaves_all_to_go_on_with(service: Service, environment: dict[str
     for line in process.stderr:
         if "waiting" in line:
             break
-    # To Blender itself, which in a root of its own is a child of the starter.
-    os.kill(_innermost(process.pid), signal.SIGINT)
+    interrupt(process)
     _out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "Nothing is lost" in err
     assert [task["status"] for task in run(environment, "list")[1]] == ["WAITING"]
 
 
+def interrupt(process: subprocess.Popen[str]) -> None:
+    # To Blender itself, which in a root of its own is a child of the starter.
+    os.kill(_innermost(process.pid), signal.SIGINT)
+
+
 def _innermost(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return _innermost(int(children[0])) if children else pid
+
+
+def test_one_that_cannot_be_imported_keeps_no_other_from_it(environment: dict[str, str], tmp_path: Path) -> None:
+    fine, broken = tmp_path / "vase.glb", tmp_path / "pot.glb"
+    fine.write_bytes(many_triangles(1))
+    broken.write_bytes(fine.read_bytes()[:20] + b"?" * (len(fine.read_bytes()) - 20))
+    blend = tmp_path / "both.blend"
+    code, told, said = run(environment, "import", str(broken), str(fine), "--save", str(blend))
+    pot, vase, error = told
+    assert (code, error["exit"]) == (2, 2), said
+    assert (pot["name"], pot["blend"]) == ("pot", "") and pot["text"] and pot["text"] in error["text"]
+    assert (vase["name"], vase["blend"], vase["text"]) == ("vase", str(blend), "")
+    with bpy.data.libraries.load(str(blend)) as (there, _):
+        assert there.collections == ["vase"]
+    code, (pot, error), _said = run(environment, "import", str(broken), "--save", str(tmp_path / "none.blend"))
+    assert code == 2 and pot["text"] in error["text"] and not (tmp_path / "none.blend").exists()
+
+
+def test_functions_are_called_and_what_is_printed_is_no_part_of_the_json(
+    service: Service, environment: dict[str, str], tmp_path: Path
+) -> None:
+    hooks = tmp_path / "hooks.py"
+    hooks.write_text(
+        "import os\n"
+        "def task_done(task): print('begun', end='')\n"
+        "def import_done(task, collection):\n"
+        "    os.write(1, f'no end of line {collection.name}'.encode())\n"
+        "    raise KeyError\n"
+    )
+    environment |= {"RODIN_HOOKS": str(hooks)}
+    process = start(environment, "wait", "-", "--json")
+    out, err = process.communicate(json.dumps(service.add(READY, prompt="A vase")), timeout=90)
+    assert process.returncode == 0 and "begun" in err
+    process = start(environment, "import", "A vase", "--save", str(tmp_path / "vase.blend"), "--json")
+    more, err = process.communicate(timeout=90)
+    assert process.returncode == 7 and "no end of line A vase" in err
+    events = [json.loads(line) for line in (out + more).splitlines() if not line.startswith("Blender ")]
+    assert [event["event"] for event in events] == ["task", "hook", "import", "error"]
+
+
+@pytest.mark.parametrize("words", [["--save", "gone/a.blend"], ["--save", "a.png"], ["--save", "a.blend", "--thumbnail", "no/a.png"]])
+def test_what_is_to_be_written_is_seen_to_first(
+    service: Service, environment: dict[str, str], tmp_path: Path, words: list[str]
+) -> None:
+    run(environment, "track", "-", given=json.dumps(service.add(READY, prompt="A vase")))
+    there = [word if word.startswith("-") else str(tmp_path / word) for word in words]
+    code, (error,), _said = run(environment, "import", "A vase", *there)
+    assert code == 2 and ("no such folder" in error["text"] or "is none" in error["text"])
+    assert [task["status"] for task in run(environment, "list")[1]] == ["UNKNOWN"], "nothing was asked"
+
+
+def test_ctrl_c_during_an_import_ends_with_130(environment: dict[str, str], tmp_path: Path) -> None:
+    model, blend = tmp_path / "large.glb", tmp_path / "large.blend"
+    model.write_bytes(many_triangles(20_000))
+    process = start(environment, "import", str(model), "--save", str(blend), "--json")
+    for line in process.stderr:
+        if "start creating Blender" in line:
+            break
+    interrupt(process)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert json.loads(out.splitlines()[-1])["exit"] == 130 and not blend.exists()
+
+
+def many_triangles(count: int) -> bytes:
+    """A GLB of so many objects, which the importer takes a while for."""
+    points = struct.pack("<9f", 0, 0, 0, 1, 0, 0, 0, 1, 0)
+    content = {
+        "asset": {"version": "2.0"},
+        "scenes": [{"nodes": [*range(count)]}],
+        "scene": 0,
+        "nodes": [{"mesh": 0, "name": f"Part {number}"} for number in range(count)],
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [
+            {"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]}
+        ],
+        "bufferViews": [{"buffer": 0, "byteLength": len(points)}],
+        "buffers": [{"byteLength": len(points)}],
+    }
+    text = json.dumps(content).encode()
+    text += b" " * (-len(text) % 4)
+    chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(points), b"BIN\0") + points
+    return struct.pack("<4sII", b"glTF", 2, 12 + len(chunks)) + chunks
 
 
 # Settings that a studio fixes.

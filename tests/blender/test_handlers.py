@@ -109,6 +109,25 @@ def test_they_stay_when_the_extension_is_disabled_and_enabled(
     rodin.until(lambda: called, "it is called")
 
 
+def test_the_functions_of_a_file_are_called_in_the_window_too(
+    rodin: Rodin, service: Service, handlers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, called = tmp_path / "studio.py", tmp_path / "called"
+    file.write_text(f"def task_done(task): open({str(called)!r}, 'a').write(task.name)\n")
+    monkeypatch.setenv("RODIN_HOOKS", str(file))
+    for _ in range(2):
+        rodin.disable()
+        rodin.enable()
+    rodin.track(service.add(READY, prompt="A vase"))
+    rodin.until(called.exists, "it is called")
+    rodin.until_idle()
+    assert called.read_text() == "A vase", "once, however often the extension is enabled"
+    monkeypatch.setenv("RODIN_HOOKS", str(tmp_path / "gone.py"))
+    rodin.disable()
+    rodin.enable()
+    assert "gone.py" in rodin.session.notice and "FileNotFoundError" in rodin.session.notice
+
+
 @pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")
 def test_the_example_publishes_a_model_into_the_shows_library(
     rodin: Rodin, service: Service, handlers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from rodin_blender import handlers
 from tools.simulator import API_KEY, Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 fulfilling.COUNT_EVERY = 1.0
 schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = 100_000
-sys.exit(main.run(sys.argv[1:], plain))
+sys.exit(main.run(sys.argv[1:], plain, own_process=True))
 """
 """The program, with so large a budget of requests that a test with many tasks is over soon."""
 
@@ -196,7 +197,7 @@ TASK = {
 EVENTS: dict[str, dict[str, Any]] = {
     "task": TASK,
     "result": TASK,
-    "import": {"name": str, "task_id": str, "model": str, "blend": str},
+    "import": {**TASK, "model": str, "blend": str, "thumbnail": str, "text": str},
     "row": {
         "number": int, "line": int, "name": str, "task_id": str, "task_uuid": str, "price": float, "begun": bool, "text": str,
     },
@@ -204,7 +205,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "wrong": {"line": int, "text": str},
     "account": {"balance": float},
     "submission": {"fields": {...: str}, "images": [str], "price": float},
-    "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 130}},
+    "hook": {"hook": {"exec", *handlers.LISTS}, "task_id": str, "name": str, "text": str},
+    "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 7, 130}},
     "doctor": {
         "system": str,
         "versions": {...: str},

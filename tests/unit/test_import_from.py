@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rodin_blender.command_line import main
-from rodin_blender.command_line.host import Host, Import
+from rodin_blender.command_line.host import Host, Import, Imported
 from rodin_blender.configuration import FIELDS, Setting
 from rodin_blender.tasks.task import Task
 from tests.unit.shell import GLB
@@ -50,8 +50,9 @@ class Farm:
 
         return Host("rodin", resolve, self.folder / "no-list", {}, import_models=self._import)
 
-    def _import(self, found: list[tuple[Task | None, Path]], _how: Import) -> None:
+    def _import(self, found: list[tuple[Task | None, Path]], _how: Import, _imported: Imported) -> list[str]:
         self.imported += found
+        return [""] * len(found)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ LAYERS = (
     "service", "texts", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
 )  # fmt: skip
 ANYWHERE = ("handlers", "catalog")
-"""Modules beside the layers that import none of them, or only `service`."""
+"""Modules beside the layers that import none of them, or only `service` and `tasks`."""
 LONGEST = 400
 """Lines of a module. What needs more holds more than one thing."""
 WITHOUT_BPY = LAYERS[: LAYERS.index("command_line") + 1]

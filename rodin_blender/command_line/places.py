@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether files and folders that a command is to write can be written, seen to before it does anything else."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from ..service.errors import BadInput
+from ..storage.disk import write_reason
+from .following import Ended
+from .output import Exit
+
+
+def check_file(path: Path, option: str, suffix: str) -> None:
+    """Raises BadInput for a name that is wrong, Ended where its folder cannot be written."""
+    if path.suffix.lower() != suffix:
+        raise BadInput(f"{option} takes the name of a {suffix} file, and {path} is none.")
+    if path.is_dir():
+        raise BadInput(f"{option} takes the name of a file, and {path} is a folder.")
+    if not path.parent.is_dir():
+        raise BadInput(f"{option} names a file in {path.parent}, and there is no such folder.")
+    _check_writable(path.parent)
+
+
+def check_folder(path: Path) -> None:
+    """A folder that is made if need be. Raises BadInput, Ended."""
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is to be a folder, and there is a file of that name.")
+    _check_writable(path)
+
+
+def _check_writable(folder: Path) -> None:
+    trouble = writing_trouble(folder)
+    if trouble:
+        raise Ended(Exit.TROUBLE, f"{trouble} Nothing was done.")
+
+
+def writing_trouble(folder: Path) -> str:
+    """Why nothing can be written into a folder, which is made if need be; "" where it can."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"Nothing can be written into {folder}: {write_reason(error, folder)}."
