@@ -9,7 +9,7 @@ from ..service.errors import BadInput
 from ..service.proxies import masked
 from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
-from . import network, option_properties
+from . import field_properties, network, option_properties
 from .app import app
 from .folders import PACKAGE, user_folder
 from .layouts import paragraph
@@ -18,10 +18,9 @@ LOCATIONS = (
     ("CURSOR", "3D Cursor", "At the 3D cursor"),
     ("ORIGIN", "World Origin", "At the origin of the world"),
 )
+PIPELINE = [field for field in FIELDS.values() if field.label]
+"""Settings that are made for whoever looks after many artists."""
 KEY_PAGE = "https://hyper3d.ai/api-dashboard"
-
-# Blender 4.5 and newer show a relative path in red unless it is said to be one.
-_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 
 
 def _limits(name: str) -> dict[str, Value]:
@@ -72,7 +71,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         name="CA File",
         description="A file (PEM) with the studio's own certificate authority, trusted besides the system's",
         subtype="FILE_PATH",
-        options=_RELATIVE,
+        options=field_properties.RELATIVE,
     )
     shortest_interval: bpy.props.FloatProperty(
         name="Shortest Interval",
@@ -105,7 +104,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         description="Each task gets a folder of its own in it. // is the folder of the .blend file. "
         "Beside the list of tasks when empty",
         subtype="DIR_PATH",
-        options=_RELATIVE,
+        options=field_properties.RELATIVE,
     )
     download_when_done: bpy.props.BoolProperty(
         name="Download When Done",
@@ -212,12 +211,16 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         draw_field(column, self, "max_credits_per_task", text="Most Credits (0: no limit)")
         for option in OPTIONS:
             draw_field(column, self, f"{GENERATE}{option}")
+        column = layout.column()
+        for field in PIPELINE:
+            draw_field(column, self, field.name)
 
 
 # With `update`, since Python 3.14 has no annotations in the body of a class.
 RODIN_Preferences.__annotations__.update(
     (f"{GENERATE}{option.name}", option_properties.made(option)) for option in OPTIONS.values()
 )
+RODIN_Preferences.__annotations__.update((field.name, field_properties.made(field)) for field in PIPELINE)
 
 
 def _key_text() -> str:

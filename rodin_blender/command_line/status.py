@@ -31,6 +31,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     check(settings.obstacle)
     client = Client(settings.connection)
     with opened(host.list_path, output) as store:
+        store.requests_per_minute = int(host.value("requests_per_minute"))
         wanted, generations, refused = meant(store, given.keys, settings.api_key)
         codes = [told_refused(output, refused)]
         known = {task.subscription_key: task for task in store.tasks()}

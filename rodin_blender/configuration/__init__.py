@@ -87,11 +87,20 @@ def tracker_settings(
         shortest, longest, deadline = times
         address = keys.service_address(str(value("service_address")))
         pace = Pace(shortest, max(longest, shortest), deadline * 60.0)
+        limits = (int(value(name)) for name in ("requests_per_minute", "parallel_generations"))
+        requests_per_minute, parallel_generations = limits
         proxy, ca_file = keys.Secret(str(value("proxy")).strip()), path_of(resolve("ca_file"), blend_folder)
     except BadInput as error:
         return Settings(timeout=timeout, obstacle=Obstacle("address", str(error)))
     known = partial(
-        Settings, timeout=timeout, pace=pace, proxy=proxy, ca_file=str(ca_file or ""), program=program
+        Settings,
+        timeout=timeout,
+        pace=pace,
+        proxy=proxy,
+        ca_file=str(ca_file or ""),
+        program=program,
+        requests_per_minute=requests_per_minute,
+        parallel_generations=parallel_generations,
     )
     if offline and not keys.is_loopback(address):
         return known(obstacle=Obstacle("offline", offline))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..service.errors import BadInput
 from ..storage import paths
 from ..tasks.options import OPTIONS, Option
+from ..tasks.schedule import REQUESTS_PER_MINUTE
 
 SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
 
@@ -27,6 +28,9 @@ class Field:
     older_variables: tuple[str, ...] = ()
     check: Callable[[str], None] | None = None
     """Raises BadInput for a text that cannot be meant; "" always can."""
+    label: str = ""
+    """What the preferences call it, where they have no words of their own for it; with the description below."""
+    description: str = ""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -64,6 +68,23 @@ FIELDS = {
         Field("longest_interval", 30.0, 1.0, 3600.0),
         # Minutes.
         Field("deadline", 20.0, 0.1, 7 * 24 * 60.0),
+        Field(
+            "requests_per_minute",
+            REQUESTS_PER_MINUTE,
+            1,
+            240,
+            label="Requests per Minute",
+            description="How often the service is asked at most, by all Blenders of yours together",
+        ),
+        Field(
+            "parallel_generations",
+            0,
+            0,
+            1_000,
+            label="Parallel Generations",
+            description="How many tasks that were begun here may be under way at a time, in all Blenders of yours "
+            "together. The others wait. 0 for as many as the account's plan allows",
+        ),
         Field("hand_off_operator", "rodin.download"),
         Field("download_folder", "", check=paths.check),
         Field("download_when_done", False),

@@ -33,6 +33,16 @@ _IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE
 """What `schedule.is_due` says, for SQLite, since a list may be long: either of the two."""
 
 
+_UNDER_WAY = f"kind != '' AND (status = '{Status.SENDING}' OR {FOLLOWED})"
+
+
+class NoRoom(RodinError):
+    """As many generations of this list are under way as may be at a time."""
+
+    def __init__(self) -> None:
+        super().__init__("As many generations are under way as may be at a time.")
+
+
 class KeyTaken(RodinError):
     """A task cannot have a subscription key by which another one is followed."""
 
@@ -63,6 +73,8 @@ class Store:
         self.path = path
         self.set_aside: Path | None = None
         """Where a damaged file now lies; None when there was none. See `damage_text`."""
+        self.requests_per_minute = REQUESTS_PER_MINUTE
+        """For all programs that use the list. Each keeps to its own number, and counts the requests of all."""
         self._was_gone = False
         self._version_seen = -1
         patience = LOCK_TIMEOUT if patience is None else patience
@@ -152,14 +164,22 @@ class Store:
             db.execute(f"INSERT INTO task ({rows.SELECTED}) VALUES ({marks})", values)
             return self._find(db, "task_id", task.task_id) or task
 
-    def change(self, task_id: str, change: Callable[[Task], Task]) -> Task | None:
+    def change(self, task_id: str, change: Callable[[Task], Task], *, within: int = 0) -> Task | None:
         """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there.
 
-        Raises KeyTaken, and then all stays as it was.
+        Raises KeyTaken, or NoRoom where not fewer than `within` generations are under way (0: as many as may be), and
+        then all stays as it was.
         """
         with self._writing() as db:
+            if within and self.under_way() >= within:
+                raise NoRoom
             task = self._find(db, "task_id", task_id)
             return self._write(db, task, change(task)) if task else None
+
+    def under_way(self) -> int:
+        """How many generations of this list are being sent, or are followed and not ended."""
+        with explained(self.path):
+            return int(self._db.execute(f"SELECT count(*) FROM task WHERE {_UNDER_WAY}").fetchone()[0])
 
     def forget(self, task_id: str, status: Status | None = None) -> bool:
         """Remove a task, where one is given only in this status. Returns whether it was there."""
@@ -233,7 +253,7 @@ class Store:
             held = holding.fetchone()[0] or 0.0
             recent = self._db.execute(
                 "SELECT at FROM request WHERE at > ? AND at <= ? ORDER BY at DESC LIMIT 1 OFFSET ?",
-                (now - 60.0, now + CLOCK_SLACK, REQUESTS_PER_MINUTE - 1),
+                (now - 60.0, now + CLOCK_SLACK, self.requests_per_minute - 1),
             ).fetchone()
             return max(held, recent[0] + 60.0 if recent else 0.0)
 
@@ -242,7 +262,7 @@ class Store:
             return 0
         # A request that is later than now is from before the clock was set back.
         db.execute("DELETE FROM request WHERE at <= ? OR at > ?", (now - 60.0, now + CLOCK_SLACK))
-        return REQUESTS_PER_MINUTE - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
+        return self.requests_per_minute - int(db.execute("SELECT count(*) FROM request").fetchone()[0])
 
     def _due(self, db: sqlite3.Connection, now: float, limit: int, exclude: Collection[str]) -> list[Task]:
         found: dict[str, Task] = {}

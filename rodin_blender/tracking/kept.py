@@ -31,6 +31,8 @@ class KeptTasks:
         self.by_id = {task.task_id: task for task in known}
         self.patient_until = 0.0
         """The time, as `time.monotonic` has it, until which other Blenders are waited for; 0.0 as long as usual."""
+        self.requests_per_minute: int | None = None
+        """See `Store.requests_per_minute`; None leaves it as it is."""
         self._path = path
         self._tell = tell
         self.noted: Callable[[Task], None] = lambda _: None
@@ -53,6 +55,8 @@ class KeptTasks:
             damage = self._opened.damage_text()
             if damage:
                 self._tell(Notice(damage))
+        if self.requests_per_minute:
+            self._opened.requests_per_minute = self.requests_per_minute
         return self._opened
 
     def close(self) -> None:
@@ -107,9 +111,12 @@ class KeptTasks:
     def add(self, task: Task) -> None:
         self.changed(self.store.add(task))
 
-    def change(self, task_id: str, change: Callable[[Task], Task]) -> None:
-        """Apply a pure function to a stored task, whatever another Blender made of it."""
-        task = self.store.change(task_id, change)
+    def change(self, task_id: str, change: Callable[[Task], Task], *, within: int = 0) -> None:
+        """Apply a pure function to a stored task, whatever another Blender made of it.
+
+        Raises NoRoom, see `Store.change`.
+        """
+        task = self.store.change(task_id, change, within=within)
         if task:
             self.changed(task)
         else:

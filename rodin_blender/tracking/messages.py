@@ -35,6 +35,10 @@ class Settings:
     proxy: Secret = field(default_factory=lambda: Secret(""))
     ca_file: str = ""
     program: str = ""
+    requests_per_minute: int | None = None
+    """For all programs that use the list; None for the usual number."""
+    parallel_generations: int = 0
+    """How many generations of the list may be under way at a time; 0 for as many as the account's plan allows."""
 
     @property
     def connection(self) -> Connection:

@@ -26,6 +26,7 @@ from ..tasks.submission import Accepted, Refusal
 from ..tasks.task import Status, Task
 from ..tasks.wish import Wish, unsent
 from ..texts.wording import unexpected
+from . import turns
 from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
 from .sending import Gate, Outcome, read, send, settled, uncertain_text
 from .workers import Pool, Question
@@ -34,12 +35,6 @@ if TYPE_CHECKING:
     from ..service.client import Client
 
 SENDERS = 2
-FIRST_WAIT, LONGEST_WAIT = 5.0, 300.0
-"""Seconds until what surely was not sent is tried again: doubled each time."""
-PARALLEL_WAIT, LONGEST_PARALLEL_WAIT = 15.0, 60.0
-"""The same where as many tasks run as the account's plan allows: each try sends all pictures."""
-NOT_SENT_FOR = 3600.0
-"""Seconds after which what cannot be sent waits for the user: a model that comes next morning surprises."""
 LOOK_EVERY = 5.0
 """Seconds between two looks whether the program that sends a task still lives."""
 
@@ -123,16 +118,22 @@ class Submissions:
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
         return replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
 
-    def send_due(self, connection: Connection, may_ask: Callable[[], bool]) -> None:
-        """Begin to send what is due, as far as there are free workers and requests. Raises StoreError."""
+    def send_due(self, connection: Connection, begin: Callable[[str], float]) -> None:
+        """Begin to send what is due, as far as there are free workers, and `begin` says so. Raises StoreError.
+
+        `begin` notes a task as being sent, and returns 0.0, or after how many seconds to try again.
+        """
         now = time.monotonic()
         for task_id in [task_id for task_id, due in sorted(self._due.items(), key=lambda item: item[1]) if due <= now]:
-            if not self.pool.free or not may_ask():
+            if not self.pool.free:
                 return
-            self._change(task_id, transitions.sending())
+            wait = begin(task_id)
             # After what may fail: it stays due where the disk was in the way.
-            self._due.pop(task_id, None)
-            self._send(task_id, connection)
+            still_due = self._due.pop(task_id, None) is not None
+            if not wait:
+                self._send(task_id, connection)
+            elif still_due:
+                self._due[task_id] = now + wait
 
     def send_now(self, task: Task) -> None:
         """Send one that was not sent yet, at once. Raises BadInput for another."""
@@ -317,11 +318,9 @@ class Submissions:
     def _wait(self, task: Task, refusal: Refusal, asked_wait: float | None) -> Task:
         """For `change`: the task that waits for its next attempt, which is put on the agenda."""
         now = time.time()
-        parallel = refusal.code == "PARALLELISM_LIMIT_REACHED"
-        if not parallel and now > task.tracked_at + NOT_SENT_FOR:
+        wait = turns.wait_after(task, refusal, asked_wait, now)
+        if wait is None:
             return transitions.waiting(f"{refusal.text} {_NOT_YET}")(task)
-        first, longest = (PARALLEL_WAIT, LONGEST_PARALLEL_WAIT) if parallel else (FIRST_WAIT, LONGEST_WAIT)
-        wait = max(asked_wait or 0.0, min(first * 2.0 ** min(task.failures, 10), longest))
         self._due[task.task_id] = time.monotonic() + wait
         advice = refusal.advice if refusal.code != "NOT_SENT" else "It is tried again by itself."
         return transitions.waiting(f"{refusal.text} {advice}", now + wait)(task)

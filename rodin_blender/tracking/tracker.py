@@ -46,6 +46,7 @@ from .messages import (
 )
 from .polling import Polling
 from .submitting import Submissions
+from .turns import Turns
 
 LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
@@ -69,6 +70,7 @@ class Tracker:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
         self._kept = KeptTasks(path, known, self.messages.put, self._dropped)
+        self._kept.requests_per_minute = settings.requests_per_minute
         self._polling = Polling(self._inbox, self._kept, lambda: self._settings, self.messages.put)
         self._downloads = Downloads(self._inbox, self._kept.change, self.messages.put)
         self._submissions = Submissions(
@@ -80,6 +82,7 @@ class Tracker:
             self._polling.refuse,
             self.messages.put,
         )
+        self._turns = Turns(self._kept, lambda: self._settings)
         self._account = Account(self._polling, lambda: self._settings, self.messages.put)
         for task in self._kept.by_id.values():
             self._polling.note(task)
@@ -260,7 +263,7 @@ class Tracker:
         self._store_trouble = ""
         if not self._obstacle():
             self._downloads.go_on(self._kept.by_id.values(), self._settings.connection)
-            self._submissions.send_due(self._settings.connection, self._may_ask)
+            self._submissions.send_due(self._settings.connection, self._turns.begin)
             self._polling.ask_due()
         self._tell_obstacle()
         busy = self._polling.busy or self._downloads.busy or self._submissions.busy
@@ -367,6 +370,7 @@ class Tracker:
         if not settings.connection.same_account(self._settings.connection):
             self._polling.refresh()
         self._settings = settings
+        self._kept.requests_per_minute = settings.requests_per_minute
 
     def _generate(self, wish: Wish) -> None:
         obstacle = self._settings.obstacle
@@ -378,11 +382,6 @@ class Tracker:
     def _send_again(self, task_id: str, new_task_id: str) -> None:
         again = partial(self._submissions.send_again, task_id=new_task_id, connection=self._settings.connection)
         self._kept.with_task(task_id, again)
-
-    def _may_ask(self) -> bool:
-        """Whether a request may be sent now, which is counted then. Raises StoreError."""
-        now = time.time()
-        return self._kept.store.take_request(now) <= now
 
     def _download(self, task_id: str, parent: Path, again: bool) -> None:
         task = self._kept.by_id.get(task_id)

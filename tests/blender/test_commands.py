@@ -246,6 +246,8 @@ def test_every_setting_can_be_fixed(
         "shortest_interval": 7.0,
         "longest_interval": 70.0,
         "deadline": 7.5,
+        "requests_per_minute": 100,
+        "parallel_generations": 3,
         "hand_off_operator": "studio.take",
         "download_folder": str(tmp_path / "downloads"),
         "download_when_done": True,
@@ -275,7 +277,8 @@ def test_every_setting_can_be_fixed(
         variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
         # The first but the empty one, which no variable can hold.
         choice = next(filter(None, fields[name].choices), "/another" if fields[name].is_path else "another")
-        other = {bool: not value, int: 7_000, float: 8.0, str: choice}[type(value)]
+        number = 7_000 if name.startswith("generate_") else 7
+        other = {bool: not value, int: number, float: 8.0, str: choice}[type(value)]
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
         assert (settings.value(name), settings.resolve(name).source) == (other, f"${variable}")
         monkeypatch.delenv(variable)

@@ -32,10 +32,10 @@ FAST = """
 import sys
 from rodin_blender.command_line import fulfilling, main
 from rodin_blender.command_line.host import plain
-from rodin_blender.storage import store
-from rodin_blender.tasks import schedule
+from dataclasses import replace
+from rodin_blender.configuration import FIELDS
 fulfilling.COUNT_EVERY = 1.0
-schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = 100_000
+FIELDS["requests_per_minute"] = replace(FIELDS["requests_per_minute"], default=100_000)
 sys.exit(main.run(sys.argv[1:], plain, own_process=True))
 """
 """The program, with so large a budget of requests that a test with many tasks is over soon."""

@@ -16,7 +16,7 @@ from rodin_blender.storage.store import Store
 from rodin_blender.tasks import options
 from rodin_blender.tasks.task import Box, Placement, Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking import submitting
+from rodin_blender.tracking import turns
 from rodin_blender.tracking.messages import (
     BalanceTold,
     Forgotten,
@@ -201,8 +201,8 @@ def test_a_wrong_api_key_is_found_before_anything_is_sent(begin: Callable[..., G
 def test_what_is_refused_for_now_is_sent_again_by_itself(
     begin: Callable[..., Generating], simulator: Simulator, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(submitting, "FIRST_WAIT", 0.3)
-    monkeypatch.setattr(submitting, "PARALLEL_WAIT", 0.3)
+    monkeypatch.setattr(turns, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(turns, "PARALLEL_WAIT", 0.3)
     simulator.fail("rodin", fault, fault)
     watched = begin()
     task_id = watched.generate()
@@ -216,7 +216,7 @@ def test_what_is_refused_for_now_is_sent_again_by_itself(
 def test_where_the_service_cannot_be_reached_it_is_sent_when_it_can(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitting, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(turns, "FIRST_WAIT", 0.3)
     with Simulator() as gone:
         pass
     watched = Generating(folder, gone)

@@ -21,7 +21,7 @@ from rodin_blender.storage.store import KeyTaken, Store
 from rodin_blender.tasks import options, transitions
 from rodin_blender.tasks.task import Status, Task, new_task_id
 from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking import submitting
+from rodin_blender.tracking import turns
 from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, SubmissionProgress, TaskChanged
 from tests.unit import test_submitting
 from tests.unit.disks import fill, small_disk  # noqa: F401
@@ -284,7 +284,7 @@ def test_what_is_wished_right_before_quitting_is_kept_and_not_sent(
 def test_a_blender_that_begins_leaves_alone_what_another_one_tries_again_and_not_what_nobody_does(
     begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitting, "PARALLEL_WAIT", 2.0)
+    monkeypatch.setattr(turns, "PARALLEL_WAIT", 2.0)
     simulator.fail("rodin", "refused-parallelism-limit-reached")
     first = begin()
     task_id = first.generate()

@@ -23,12 +23,14 @@ import threading
 import time
 import urllib.request
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rodin_blender.command_line import main as command_line
 from rodin_blender.command_line.host import plain
+from rodin_blender.configuration import FIELDS
 from rodin_blender.service import pasted
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
@@ -55,7 +57,7 @@ def serve(tasks: int, folder: Path) -> None:
 
 def follow(folder: Path, url: str, seconds: float, per_minute: int) -> tuple[list[float], float, float, float]:
     """Run `wait`. Returns when requests were allowed, when it began and ended, and the most memory used, in MB."""
-    schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = per_minute
+    FIELDS["requests_per_minute"] = replace(FIELDS["requests_per_minute"], default=per_minute)
     allowed: list[float] = []
     claim_due = store.Store.claim_due
 
