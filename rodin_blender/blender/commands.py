@@ -19,7 +19,7 @@ from ..configuration import Setting
 from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
 from ..tasks.task import Task
-from . import folders, importing, network, studio
+from . import folders, hand_off, importing, network, studio
 from .app import app
 
 if TYPE_CHECKING:
@@ -33,9 +33,13 @@ SPACE = 0.2
 
 
 def _host() -> Host:
-    from ..command_line.host import Host, Key
+    from ..command_line.host import Host, Key, extension_version
 
-    app().studio_files.read_now()
+    file_trouble = ""
+    try:
+        app().studio_files.read_now()
+    except BadInput as error:
+        file_trouble = str(error)
     for text in folders.bringing()():
         sys.stderr.write(f"{text}\n")
     app().api_key.read_now()
@@ -48,12 +52,14 @@ def _host() -> Host:
         "blender --command rodin",
         resolve,
         folders.user_folder(),
-        {"Blender": bpy.app.version_string, "Python": platform.python_version()},
+        {"Rodin": extension_version(), "Blender": bpy.app.version_string, "Python": platform.python_version()},
         network.offline(),
         network.timeout(),
         _import_models,
         key.renew,
         app().studio_files.values,
+        file_trouble,
+        hand_off.operator_named,
     )
 
 

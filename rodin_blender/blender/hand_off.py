@@ -14,7 +14,7 @@ from .importing import reason_of
 
 def call(task_id: str, **more: object) -> None:
     """Call the download operator with the task's id, and of `more` what it takes. Raises BadInput when it cannot be."""
-    operator = _operator(str(app().settings.value("hand_off_operator")))
+    operator = operator_named(str(app().settings.value("hand_off_operator")))
     known = operator.get_rna_type().properties.keys()
     try:
         operator("INVOKE_DEFAULT", task_id=task_id, **{name: value for name, value in more.items() if name in known})
@@ -22,7 +22,8 @@ def call(task_id: str, **more: object) -> None:
         raise BadInput(reason_of(error)) from None
 
 
-def _operator(name: str) -> Callable[..., object]:
+def operator_named(name: str) -> Callable[..., object]:
+    """The download operator of this name. Raises BadInput for one that cannot be."""
     module, dot, function = name.strip().partition(".")
     if dot and module.isidentifier() and function.isidentifier():
         operator = getattr(getattr(bpy.ops, module), function)

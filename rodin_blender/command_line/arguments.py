@@ -8,7 +8,9 @@ import codecs
 import math
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 from ..service import pasted
@@ -40,8 +42,8 @@ class _Parser(argparse.ArgumentParser):
         raise BadInput(re.sub(r"[^\s']{40,}", "…", message))
 
 
-def parser(program: str) -> argparse.ArgumentParser:
-    """Parsing raises BadInput, and SystemExit for --help."""
+def parser(program: str, versions: Mapping[str, str] = MappingProxyType({})) -> argparse.ArgumentParser:
+    """Parsing raises BadInput, and SystemExit for --help and --version, which prints `versions`."""
     whole = _Parser(
         prog=program,
         description="Generate models with Rodin (Hyper3D), follow its tasks, and fetch their models.",
@@ -49,6 +51,8 @@ def parser(program: str) -> argparse.ArgumentParser:
         # An abbreviation in a script would change its meaning with the next argument that is added.
         allow_abbrev=False,
     )
+    told = ", ".join(f"{name} {version}" for name, version in versions.items())
+    whole.add_argument("--version", action="version", version=told, help="print the versions of what runs here")
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, what: str, example: str) -> argparse.ArgumentParser:

@@ -7,41 +7,109 @@ import importlib
 import os
 import platform
 from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from ..configuration import FIELDS, FILE_VARIABLE, path_of, variable_set
+from .. import handlers
+from ..configuration import FIELDS, FILE_VARIABLE, named_file, path_of, system_file, variable_set
 from ..service import keys
-from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
+from ..service.errors import BadInput, RodinError, os_reason
 from ..service.proxies import masked
 from ..storage.folders import FOLDER_VARIABLE
+from . import places
 from .following import opened
 from .host import Host
 from .output import Exit, Output, for_a_shell
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
+_NEEDED = ("requests", "urllib3")
+NOT_THERE = "not there"
 _NETWORK = ("NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
-    code, service = _service(host)
+    """Tell all of it, whatever is wrong; that is told once more at the end."""
     facts: dict[str, Any] = {
         "system": platform.platform(),
         "versions": {**host.versions, **_requests()},
+        "files": _files(host),
+        "hooks": _hooks(),
         "settings": {name: _setting(host, name) for name in FIELDS},
         "environment": _environment(),
+        "certificates": _certificates(host),
+        "folders": _folders(host),
         "list": _list(host, output),
-        "service": service,
+        "service": _service(host),
     }
+    faults = _faults(facts)
     lines = [f"system: {facts['system']}"]
     lines += [f"versions: {name} {version}" for name, version in facts["versions"].items()]
+    for kind in ("files", "hooks"):
+        lines.append(f"{kind}: {facts[kind]['path'] or 'none'} {facts[kind]['trouble']}".rstrip())
     for name, setting in facts["settings"].items():
         lines.append(f"settings: {name} {setting.get('trouble') or _setting_line(setting)}")
     lines += [f"environment: {name} = {value}" for name, value in facts["environment"].items()]
+    trust = facts["certificates"]
+    lines.append(f"certificates: {trust['trouble'] or trust['trusted']}")
+    for name, folder in facts["folders"].items():
+        lines.append(f"folders: {name} {folder['path']} {folder['trouble'] or 'can be written'}")
     found = facts["list"]
-    lines.append(f"list: {found['path']} {found['trouble'] or 'with {tasks} tasks'.format(**found)}")
-    lines.append(f"service: {service['address']} {service['text']}")
-    output.tell("doctor", "\n".join(lines), **facts)
-    return code
+    there = "does not exist yet" if found["tasks"] is None else f"with {found['tasks']} tasks"
+    lines.append(f"list: {found['path']} {found['trouble'] or there}")
+    lines.append(f"service: {facts['service']['address']} {facts['service']['text']}")
+    lines += [f"WRONG: {text}" for text in faults]
+    output.tell("doctor", "\n".join(lines), **facts, faults=faults)
+    return Exit.TROUBLE if faults else Exit.DONE
+
+
+def _faults(facts: Mapping[str, Any]) -> list[str]:
+    missing = [name for name in _NEEDED if facts["versions"][name] == NOT_THERE]
+    found = [f"This Python has no {name}, which the commands need: install it." for name in missing]
+    found += (facts[kind]["trouble"] for kind in ("files", "hooks", "certificates"))
+    found += (f"{name}: {of['trouble']}" for name, of in facts["settings"].items() if "trouble" in of)
+    found += (of["trouble"] for of in facts["folders"].values())
+    if facts["list"]["trouble"]:
+        found.append(f"The list {facts['list']['path']}: {facts['list']['trouble']}")
+    if not facts["service"]["ok"]:
+        found.append(f"The service: {facts['service']['text']}")
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _files(host: Host) -> dict[str, str]:
+    """The studio's files of settings that are read, and what is wrong with one."""
+    paths = [path for path in (str(system_file()), named_file()) if path and Path(path).expanduser().exists()]
+    return {"path": ", ".join(paths), "trouble": host.file_trouble}
+
+
+def _hooks() -> dict[str, str]:
+    trouble = ""
+    try:
+        handlers.load()
+    except BadInput as error:
+        trouble = str(error)
+    return {"path": os.environ.get(handlers.VARIABLE, "").strip(), "trouble": trouble}
+
+
+def _certificates(host: Host) -> dict[str, str]:
+    """Whose certificates are trusted, or why none can be."""
+    try:
+        from ..service import certificates
+
+        return {"trusted": certificates.in_use(str(host.value("ca_file")).strip()), "trouble": ""}
+    except (OSError, RodinError, ImportError) as error:
+        return {"trusted": "", "trouble": for_a_shell(str(error))}
+
+
+def _folders(host: Host) -> dict[str, dict[str, str]]:
+    """Those that are written into. Nothing is made."""
+    found = {"user": {"path": str(host.folder), "trouble": places.writing_trouble(host.folder)}}
+    try:
+        downloads = host.downloads
+        found["downloads"] = {"path": str(downloads), "trouble": places.writing_trouble(downloads)}
+    except BadInput as error:
+        found["downloads"] = {"path": "", "trouble": str(error)}
+    return found
 
 
 def _setting(host: Host, name: str) -> dict[str, Any]:
@@ -49,6 +117,8 @@ def _setting(host: Host, name: str) -> dict[str, Any]:
         found = host.resolve(name)
         if FIELDS[name].is_path:
             path_of(found, None)
+        if name == "hand_off_operator":
+            host.check_operator(str(found.value))
     except BadInput as error:
         return {"trouble": str(error)}
     value = found.value
@@ -91,7 +161,7 @@ def _requests() -> dict[str, str]:
         try:
             found[name] = str(importlib.import_module(name).__version__)
         except ImportError:
-            found[name] = "not there"
+            found[name] = NOT_THERE
     return found
 
 
@@ -101,8 +171,6 @@ def _list(host: Host, output: Output) -> dict[str, Any]:
         if host.list_path.exists():
             with opened(host.list_path, output) as store:
                 tasks = len(store.tasks())
-        else:
-            trouble = "does not exist yet"
     except RodinError as error:
         trouble = for_a_shell(str(error))
     except OSError as error:
@@ -110,22 +178,18 @@ def _list(host: Host, output: Output) -> dict[str, Any]:
     return {"path": str(host.list_path), "tasks": tasks, "trouble": trouble}
 
 
-def _service(host: Host) -> tuple[Exit, dict[str, Any]]:
-    settings = host.settings
-
-    def found(code: Exit, text: str) -> tuple[Exit, dict[str, Any]]:
-        return code, {"address": settings.address, "ok": code is Exit.DONE, "text": for_a_shell(text)}
-
+def _service(host: Host) -> dict[str, Any]:
+    settings, trouble = host.settings, ""
     if settings.obstacle:
-        return found(Exit.OFFLINE if settings.obstacle.kind == "offline" else Exit.USAGE, settings.obstacle.text)
-    try:
-        from ..service.client import Client
+        trouble = settings.obstacle.text
+    else:
+        try:
+            from ..service.client import Client
 
-        Client(settings.connection).balance()
-    except NotAuthorized as error:
-        return found(Exit.USAGE, str(error))
-    except RodinError as error:
-        return found(Exit.TROUBLE, str(error))
-    except ImportError:
-        return found(Exit.USAGE, "cannot be asked without requests")
-    return found(Exit.DONE, "answers and accepts the API key")
+            Client(settings.connection).balance()
+        except RodinError as error:
+            trouble = str(error)
+        except ImportError:
+            trouble = "cannot be asked without requests"
+    text = for_a_shell(trouble) or "answers and accepts the API key"
+    return {"address": settings.address, "ok": not trouble, "text": text}

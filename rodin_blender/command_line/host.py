@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import platform
+import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +29,7 @@ from ..service.keys import Secret
 from ..storage import api_key, folders, key_command
 from ..storage.paths import NoBlendFile
 from ..tasks.task import Task
-from ..tracking.messages import Settings
+from ..tracking.messages import Obstacle, Settings
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,18 @@ class Host:
     """Ask for the API key again after a refusal. Returns whether there is another one now. Raises BadInput."""
     file: Mapping[str, Setting] = field(default_factory=dict)
     """What the studio's files say."""
+    file_trouble: str = ""
+    """Why nothing is known of them; "" where all is well."""
+    check_operator: Callable[[str], object] = lambda _: None
+    """Raises BadInput for the name of a download operator that cannot be used. Plain Python knows none."""
 
     def value(self, name: str) -> Value:
         return self.resolve(name).value
 
     @property
     def settings(self) -> Settings:
+        if self.file_trouble:
+            return Settings(timeout=self.timeout, obstacle=Obstacle("settings", self.file_trouble))
         blender = self.versions.get("Blender", "").partition(" ")[0]
         program = f"Blender/{blender}" if blender else ""
         return tracker_settings(
@@ -123,9 +131,23 @@ class Key:
         return before is not None and keys.api_key(str(self.setting().value)) != before
 
 
+def extension_version() -> str:
+    """As the manifest has it, which lies beside the package in a checkout and in it where it is installed."""
+    package = Path(__file__).parents[1]
+    for folder in (package, package.parent):
+        with suppress(OSError, ValueError, KeyError):
+            return str(tomllib.loads((folder / "blender_manifest.toml").read_text(encoding="utf-8"))["version"])
+    return "unknown"
+
+
 def plain() -> Host:
-    """Plain Python. Raises BadInput for a studio's file that cannot be used."""
-    file = read_files(named_file())
+    """Plain Python."""
+    file: dict[str, Setting] = {}
+    file_trouble = ""
+    try:
+        file = read_files(named_file())
+    except BadInput as error:
+        file_trouble = str(error)
     folder = folders.user_folder()
     key = Key(partial(_key_source, file, folder))
 
@@ -134,8 +156,9 @@ def plain() -> Host:
             return key.setting()
         return fixed(name, file) or Setting(FIELDS[name].default, "default", fixed=False)
 
-    versions = {"Python": platform.python_version()}
-    return Host("python -m rodin_blender", resolve, folder, versions, renew_key=key.renew, file=file)
+    versions = {"Rodin": extension_version(), "Python": platform.python_version()}
+    known = partial(Host, "python -m rodin_blender", resolve, folder, versions, renew_key=key.renew)
+    return known(file=file, file_trouble=file_trouble)
 
 
 def _key_source(file: Mapping[str, Setting], folder: Path) -> tuple[bool, Setting]:

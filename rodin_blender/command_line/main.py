@@ -28,22 +28,26 @@ from .output import Exit, Output, describe, task_line
 
 
 def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = False) -> int:
-    """Run a command line. `make_host` raises BadInput for settings that cannot be used. Returns the exit code.
+    """Run a command line. `make_host` raises BadInput for what cannot be used. Returns the exit code.
 
     With `own_process` the process ends with the command.
     """
     output = Output(as_json="--json" in words, own_process=own_process)
     try:
         host = make_host()
-        given = arguments.parser(host.program).parse_args(words)
-        handlers.load()
+        given = arguments.parser(host.program, host.versions).parse_args(words)
+        if given.command != "doctor":
+            # That one tells what is wrong.
+            if host.file_trouble:
+                raise BadInput(host.file_trouble)
+            handlers.load()
         with hooks.executing(output, getattr(given, "exec", "")):
             code = _COMMANDS[given.command](host, output, given)
         if output.failed_hooks and code is Exit.DONE:
             raise Ended(Exit.HOOK, f"{output.failed_hooks} of your functions or commands failed; all else went well.")
         return code
     except SystemExit:
-        return Exit.DONE  # --help
+        return Exit.DONE  # --help, --version
     except KeyboardInterrupt:
         return output.error("Interrupted. Nothing is lost: run the same command again to go on.", Exit.INTERRUPTED)
     except Ended as error:

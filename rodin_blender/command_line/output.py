@@ -18,7 +18,9 @@ over; none is taken away or changes its meaning without another schema. No objec
     account  balance: credits, a number
     doctor   system; versions and environment: texts by name; settings: by name `value`, `source`, `locked` (by a
              studio's file) and `ignored` (a variable that does not count), or `trouble` where the value is wrong;
-             list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`, `ok` and `text`
+             list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`, `ok` and `text`; files
+             (of settings), hooks, and by name folders: `path` and `trouble`; certificates: `trusted` and `trouble`;
+             faults: a text for each thing that is wrong
     hook     a function or command of the user's that failed: hook ("exec", or which list of `handlers`), name and
              task_id of what it was called for, text
     error    text, and exit: the exit code that follows. Always the last one

@@ -27,6 +27,10 @@ def check_folder(path: Path) -> None:
     """A folder that is made if need be. Raises BadInput, Ended."""
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is to be a folder, and there is a file of that name.")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Ended(Exit.TROUBLE, f"{_not_written(path, error)} Nothing was done.") from None
     _check_writable(path)
 
 
@@ -37,10 +41,14 @@ def _check_writable(folder: Path) -> None:
 
 
 def writing_trouble(folder: Path) -> str:
-    """Why nothing can be written into a folder, which is made if need be; "" where it can."""
+    """Why nothing can be written into a folder, or where that is to be made; "" where it can. Leaves no trace."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=there):
             return ""
     except OSError as error:
-        return f"Nothing can be written into {folder}: {write_reason(error, folder)}."
+        return _not_written(there, error)
+
+
+def _not_written(folder: Path, error: OSError) -> str:
+    return f"Nothing can be written into {folder}: {write_reason(error, folder)}."

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,17 @@ from .errors import Unusable, os_reason
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 _LARGEST_FILE = 16 * 1024 * 1024
+
+
+def in_use(ca_file: str) -> str:
+    """Whose certificates count, in words. Raises Unusable where none can."""
+    Trust(ca_file).context()
+    bundle = next((name for name in CA_VARIABLES if os.environ.get(name)), "")
+    if bundle and not ca_file:
+        return f"those of {os.environ[bundle]} ({bundle}) alone"
+    system = "the system's (truststore), " if find_spec("truststore") else ""
+    own = f", and those of {ca_file}" if ca_file else ""
+    return f"{system}those that requests brings ({requests.utils.DEFAULT_CA_BUNDLE_PATH}){own}"
 
 
 class Trust:

@@ -92,7 +92,13 @@ def test_every_other_command(service: Service, environment: dict[str, str], tmp_
 
 def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
     code, (told,), _said = run(environment, "doctor")
-    assert code == 0 and told["versions"]["Blender"] == bpy.app.version_string
+    assert (code, told["faults"]) == (0, [])
+    assert told["versions"]["Blender"] == bpy.app.version_string and told["versions"]["Rodin"] == "0.1.0"
+    code, (told,), _said = run({**environment, "RODIN_HAND_OFF_OPERATOR": "studio.gone"}, "doctor")
+    assert code == 1 and "no operator 'studio.gone'" in told["faults"][0]
+    (tmp_path / "broken.toml").write_text("deadline = =")
+    code, (told,), _said = run({**environment, "RODIN_CONFIG": str(tmp_path / "broken.toml")}, "doctor")
+    assert code == 1 and "no TOML" in told["faults"][0] and told["versions"]["Blender"]
     assert run(environment, "pause", "nobody")[0] == 2
     assert run({**environment, "RODIN_API_KEY": ""}, "balance")[0] == 2
     assert run({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 2
@@ -162,7 +168,8 @@ def test_functions_are_called_and_what_is_printed_is_no_part_of_the_json(
     process = start(environment, "import", "A vase", "--save", str(tmp_path / "vase.blend"), "--json")
     more, err = process.communicate(timeout=90)
     assert process.returncode == 7 and "no end of line A vase" in err
-    events = [json.loads(line) for line in (out + more).splitlines() if not line.startswith("Blender ")]
+    # What Blender says before the command begins stands above.
+    events = [json.loads(line) for said in (out, more) for line in said[said.index("{") :].splitlines()]
     assert [event["event"] for event in events] == ["task", "hook", "import", "error"]
 
 

@@ -214,6 +214,11 @@ EVENTS: dict[str, dict[str, Any]] = {
         "environment": {...: str},
         "list": {"path": str, "tasks": (int, type(None)), "trouble": str},
         "service": {"address": str, "ok": bool, "text": str},
+        "files": {"path": str, "trouble": str},
+        "hooks": {"path": str, "trouble": str},
+        "folders": {...: {"path": str, "trouble": str}},
+        "certificates": {"trusted": str, "trouble": str},
+        "faults": [str],
     },
 }
 
