@@ -29,18 +29,15 @@ def generate(prompt: str = "", images: Iterable[str | PathLike[str]] = (), **opt
 
     `images` are paths of up to five pictures, of which the first decides the material. `options` are those of the
     panel, such as `tier="Gen-2"` or `seed=7`, see `tasks.options.OPTIONS`; what is left out is as the settings have it.
-    The model is wanted where the 3D cursor is now.
+    The model is wanted where the 3D cursor is now. What is still being looked up just after the extension was enabled,
+    such as the API key, is waited for, and what is wrong then is told in the sidebar.
     """
     import bpy
 
     from .blender import form, generating
-    from .tasks.options import merged
 
-    obstacle = form.obstacle()
-    if obstacle:
-        raise BadInput(obstacle.text)
     pictures = [form.file_of(fspath(image)) for image in images]
-    return generating.begin(bpy.context, prompt.strip(), pictures, merged(form.all_chosen(), options))
+    return generating.begin(bpy.context, prompt.strip(), pictures, options)
 
 
 def track(subscription_key: str, *, task_uuid: str = "", name: str = "") -> str:

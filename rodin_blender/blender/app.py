@@ -28,6 +28,8 @@ class App:
         self.api_key = ApiKey(self.threads, self.session, self.studio_files)
         self.settings = SettingsInUse(self.studio_files, self.api_key)
         self.previews = Previews(self.session)
+        self.waiting: list[tuple[str, Callable[[], None]]] = []
+        """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
         self.positions: dict[str, int] = {}
         """Where each task stands among the properties, see properties.py."""
         self.command: object = None

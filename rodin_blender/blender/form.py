@@ -219,11 +219,12 @@ def allowed() -> bool:
 
 
 def obstacle() -> Obstacle | None:
-    """Why nothing can be generated at all just now."""
+    """Why nothing can be generated at all just now. What is still being looked up is waited for."""
     if not allowed():
         where = app().settings.resolve("allow_generation").origin
         return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
-    return app().settings.for_tracker().obstacle or app().session.obstacle
+    found = app().settings.for_tracker().obstacle or app().session.obstacle
+    return None if found and found.pending else found
 
 
 def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:

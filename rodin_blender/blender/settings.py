@@ -78,7 +78,8 @@ class SettingsInUse:
     def for_tracker(self) -> Settings:
         """What the tracker is to know now, with what keeps it from asking, if anything does."""
         if self._file.trouble:
-            return Settings(timeout=network.timeout(), obstacle=Obstacle("settings", self._file.trouble))
+            kind = "pending" if self._file.pending else "settings"
+            return Settings(timeout=network.timeout(), obstacle=Obstacle(kind, self._file.trouble))
         return configuration.tracker_settings(
             self.resolve,
             self._file.values,

@@ -11,6 +11,8 @@ from ..service.errors import BadInput
 from .session import Session
 from .threads import Threads
 
+_PENDING = "The studio's settings are being read."
+
 
 class StudioFiles:
     def __init__(self, threads: Threads, session: Session) -> None:
@@ -20,25 +22,28 @@ class StudioFiles:
         """The file that RODIN_CONFIG named last."""
         self.values: dict[str, Setting] = {}
         """What they fix."""
-        self.trouble = ""
-        """Why nothing is known of it; "" when all is well."""
+        self.pending = True
+        """Whether they are still to be read."""
+        self.trouble = _PENDING
+        """Why nothing is known of them; "" when all is well."""
 
     def follow(self) -> None:
         """Have them read, in a thread, at first and when RODIN_CONFIG names another one."""
         named = configuration.named_file()
         if named != self._name:
             self._name, self.values = named, {}
-            self.trouble = "The studio's settings are being read."
+            self.pending, self.trouble = True, _PENDING
             self._threads.run(partial(_read, named), partial(self._take_in, named))
 
     def read_now(self) -> None:
         """The same at once: for the command line, which may wait. Raises BadInput."""
         self._name = configuration.named_file()
-        self.values, self.trouble = configuration.read_files(self._name), ""
+        self._take_in(self._name, configuration.read_files(self._name))
 
     def _take_in(self, named: str, found: dict[str, Setting] | BadInput) -> None:
         if named == self._name:
             self._session.undrawn = True
+            self.pending = False
             self.trouble = str(found) if isinstance(found, BadInput) else ""
             self.values = {} if isinstance(found, BadInput) else found
 

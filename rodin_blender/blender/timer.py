@@ -12,7 +12,7 @@ import time
 import traceback
 
 from ..tracking.messages import ObstacleChanged
-from . import form, model_imports, properties, redraw
+from . import form, generating, model_imports, properties, redraw
 from .app import App, app
 
 INTERVAL = 0.2
@@ -78,6 +78,7 @@ def _run(running: App) -> float | None:
 def _act(running: App) -> None:
     """What the messages asked for, once the properties show it all."""
     session = running.session
+    generating.begin_waiting()
     running.ask_account()
     form.take_in()
     if session.select in session.tasks:

@@ -107,7 +107,7 @@ def tracker_settings(
     try:
         api_key = keys.api_key(str(value("api_key")))
     except NotYet as error:
-        return known(obstacle=Obstacle("settings", str(error)))
+        return known(obstacle=Obstacle("pending", str(error)))
     except BadInput as error:
         return known(obstacle=Obstacle("bad_key", str(error)))
     if not api_key:

@@ -16,11 +16,17 @@ from ..tasks.task import Task
 class Obstacle:
     """Why no request can be sent for any task.
 
-    `kind`: offline, no_key, bad_key, address, client, store, or settings (wrong ones, or such as are being read).
+    `kind`: offline, no_key, bad_key, address, client, store, settings (wrong ones), or pending (a worker is still
+    looking up what is set).
     """
 
     kind: str
     text: str
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is about to end by itself, so that what is wished is kept until then and not refused."""
+        return self.kind == "pending"
 
 
 @dataclass(frozen=True)

@@ -374,7 +374,7 @@ class Tracker:
 
     def _generate(self, wish: Wish) -> None:
         obstacle = self._settings.obstacle
-        if obstacle:
+        if obstacle and not obstacle.pending:
             self.messages.put(NotSubmitted(wish.task_id, f"Nothing was sent. {obstacle.text}"))
         else:
             self._submissions.prepare(wish, self._settings.connection)

@@ -218,6 +218,8 @@ def rodin(service: Service) -> Iterator[Rodin]:
     extension.preferences.longest_interval = 1.0
     extension.preferences.hand_off_operator = "rodin.download"
     main_thread.offences.clear()
+    # What is begun before waits, and is not refused at the press.
+    extension.until(lambda: not extension.app.studio_files.pending, "the studio's settings are read")
     yield extension
     offences = list(main_thread.offences)
     extension.disable()

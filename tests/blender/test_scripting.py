@@ -6,7 +6,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from conftest import Rodin, Service
+from conftest import API_KEY, Rodin, Service, wait_for_no_thread
 from test_generate import DONE, png
 
 
@@ -50,6 +50,45 @@ def test_what_cannot_be_generated_raises_with_what_to_change(
     with pytest.raises(scripting.BadInput, match="switched off"):
         scripting.generate("a")
     assert not rodin.view.tasks and service.submissions() == []
+
+
+def test_generate_just_after_enabling_waits_for_what_is_still_looked_up(
+    rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RODIN_API_KEY")
+    bpy.ops.rodin.enter_api_key(api_key=API_KEY)
+    rodin.until_idle()
+    rodin.disable()
+    wait_for_no_thread()
+    rodin.enable()
+    try:
+        task_id = rodin.module("scripting").generate("A brass goblet")
+        assert rodin.app.studio_files.pending
+        rodin.until(lambda: not rodin.app.studio_files.pending, "the studio's settings are read")
+        bpy.ops.rodin.generate(prompt="A chair")
+        rodin.until(lambda: len(service.submissions()) == 2, "both are sent")
+        assert rodin.item(task_id).prompt == "A brass goblet"
+    finally:
+        rodin.preferences.api_key = ""
+        kept = rodin.module("blender.folders").user_folder() / "api_key"
+        rodin.until(lambda: not kept.exists(), "the key is kept no longer")
+
+
+def test_what_waited_and_cannot_be_then_is_told(
+    rodin: Rodin, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = tmp_path / "rodin.toml"
+    studio.write_text("max_credits_per_task = 0.1\n")
+    monkeypatch.setenv("RODIN_CONFIG", str(studio))
+    rodin.disable()
+    wait_for_no_thread()
+    rodin.enable()
+    rodin.module("scripting").generate("A brass goblet")
+    bpy.ops.rodin.generate(prompt="A chair")
+    rodin.until(lambda: rodin.session.notice, "it is told")
+    rodin.until_idle()
+    assert str(studio) in rodin.session.notice and "at most 0.1 are allowed" in rodin.session.notice
+    assert service.submissions() == [] and not rodin.view.tasks
 
 
 def test_track_returns_the_id_also_of_a_known_key(rodin: Rodin, service: Service) -> None:

@@ -34,7 +34,7 @@ class RODIN_OT_generate(bpy.types.Operator):
         try:
             given = [form.file_of(line) for line in self.images.splitlines() if line.strip()]
             pictures = given or [form.file_of(path) for path in form.pictures()]
-            task_id = generating.begin(context, prompt, pictures, form.all_chosen())
+            task_id = generating.begin(context, prompt, pictures, {})
         except BadInput as error:
             return refuse(self, str(error))
         if not self.prompt and not self.images:

@@ -89,7 +89,7 @@ def _draw_undo(layout: bpy.types.UILayout) -> None:
 def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What is missing before anything can be asked, with the button that mends it."""
     obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
-    if not obstacle:
+    if not obstacle or obstacle.pending:
         return
     box = layout.box()
     paragraph(box, obstacle.text, context.region.width, icon="ERROR")
