@@ -3,29 +3,18 @@
 
 import bpy
 
-from ..configuration import FIELDS, GENERATE, Value
+from ..configuration import FIELDS, GENERATE
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.proxies import masked
 from ..tasks.options import OPTIONS
 from ..texts.wording import size_text
-from . import field_properties, network, option_properties
+from . import field_properties, network
 from .app import app
 from .folders import PACKAGE, user_folder
 from .layouts import paragraph
 
-LOCATIONS = (
-    ("CURSOR", "3D Cursor", "At the 3D cursor"),
-    ("ORIGIN", "World Origin", "At the origin of the world"),
-)
-PIPELINE = [field for field in FIELDS.values() if field.label]
-"""Settings that are made for whoever looks after many artists."""
 KEY_PAGE = "https://hyper3d.ai/api-dashboard"
-
-
-def _limits(name: str) -> dict[str, Value]:
-    field = FIELDS[name]
-    return {"default": field.default, "min": field.low, "max": field.high}
 
 
 def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
@@ -41,126 +30,8 @@ def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
 class RODIN_Preferences(bpy.types.AddonPreferences):
     bl_idname = PACKAGE
 
-    api_key: bpy.props.StringProperty(
-        name="API Key",
-        description="The key of your Hyper3D account, from the API page of the Hyper3D website",
-        subtype="PASSWORD",
-        get=lambda _self: app().api_key.dots(),
-        set=_enter_key,
-    )
-    api_key_command: bpy.props.StringProperty(
-        name="API Key Command",
-        description="A command of yours whose output's first line is the API key, such as a password manager's. "
-        "It is asked when there is no key above; what it prints is never stored",
-    )
-    service_address: bpy.props.StringProperty(
-        name="Service Address",
-        description="Where the Rodin service is. It must begin with https://, since the API key is sent to it",
-        default=FIELDS["service_address"].default,
-    )
-    proxy: bpy.props.StringProperty(
-        name="Proxy",
-        description="The studio's proxy, http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT. The system's when empty. "
-        "Blender keeps preferences in clear text",
-        get=network.shown_proxy,
-        set=network.give_proxy,
-    )
-    # With the password, which `proxy` reads without: Blender logs the fields that are edited as they read.
+    # The proxy with its password, which `proxy` reads without: Blender logs the fields that are edited as they read.
     proxy_as_given: bpy.props.StringProperty(options={"HIDDEN"})
-    ca_file: bpy.props.StringProperty(
-        name="CA File",
-        description="A file (PEM) with the studio's own certificate authority, trusted besides the system's",
-        subtype="FILE_PATH",
-        options=field_properties.RELATIVE,
-    )
-    shortest_interval: bpy.props.FloatProperty(
-        name="Shortest Interval",
-        description="Time between two checks of a task that has just changed. The service asks to be asked seldom",
-        **_limits("shortest_interval"),
-        soft_min=5.0,
-        subtype="TIME_ABSOLUTE",
-    )
-    longest_interval: bpy.props.FloatProperty(
-        name="Longest Interval",
-        description="Time between two checks of a task that has not changed for a while",
-        **_limits("longest_interval"),
-        soft_min=5.0,
-        subtype="TIME_ABSOLUTE",
-    )
-    deadline: bpy.props.FloatProperty(
-        name="Stop Checking After",
-        description="A task not finished after this many minutes is no longer asked about until you press Resume",
-        **_limits("deadline"),
-        soft_min=1.0,
-        precision=1,
-    )
-    hand_off_operator: bpy.props.StringProperty(
-        name="Download Operator",
-        description="The operator that the Download button calls with task_id=, such as your studio's own",
-        default=FIELDS["hand_off_operator"].default,
-    )
-    download_folder: bpy.props.StringProperty(
-        name="Download Folder",
-        description="Each task gets a folder of its own in it. // is the folder of the .blend file. "
-        "Beside the list of tasks when empty",
-        subtype="DIR_PATH",
-        options=field_properties.RELATIVE,
-    )
-    download_when_done: bpy.props.BoolProperty(
-        name="Download When Done",
-        description="Download a task's files automatically as soon as it is done",
-    )
-    import_when_done: bpy.props.BoolProperty(
-        name="Import When Done",
-        description="Download and import a task's model automatically as soon as it is done, in Object Mode, "
-        "if it was tracked since the file was opened",
-    )
-    import_after_download: bpy.props.BoolProperty(
-        name="Import After Download",
-        description="The Download button also imports the model into the scene",
-        default=FIELDS["import_after_download"].default,
-    )
-    import_location: bpy.props.EnumProperty(
-        name="Location",
-        description="Where an imported model stands",
-        items=LOCATIONS,
-        default=FIELDS["import_location"].default,
-    )
-    import_height: bpy.props.FloatProperty(
-        name="Height",
-        description="Scale an imported model to this height in meters; the service's models are about 1.9 m, whatever "
-        "they show. 0 leaves it as it is",
-        **_limits("import_height"),
-        soft_max=100.0,
-    )
-    import_as_asset: bpy.props.BoolProperty(
-        name="Mark as Asset",
-        description="Mark the imported model as an asset, with the service's preview as its picture",
-    )
-    import_companions: bpy.props.BoolProperty(
-        name="Cameras and Lights",
-        description="Also bring the cameras and lights that a model's file has",
-    )
-    storage_hint: bpy.props.FloatProperty(
-        name="Warn Above",
-        description="Gigabytes of downloaded files from which the sidebar warns. Nothing is deleted automatically. "
-        "0 for no warning",
-        **_limits("storage_hint"),
-        soft_max=100.0,
-        precision=1,
-    )
-    allow_generation: bpy.props.BoolProperty(
-        name="Generate",
-        description="Tasks can be begun from the sidebar, which costs credits, and not only followed",
-        default=FIELDS["allow_generation"].default,
-    )
-    max_credits_per_task: bpy.props.FloatProperty(
-        name="Most Credits",
-        description="What is expected to cost more is not sent. 0 for no limit",
-        **_limits("max_credits_per_task"),
-        soft_max=100.0,
-        precision=1,
-    )
     begin_by: bpy.props.EnumProperty(
         name="Begin By",
         description="The way to begin that the sidebar showed last",
@@ -212,15 +83,19 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         for option in OPTIONS:
             draw_field(column, self, f"{GENERATE}{option}")
         column = layout.column()
-        for field in PIPELINE:
-            draw_field(column, self, field.name)
+        for field in FIELDS.values():
+            if field.for_pipeline:
+                draw_field(column, self, field.name)
 
 
+_ACCESS = {
+    "api_key": {"get": lambda _self: app().api_key.dots(), "set": _enter_key},
+    "proxy": {"get": network.shown_proxy, "set": network.give_proxy},
+}
 # With `update`, since Python 3.14 has no annotations in the body of a class.
 RODIN_Preferences.__annotations__.update(
-    (f"{GENERATE}{option.name}", option_properties.made(option)) for option in OPTIONS.values()
+    (name, field_properties.made(field, **_ACCESS.get(name, {}))) for name, field in FIELDS.items()
 )
-RODIN_Preferences.__annotations__.update((field.name, field_properties.made(field)) for field in PIPELINE)
 
 
 def _key_text() -> str:

@@ -29,8 +29,20 @@ class Field:
     check: Callable[[str], None] | None = None
     """Raises BadInput for a text that cannot be meant; "" always can."""
     label: str = ""
-    """What the preferences call it, where they have no words of their own for it; with the description below."""
+    """What the user reads it is called."""
     description: str = ""
+    choice_labels: tuple[tuple[str, str], ...] = ()
+    """Label and description for each choice."""
+    soft_low: float | None = None
+    """What a slider reaches; lower and higher values are to be typed."""
+    soft_high: float | None = None
+    decimals: int = 2
+    is_secret: bool = False
+    is_folder: bool = False
+    is_time: bool = False
+    """In seconds."""
+    for_pipeline: bool = False
+    """Whether it is made for whoever looks after many artists."""
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -49,25 +61,88 @@ def _of_option(option: Option) -> Field:
     """What an option is until the form or a command line says otherwise."""
     # 0 or -1, as the option has it, is the number that leaves the matter to the service.
     low = min(option.low, option.default) if isinstance(option.default, int) else option.low
-    return Field(f"{GENERATE}{option.name}", option.default, low, option.high, option.choices)
+    return Field(
+        f"{GENERATE}{option.name}",
+        option.default,
+        low,
+        option.high,
+        option.choices,
+        label=option.label,
+        description=option.description,
+    )
 
 
 FIELDS = {
     field.name: field
     for field in (
-        Field("api_key", "", older_variables=("RODIN_API_KEY", "HYPER3D_API_KEY")),
-        # A command whose output's first line is the key, see `storage.key_command`.
-        Field("api_key_command", ""),
-        Field("service_address", SERVICE_ADDRESS, older_variables=("RODIN_API_URL",)),
-        # http://NAME:PASSWORD@HOST:PORT; without one, the system's.
-        Field("proxy", ""),
-        # A PEM file.
-        Field("ca_file", "", check=paths.check),
-        # Seconds.
-        Field("shortest_interval", 5.0, 1.0, 300.0),
-        Field("longest_interval", 30.0, 1.0, 3600.0),
+        Field(
+            "api_key",
+            "",
+            older_variables=("RODIN_API_KEY", "HYPER3D_API_KEY"),
+            label="API Key",
+            description="The key of your Hyper3D account, from the API page of the Hyper3D website",
+            is_secret=True,
+        ),
+        # See `storage.key_command`.
+        Field(
+            "api_key_command",
+            "",
+            label="API Key Command",
+            description="A command of yours whose output's first line is the API key, such as a password manager's. "
+            "It is asked when there is no key above; what it prints is never stored",
+        ),
+        Field(
+            "service_address",
+            SERVICE_ADDRESS,
+            older_variables=("RODIN_API_URL",),
+            label="Service Address",
+            description="Where the Rodin service is. It must begin with https://, since the API key is sent to it",
+        ),
+        Field(
+            "proxy",
+            "",
+            label="Proxy",
+            description="The studio's proxy, http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT. The system's when "
+            "empty. Blender keeps preferences in clear text",
+        ),
+        Field(
+            "ca_file",
+            "",
+            check=paths.check,
+            label="CA File",
+            description="A file (PEM) with the studio's own certificate authority, trusted besides the system's",
+        ),
+        Field(
+            "shortest_interval",
+            5.0,
+            1.0,
+            300.0,
+            label="Shortest Interval",
+            description="Time between two checks of a task that has just changed. The service asks to be asked seldom",
+            soft_low=5.0,
+            is_time=True,
+        ),
+        Field(
+            "longest_interval",
+            30.0,
+            1.0,
+            3600.0,
+            label="Longest Interval",
+            description="Time between two checks of a task that has not changed for a while",
+            soft_low=5.0,
+            is_time=True,
+        ),
         # Minutes.
-        Field("deadline", 20.0, 0.1, 7 * 24 * 60.0),
+        Field(
+            "deadline",
+            20.0,
+            0.1,
+            7 * 24 * 60.0,
+            label="Stop Checking After",
+            description="A task not finished after this many minutes is no longer asked about until you press Resume",
+            soft_low=1.0,
+            decimals=1,
+        ),
         Field(
             "requests_per_minute",
             REQUESTS_PER_MINUTE,
@@ -75,6 +150,7 @@ FIELDS = {
             240,
             label="Requests per Minute",
             description="How often the service is asked at most, by all Blenders of yours together",
+            for_pipeline=True,
         ),
         Field(
             "parallel_generations",
@@ -84,24 +160,99 @@ FIELDS = {
             label="Parallel Generations",
             description="How many tasks that were begun here may be under way at a time, in all Blenders of yours "
             "together. The others wait. 0 for as many as the account's plan allows",
+            for_pipeline=True,
         ),
-        Field("hand_off_operator", "rodin.download"),
-        Field("download_folder", "", check=paths.check),
-        Field("download_when_done", False),
-        Field("import_when_done", False),
-        Field("import_after_download", True),
-        Field("import_location", "CURSOR", choices=("CURSOR", "ORIGIN")),
-        # Meters; 0 leaves a model as it is.
-        Field("import_height", 0.0, 0.0, 1e6),
-        Field("import_as_asset", False),
-        # Cameras and lights of a model's file.
-        Field("import_companions", False),
-        # Gigabytes; 0 for no hint.
-        Field("storage_hint", 5.0, 0.0, 1e6),
-        # Whether tasks may be begun here, or followed only.
-        Field("allow_generation", True),
-        # Credits; 0 for no limit.
-        Field("max_credits_per_task", 0.0, 0.0, 1e6),
+        Field(
+            "hand_off_operator",
+            "rodin.download",
+            label="Download Operator",
+            description="The operator that the Download button calls with task_id=, such as your studio's own",
+        ),
+        Field(
+            "download_folder",
+            "",
+            check=paths.check,
+            label="Download Folder",
+            description="Each task gets a folder of its own in it. // is the folder of the .blend file. Beside the "
+            "list of tasks when empty",
+            is_folder=True,
+        ),
+        Field(
+            "download_when_done",
+            False,
+            label="Download When Done",
+            description="Download a task's files automatically as soon as it is done",
+        ),
+        Field(
+            "import_when_done",
+            False,
+            label="Import When Done",
+            description="Download and import a task's model automatically as soon as it is done, in Object Mode, if it "
+            "was tracked since the file was opened",
+        ),
+        Field(
+            "import_after_download",
+            True,
+            label="Import After Download",
+            description="The Download button also imports the model into the scene",
+        ),
+        Field(
+            "import_location",
+            "CURSOR",
+            choices=("CURSOR", "ORIGIN"),
+            label="Location",
+            description="Where an imported model stands",
+            choice_labels=(("3D Cursor", "At the 3D cursor"), ("World Origin", "At the origin of the world")),
+        ),
+        Field(
+            "import_height",
+            0.0,
+            0.0,
+            1e6,
+            label="Height",
+            description="Scale an imported model to this height in meters; the service's models are about 1.9 m, "
+            "whatever they show. 0 leaves it as it is",
+            soft_high=100.0,
+        ),
+        Field(
+            "import_as_asset",
+            False,
+            label="Mark as Asset",
+            description="Mark the imported model as an asset, with the service's preview as its picture",
+        ),
+        Field(
+            "import_companions",
+            False,
+            label="Cameras and Lights",
+            description="Also bring the cameras and lights that a model's file has",
+        ),
+        Field(
+            "storage_hint",
+            5.0,
+            0.0,
+            1e6,
+            label="Warn Above",
+            description="Gigabytes of downloaded files from which the sidebar warns. Nothing is deleted automatically. "
+            "0 for no warning",
+            soft_high=100.0,
+            decimals=1,
+        ),
+        Field(
+            "allow_generation",
+            True,
+            label="Generate",
+            description="Tasks can be begun from the sidebar, which costs credits, and not only followed",
+        ),
+        Field(
+            "max_credits_per_task",
+            0.0,
+            0.0,
+            1e6,
+            label="Most Credits",
+            description="What is expected to cost more is not sent. 0 for no limit",
+            soft_high=100.0,
+            decimals=1,
+        ),
         *(_of_option(option) for option in OPTIONS.values()),
     )
 }

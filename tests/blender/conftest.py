@@ -220,6 +220,8 @@ def rodin(service: Service) -> Iterator[Rodin]:
     main_thread.offences.clear()
     # What is begun before waits, and is not refused at the press.
     extension.until(lambda: not extension.app.studio_files.pending, "the studio's settings are read")
+    # What a test changes is looked at with the next call of the timer.
+    extension.app.settings_read_at = float("-inf")
     yield extension
     offences = list(main_thread.offences)
     extension.disable()

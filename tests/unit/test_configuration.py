@@ -281,3 +281,10 @@ def test_a_path_of_the_preferences_and_one_of_a_file_differ_in_what_two_slashes_
     assert path_of(Setting("", "default", fixed=False), beside) is None
     with pytest.raises(BadInput, match="network share"):
         path_of(Setting("//a/b", "$RODIN_DOWNLOAD_FOLDER"), beside)
+
+
+@pytest.mark.parametrize("field", configuration.FIELDS.values(), ids=lambda field: field.name)
+def test_each_setting_says_what_it_is(field: configuration.Field) -> None:
+    assert field.label and field.description
+    assert not field.description.endswith("."), "Blender ends it with one"
+    assert not field.choice_labels or len(field.choice_labels) == len(field.choices)

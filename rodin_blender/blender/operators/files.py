@@ -6,13 +6,14 @@ from dataclasses import replace
 import bpy
 
 from ... import handlers
+from ...configuration import FIELDS
 from ...service import keys
 from ...service.errors import BadInput
 from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import catalogs, hand_off, importing, model_imports, placement, preferences, previews
+from .. import catalogs, field_properties, hand_off, importing, model_imports, placement, previews
 from ..app import app
 from ..folders import blend_folder
 from ..layouts import paragraph
@@ -114,7 +115,9 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
 
     model: text_property("Model", "The file's name; the best model when empty")
     location: bpy.props.EnumProperty(
-        name="Location", items=(*preferences.LOCATIONS, placement.LOCATION), options={"SKIP_SAVE"}
+        name="Location",
+        items=(*field_properties.items(FIELDS["import_location"]), placement.LOCATION),
+        options={"SKIP_SAVE"},
     )
     height: bpy.props.FloatProperty(
         name="Height",
