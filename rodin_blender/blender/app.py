@@ -32,6 +32,8 @@ class App:
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
         self.positions: dict[str, int] = {}
         """Where each task stands among the properties, see properties.py."""
+        self.dialog: tuple[bpy.types.Window, bpy.types.Region] | None = None
+        """Where the dialog for the API key is open."""
         self.command: object = None
         """What takes `blender --command rodin` away again, see commands.py."""
         self.settings_read_at = 0.0
@@ -65,7 +67,8 @@ class App:
         settings = self.settings.for_tracker()
         session.undrawn |= settings != session.settings
         if settings.api_key != session.settings.api_key:
-            session.key_test = None
+            if session.key_test and session.key_test.api_key != settings.api_key:
+                session.key_test = None
             session.balance, session.balance_asked = None, False
         if session.tracker is None:
             session.connect(Tracker(places.list_path(folders.user_folder()), settings, session.tasks.values()))

@@ -12,6 +12,8 @@ from .app import app
 
 @persistent
 def _loading(_path: str) -> None:
+    # Blender closes it without a word.
+    app().dialog = None
     # Blender empties the properties; what is in the form stays there.
     app().session.form.kept = form.pictures()
 

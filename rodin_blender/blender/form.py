@@ -6,16 +6,19 @@ properties hold a number instead of its path. The options are settings, see `con
 chosen tier takes them.
 """
 
+import os
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import bpy
 
 from ..configuration import GENERATE
-from ..service.errors import BadInput
+from ..service.errors import BadInput, os_reason
 from ..service.keys import shown
+from ..service.pictures import check_picture
 from ..tasks import options
 from ..tasks.options import OPTIONS, Option, Value
 from ..tasks.submission import MOST_PICTURES, submission
@@ -42,7 +45,29 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
     if not self.number:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
+    # At once, so that a picture that is too small is not refused by the press of Generate only.
+    app().threads.run(partial(_fault_of, path), partial(_take_in_fault, path))
     show()
+
+
+def _fault_of(path: str) -> str:
+    """Why the service would not take a picture, "" where it would. Reads its file, so it is for a thread."""
+    try:
+        with Path(path).open("rb") as file:
+            check_picture(Path(path).name, file, os.fstat(file.fileno()).st_size)
+    except BadInput as error:
+        return str(error)
+    except OSError as error:
+        return f"The picture {path} cannot be read: {os_reason(error)}. Choose it again."
+    return ""
+
+
+def _take_in_fault(path: str, fault: str) -> None:
+    session = app().session
+    session.form.faults[path] = fault
+    if fault and path in pictures():
+        session.news.tell(fault)
+        session.undrawn = True
 
 
 class RODIN_Picture(bpy.types.PropertyGroup):
@@ -124,8 +149,33 @@ def _property(option: Option) -> object:
     return option_properties.made(option, **access)
 
 
+def leaves_to_service(option: Option) -> bool:
+    """Whether an option is a number and what it begins with is none, but means that the service chooses."""
+    return type(option.default) is int and not option.low <= option.default <= option.high
+
+
+def _automatic(option: Option) -> object:
+    """Whether a number is left to the service: a field could only show the 0 or -1 that means it."""
+
+    def switch(self: RODIN_Form, wish: bool) -> None:
+        _write_option(self, option.default if wish else max(option.low, _FIRST_NUMBER.get(option.name, 0)), option)
+
+    return bpy.props.BoolProperty(
+        name="Automatic",
+        description=f"{option.label}: the service chooses",
+        get=lambda _self: chosen(option) == option.default,
+        set=switch,
+    )
+
+
+_FIRST_NUMBER = {"faces": 20_000}
+"""What a number begins with when it is no longer left to the service; its lowest otherwise. Each tier takes it."""
+
 # With `update`, since Python 3.14 has no annotations in the body of a class.
 RODIN_Form.__annotations__.update((option.name, _property(option)) for option in OPTIONS.values())
+RODIN_Form.__annotations__.update(
+    (f"{option.name}_automatic", _automatic(option)) for option in OPTIONS.values() if leaves_to_service(option)
+)
 
 
 def view() -> RODIN_Form:
@@ -249,7 +299,12 @@ def trouble() -> str:
         check(app().session.form.prompt, len(pictures()), all_chosen())
     except BadInput as error:
         return str(error)
-    return ""
+    return next((fault for fault in map(fault_of, pictures()) if fault), "")
+
+
+def fault_of(path: str) -> str:
+    """Why the service would not take this picture of the form, as far as that is known."""
+    return app().session.form.faults.get(path, "")
 
 
 def wish_again(task: Task, folder: Path) -> None:

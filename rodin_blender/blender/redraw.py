@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import time
+
 import bpy
 
 from .app import app
+
+PATIENCE = 3.0
+"""Seconds for Blender to draw a sidebar that was just opened, so that it knows its tabs."""
 
 
 def sidebars() -> None:
@@ -32,6 +37,50 @@ def announce(text: str) -> bool:
         return False
     with bpy.context.temp_override(window=windows[0]):
         bpy.ops.rodin.announce("INVOKE_DEFAULT", text=text)
+    return True
+
+
+def dialog() -> None:
+    """Lay the open dialog out anew: Blender does that by itself for its own properties only."""
+    opened = app().dialog
+    if opened:
+        window, region = opened
+        if window in bpy.context.window_manager.windows.values():
+            region.tag_refresh_ui()
+            region.tag_redraw()
+
+
+def viewport(context: bpy.types.Context) -> bpy.types.Area | None:
+    """The 3D viewport that an operator was called in, else the largest one of its window."""
+    if context.area and context.area.type == "VIEW_3D":
+        return context.area
+    areas = context.window.screen.areas if context.window else ()
+    found = [area for area in areas if area.type == "VIEW_3D"]
+    return max(found, key=lambda area: area.width * area.height, default=None)
+
+
+def show_tab(area: bpy.types.Area) -> None:
+    """Open a viewport's sidebar at the Rodin tab: the pump chooses it once Blender knows the tabs."""
+    area.spaces.active.show_region_ui = True
+    app().session.tab_wanted = area.as_pointer(), time.monotonic() + PATIENCE
+    app().wake()
+
+
+def tab_shown(pointer: int, until: float) -> bool:
+    """Show the tab in the area of that address. Returns whether that is done, or need not be tried again."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.as_pointer() == pointer and area.type == "VIEW_3D":
+                region = next(region for region in area.regions if region.type == "UI")
+                # New in Blender 4.3.
+                if getattr(region, "active_panel_category", "Rodin") == "Rodin":
+                    return True
+                try:
+                    region.active_panel_category = "Rodin"
+                except TypeError:
+                    return time.monotonic() > until
+                region.tag_redraw()
+                return True
     return True
 
 

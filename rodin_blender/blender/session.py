@@ -40,6 +40,7 @@ from ..tracking.messages import (
     TaskRemoved,
 )
 from ..tracking.tracker import Tracker
+from .news import News
 from .presses import Press
 
 
@@ -68,6 +69,8 @@ class Form:
     """What is typed and chosen in the panel's form, but for the options, which are settings. See form.py."""
 
     prompt: str = ""
+    faults: dict[str, str] = field(default_factory=dict)
+    """Why the service would not take a picture, "" for nothing, by its file."""
     paths: dict[int, str] = field(default_factory=dict)
     """The pictures' files, by the numbers that stand in the properties instead of them."""
     kept: list[str] = field(default_factory=list)
@@ -122,12 +125,15 @@ class Session:
         self.key_test: KeyTested | None = None
         self.key_test_wanted = False
         """Whether it is to be tested as soon as it is known."""
+        self.dialog_outdated = False
+        """Whether the dialog for the API key does not show the last test yet."""
         self.notice = ""
         """What the panel tells until it is dismissed."""
-        self.announcements: list[str] = []
-        """What the status bar is to tell once."""
+        self.news = News()
         self.announcing = False
-        """Whether one waits to be seen."""
+        """Whether a line for the status bar waits to be seen."""
+        self.tab_wanted: tuple[int, float] | None = None
+        """The address of an area whose sidebar is to show the Rodin tab, and until when that is tried."""
         self.typed_key = Secret("")
         self.forgotten: list[Task] = []
         """What was removed from the list here, oldest first. In memory only: it does not come back by itself."""
@@ -148,7 +154,7 @@ class Session:
     @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
-        waiting = self.announcements or self.imports or self.ended or self.pending_calls
+        waiting = self.news or self.tab_wanted or self.imports or self.ended or self.pending_calls
         return self.tracker is not None and self.tracker.calls == self._idle_after and not waiting
 
     def disconnect(self) -> None:
@@ -163,7 +169,7 @@ class Session:
     def tell(self, text: str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
         self.notice = text
-        self.announcements.append(f"Rodin: {text}")
+        self.news.tell(text)
         self.undrawn = True
 
     def file_loaded(self) -> None:
@@ -191,7 +197,7 @@ class Session:
                 self.pending_calls.extend((functions, task) for functions in lists)
                 self._take_in_submission(before, task)
                 if before and task.status.final and not before.status.final:
-                    self.announcements.append(ended_text(task))
+                    self.news.tell_ended(task)
                     if task.status.has_files:
                         self.ended.append(task.task_id)
             case TaskRemoved(task_id):
@@ -237,6 +243,7 @@ class Session:
                 self.held_until = until
             case KeyTested():
                 self.key_test = message
+                self.dialog_outdated = True
             case DownloadProgress(task_id, progress):
                 self.downloads[task_id] = progress
                 self.file_troubles.pop(task_id, None)
@@ -278,7 +285,7 @@ class Session:
         if not press.failed and press.typed == self.typed_key:
             self.typed_key = Secret("")
         if press.text:
-            self.announcements.append(f"Rodin: {press.text}")
+            self.news.tell(press.text)
 
     def _take_in_submission(self, before: Task | None, task: Task) -> None:
         """What is to be told, and to whom, when a task that was begun here is another step further."""
@@ -288,9 +295,9 @@ class Session:
         if before is None or before.status.submitted or task.status is before.status:
             return
         if task.status is Status.REJECTED:
-            self.announcements.append(f"Rodin: '{task.name}' was rejected. {task.message}")
+            self.news.tell(f"'{task.name}' was rejected. {task.message}")
         elif task.status is Status.UNCERTAIN:
-            self.announcements.append(f"Rodin: nobody knows whether '{task.name}' was accepted; see the sidebar")
+            self.news.tell(f"Nobody knows whether '{task.name}' was accepted; see the sidebar")
 
     def call_handlers(self, functions: list[Callable[..., None]], *arguments: object) -> None:
         """Call a studio's functions, and tell of those that raised."""
@@ -303,7 +310,7 @@ class Session:
             self.file_troubles.pop(task_id, None)
             if trouble:
                 self.file_troubles[task_id] = text
-            self.announcements.append(f"Rodin: '{self.tasks[task_id].name}': {text}")
+            self.news.tell(f"'{self.tasks[task_id].name}': {text}")
 
     def _take_in_check(self, task_id: str, size: int, trouble: str) -> None:
         wish = self.imports.get(task_id)
@@ -324,15 +331,3 @@ class Session:
 def message_of(task: Task, obstacle: Obstacle | None) -> str:
     """What the user reads of a task beside its status: what keeps all tasks from being asked, or its own trouble."""
     return obstacle.text if obstacle and task.followed else task.message
-
-
-def ended_text(task: Task) -> str:
-    """One line for the status bar when a task has become final."""
-    of = f"{task.jobs_done} of {len(task.jobs)} jobs"
-    match task.status:
-        case Status.DONE:
-            return f"Rodin: '{task.name}' is done, ready to download"
-        case Status.PARTLY_FAILED:
-            return f"Rodin: '{task.name}' failed in part ({of} done); the download can be tried"
-        case _:
-            return f"Rodin: '{task.name}' failed; start it again at Hyper3D, or ask their support"

@@ -11,6 +11,7 @@ import bpy
 from .. import configuration
 from ..configuration import FIELDS, GENERATE, Setting, Value
 from ..service.errors import BadInput
+from ..service.keys import Secret
 from ..storage import folders as places
 from ..storage.paths import NoBlendFile
 from ..tracking.messages import Obstacle, Settings
@@ -75,13 +76,22 @@ class SettingsInUse:
             advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
             raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
 
-    def for_tracker(self) -> Settings:
-        """What the tracker is to know now, with what keeps it from asking, if anything does."""
+    def for_tracker(self, api_key: Secret | None = None) -> Settings:
+        """What the tracker is to know now, with what keeps it from asking, if anything does.
+
+        With `api_key`, as if that one were in use.
+        """
+
+        def resolve(name: str) -> Setting:
+            if api_key and name == "api_key":
+                return Setting(api_key.reveal(), "dialog", fixed=False)
+            return self.resolve(name)
+
         if self._file.trouble:
             kind = "pending" if self._file.pending else "settings"
             return Settings(timeout=network.timeout(), obstacle=Obstacle(kind, self._file.trouble))
         return configuration.tracker_settings(
-            self.resolve,
+            resolve,
             self._file.values,
             blend_folder=blend_folder(),
             timeout=network.timeout(),

@@ -85,8 +85,10 @@ def _act(running: App) -> None:
         properties.select(session.select)
         session.select = ""
     model_imports.act()
-    if session.announcements and redraw.announce(" · ".join(session.announcements)):
-        session.announcements.clear()
+    if session.tab_wanted and redraw.tab_shown(*session.tab_wanted):
+        session.tab_wanted = None
+    if session.news and redraw.announce(session.news.line()):
+        session.news.shown()
 
 
 def _redraw(running: App) -> None:
@@ -96,6 +98,9 @@ def _redraw(running: App) -> None:
         running.drawn_second = second
         task = properties.active_task()
         session.undrawn |= task is not None and task.followed
+    if session.dialog_outdated:
+        session.dialog_outdated = False
+        redraw.dialog()
     if session.undrawn:
         session.undrawn = False
         redraw.sidebars()

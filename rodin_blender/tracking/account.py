@@ -22,34 +22,35 @@ class Account:
         self._settings = settings
         self._tell = tell
 
-    def test(self) -> None:
-        """See whether the API key is accepted. Answered by KeyTested."""
-        obstacle = self._settings().obstacle
-        if obstacle:
-            self._tell(KeyTested(False, obstacle.text))
+    def test(self, settings: Settings | None) -> None:
+        """See whether the API key is accepted, of these settings or of those in use. Answered by KeyTested."""
+        settings = settings or self._settings()
+        if settings.obstacle:
+            self._tell(KeyTested(False, settings.obstacle.text, settings.api_key))
         else:
-            self._ask(partial(self._tested, self._settings().connection))
+            self._ask(partial(self._tested, settings.connection), settings.connection)
 
     def ask(self) -> None:
         """Ask for the credits. Answered by BalanceTold, where the service can be asked and tells them."""
         settings = self._settings()
         if not (settings.obstacle or self._polling.client_trouble or self._polling.refused):
-            self._ask(self._told)
+            self._ask(self._told, settings.connection)
 
-    def _ask(self, answered: Callable[[float | Exception], None]) -> None:
-        self._polling.pool.ask(Question(lambda client: client.balance(), answered, self._settings().connection))
+    def _ask(self, answered: Callable[[float | Exception], None], connection: Connection) -> None:
+        self._polling.pool.ask(Question(lambda client: client.balance(), answered, connection))
 
     def _tested(self, connection: Connection, balance: float | Exception) -> None:
         ours = connection.same_account(self._settings().connection)
         if isinstance(balance, Exception):
-            if isinstance(balance, NotAuthorized) and ours:
+            refused = isinstance(balance, NotAuthorized)
+            if refused and ours:
                 self._polling.refuse(str(balance))
-            self._tell(KeyTested(False, sentence(balance)))
+            self._tell(KeyTested(False, sentence(balance), connection.api_key, refused))
             return
         if ours:
             self._polling.refresh()
             self._tell(BalanceTold(balance))
-        self._tell(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits."))
+        self._tell(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits.", connection.api_key))
 
     def _told(self, balance: float | Exception) -> None:
         if isinstance(balance, float):

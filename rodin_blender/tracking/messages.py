@@ -135,8 +135,12 @@ class RequestsHeld:
 
 @dataclass(frozen=True)
 class KeyTested:
+    """What the service says of an API key. Where it is not accepted and not `refused`, it could not be asked."""
+
     accepted: bool
     text: str
+    api_key: Secret = field(default_factory=lambda: Secret(""))
+    refused: bool = False
 
 
 @dataclass(frozen=True)

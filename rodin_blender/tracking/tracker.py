@@ -152,9 +152,9 @@ class Tracker:
         """Ask again although the API key was refused, and look for what other Blenders wrote."""
         self._call(self._polling.refresh)
 
-    def test_key(self) -> None:
-        """Ask for the balance. Answered by `KeyTested`."""
-        self._call(self._account.test)
+    def test_key(self, settings: Settings | None = None) -> None:
+        """Ask for the balance, with other settings than those in use if given. Answered by `KeyTested`."""
+        self._call(self._account.test, settings)
 
     def download(self, task_id: str, parent: Path, *, again: bool = False) -> None:
         """Save a task's files into a folder of its own below `parent`, or where they were saved before.

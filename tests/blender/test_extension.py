@@ -198,25 +198,15 @@ def test_all_answers_of_a_text_are_followed_and_told_in_one_line(rodin: Rodin, s
     answers = [service.add("waiting", prompt=f"Model {number}") for number in range(7)]
     refused = {"error": "API_INSUFFICIENT_FUND", "message": "The fund in your wallet is insufficient."}
     again = {"subscription_key": rodin.session.tasks[known].subscription_key.reveal()}
-    told: list[str] = []
-    rodin.session.announcements = _Announced(told)
     text = "\n".join(map(json.dumps, [*answers[:3], refused, again])) + f"\n12:00 [INFO] {answers[3:]!r} ready"
     bpy.ops.rodin.track(subscription_key=text)
-    rodin.until(lambda: len(rodin.view.tasks) == 8 and told, "all are in the list")
+    rodin.until(lambda: len(rodin.view.tasks) == 8, "all are in the list")
     assert sorted(item.name for item in rodin.view.tasks) == ["A chair", *(f"Model {number}" for number in range(7))]
-    assert [line for line in told if "followed now" in line] == [
-        "Rodin: 7 tasks are followed now; already in the list: 'A chair'"
+    assert [told.text for told in rodin.session.news.told if "followed now" in told.text] == [
+        "7 tasks are followed now; already in the list: 'A chair'"
     ]
     assert "Number 4: This is an error answer (API_INSUFFICIENT_FUND: The fund" in rodin.session.notice
     assert rodin.view.tasks[rodin.view.active_index].name == "Model 6"
-
-
-class _Announced(list[str]):
-    """The lines for the status bar, which there is none of here, kept for the test as they come."""
-
-    def __init__(self, told: list[str]) -> None:
-        super().__init__()
-        self.append = told.append  # type: ignore[method-assign]
 
 
 def test_the_field_takes_a_whole_answer_and_is_cleared_once_it_is_stored(rodin: Rodin, service: Service) -> None:

@@ -37,6 +37,10 @@ class Ui:
         self.facts: dict[str, Any] = {}
         self.viewport_draws = 0
         self.sidebar_draws = 0
+        self.at = {"x": 0, "y": 0}
+        """Where the mouse is."""
+        self.presses = 0
+        """Clicks and keys; what is typed is no press."""
         bpy.types.SpaceView3D.draw_handler_add(self._viewport_drawn, (), "WINDOW", "POST_PIXEL")
         bpy.types.SpaceView3D.draw_handler_add(self._sidebar_drawn, (), "UI", "POST_PIXEL")
 
@@ -94,10 +98,12 @@ class Ui:
         yield from self.click_sidebar(0.5, 600)
 
     def move(self, x: float, y: float) -> None:
-        self.window.event_simulate("MOUSEMOVE", "NOTHING", x=int(x), y=int(y))
+        self.at = {"x": int(x), "y": int(y)}
+        self.window.event_simulate("MOUSEMOVE", "NOTHING", **self.at)
 
     def click(self, x: float, y: float) -> Iterator[Step]:
         """Click at window pixels, counted from the lower left."""
+        self.presses += 1
         # Two moves: a button wakes when the mouse comes in from outside of it.
         self.move(x, y + 40)
         yield 0.1
@@ -121,8 +127,10 @@ class Ui:
         yield 0.3
 
     def press(self, kind: str, **modifiers: bool) -> Iterator[Step]:
-        self.window.event_simulate(kind, "PRESS", **modifiers)
-        self.window.event_simulate(kind, "RELEASE", **modifiers)
+        self.presses += 1
+        # Where the mouse is: what a key does is the editor's business that lies there.
+        self.window.event_simulate(kind, "PRESS", **self.at, **modifiers)
+        self.window.event_simulate(kind, "RELEASE", **self.at, **modifiers)
         yield 0.3
 
     def drop(self, paths: list[str]) -> Iterator[Step]:
@@ -188,7 +196,7 @@ def _rest() -> float:
 
 
 def _scenario(name: str) -> Callable[[Ui, Any], Iterator[Step]]:
-    for file in ("scenarios.py", "generating.py", "importing.py"):
+    for file in ("scenarios.py", "generating.py", "importing.py", "first_time.py"):
         spec = importlib.util.spec_from_file_location(file.removesuffix(".py"), Path(__file__).with_name(file))
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

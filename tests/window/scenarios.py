@@ -16,8 +16,6 @@ import bpy
 KEY_FIELD = (0.3, 78)
 TRACK = (0.85, 78)
 PASTE = (0.5, 98)
-ALLOW_ONLINE = (0.5, 124)
-ENTER_KEY = (0.5, 92)
 DOWNLOAD = (0.5, 264)
 """With at most three tasks in the list, for one that is Done."""
 CANCEL = (0.93, 259)
@@ -52,26 +50,6 @@ def _scene():
 
 def _received(ui):
     return sum(progress.received for progress in ui.session.downloads.values())
-
-
-def first_steps(ui, given):
-    """A new user is told what is missing, mends each thing with its button, and stands before the empty list."""
-    yield from ui.open_sidebar("GENERATE")
-    yield from ui.picture("offline")
-    yield from ui.click_sidebar(*ALLOW_ONLINE)
-    yield (lambda: bpy.app.online_access), "online access is allowed"
-    yield from ui.picture("no-api-key")
-    yield from ui.click_sidebar(*ENTER_KEY)
-    yield from ui.type(given["api_key"])
-    yield from ui.picture("enter-api-key")
-    yield from ui.press("RET")
-    yield from ui.press("RET")
-    yield (lambda: ui.app.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
-    yield from ui.picture("empty")
-    yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
-    yield 0.5
-    ui.facts["threads"] = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
-    ui.facts["timer"] = bpy.app.timers.is_registered(ui.module("blender.timer").run)
 
 
 def track_and_download(ui, given):

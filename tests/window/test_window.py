@@ -10,17 +10,6 @@ import pytest
 from tools.simulator import API_KEY, Simulator
 
 
-def test_a_new_user_is_led_to_the_empty_list(window):
-    # Its form asks for the balance: of a service that does not exist.
-    address = "https://rodin.invalid/api/v2"
-    outcome = window.play("first_steps", {"api_key": "a-key-typed-by-hand"}, RODIN_API_URL=address)
-    assert outcome.facts["offences"] == []
-    assert outcome.facts["threads"] == []
-    assert outcome.facts["timer"] is False
-    assert outcome.exit_code == 0
-    assert "a-key-typed-by-hand" not in outcome.output
-
-
 def test_tasks_are_followed_and_downloaded_without_disturbing_the_viewport(window):
     # Four of five jobs end one after the other, the last one only after there was time for a picture.
     story = [[(0, "Waiting"), (1, "Generating"), (end, "Done")] for end in (2, 8, 9, 10, 16)]

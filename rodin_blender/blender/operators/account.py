@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What has to be set before anything can be asked: the API key, and Blender's leave to go online."""
 
+from contextlib import suppress
+
 import bpy
 
 from ...service import keys
 from ...service.errors import BadInput
-from .. import preferences
+from .. import links
 from ..app import app
-from .base import OPTIONS, refuse, text_property
+from ..layouts import paragraph
+from .base import OPTIONS, WIDTH, refuse, text_property
 
 
 class RODIN_OT_test_key(bpy.types.Operator):
@@ -25,25 +28,57 @@ class RODIN_OT_test_key(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def _try(self: "RODIN_OT_enter_api_key", _context: bpy.types.Context) -> None:
+    """Have the service asked about the key that was just typed, before it is used."""
+    with suppress(BadInput):
+        key = keys.api_key(self.api_key)
+        if key:
+            app().session.key_test = None
+            app().tracker().test_key(app().settings.for_tracker(key))
+
+
 class RODIN_OT_enter_api_key(bpy.types.Operator):
-    """Enter the API key of your Hyper3D account"""
+    """Enter the API key of your Hyper3D account. The service is asked at once whether it accepts it"""
 
     bl_idname = "rodin.enter_api_key"
     bl_label = "Enter Rodin API Key"
     bl_options = OPTIONS
 
-    api_key: text_property("API Key", "From the API page of the Hyper3D website", subtype="PASSWORD")
+    api_key: text_property(
+        "API Key", "From the page API Dashboard of the Hyper3D website", subtype="PASSWORD", update=_try
+    )
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        return context.window_manager.invoke_props_dialog(self, width=420, confirm_text="Use This Key")
+        return context.window_manager.invoke_props_dialog(self, width=WIDTH, confirm_text="Use This Key")
 
     def draw(self, context: bpy.types.Context) -> None:
-        self.layout.activate_init = True
-        self.layout.prop(self, "api_key")
-        self.layout.operator("wm.url_open", text="Get a Key", icon="URL").url = preferences.KEY_PAGE
+        app().dialog = context.window, context.region_popup or context.region
+        layout = self.layout
+        layout.activate_init = True
+        layout.prop(self, "api_key", icon="KEY_HLT", placeholder="Paste it here, then press Enter")
+        text, icon = self._said()
+        paragraph(layout, text, WIDTH * context.preferences.system.ui_scale, icon=icon)
+        layout.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
+
+    def _said(self) -> tuple[str, str]:
+        """What is known of the key so far, with an icon."""
+        try:
+            key = keys.api_key(self.api_key)
+        except BadInput as error:
+            return str(error), "ERROR"
+        tested = app().session.key_test
+        if not key:
+            return "It is on the page API Dashboard of Hyper3D's website, and comes with the Business plan.", "INFO"
+        if tested is None or tested.api_key != key:
+            return "Hyper3D is being asked about it.", "SORTTIME"
+        return tested.text, "CHECKMARK" if tested.accepted else "ERROR"
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        app().dialog = None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session = app().session
+        app().dialog = None
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
@@ -52,9 +87,15 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             return refuse(self, "No API key was entered; nothing has changed.")
         if app().api_key.source.fixed:
             return refuse(self, f"The API key comes from {app().api_key.source.origin}, and is changed there.")
+        tested = session.key_test if session.key_test and session.key_test.api_key == key else None
+        if tested and tested.refused:
+            # The dialog has said so: no other one on top of it.
+            self.report({"WARNING"}, f"{tested.text} Nothing has changed.")
+            return {"CANCELLED"}
         app().api_key.enter(key)
-        # At once, so that a mistyped key is told here and not by the first task.
-        session.key_test, session.key_test_wanted = None, True
+        if not (tested and tested.accepted):
+            # At once, so that a mistyped key is told here and not by the first task.
+            session.key_test, session.key_test_wanted = None, True
         app().tracker()
         return {"FINISHED"}
 

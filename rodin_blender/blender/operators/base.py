@@ -14,6 +14,10 @@ INTERNAL: set[str] = {"INTERNAL"}
 """Of an operator that means nothing without what stands around its button, and so is not to be found by F3."""
 
 
+WIDTH = 420
+"""Pixels of a dialog, at the interface's default size."""
+
+
 def text_property(name: str, description: str, **more: object) -> object:
     """A property of an operator that is neither shown nor kept for the next call."""
     return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)

@@ -37,6 +37,12 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
 
     task_uuid: text_property("Task UUID", keys.WHERE_THE_UUID_IS.rstrip("."))
 
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        if app().settings.value("import_after_download"):
+            return "Download the files of this task, then import its model into the scene as Import Settings say"
+        return "Download the files of this task. Import then brings its model into the scene"
+
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.task_uuid or task.status is Status.FAILED or not task.status.submitted:
             return self.execute(context)
@@ -140,6 +146,9 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """The file is seen to first, off the main thread, and other modes are waited for."""
+        if not models(task.files) and task.status.has_files:
+            hand_off.call(task.task_id, import_model=True)
+            return {"CANCELLED"}
         names = ("model", "location", "height", "as_asset")
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
         model_imports.wish(task.task_id, context.window, **how)

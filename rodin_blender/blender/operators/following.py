@@ -16,13 +16,11 @@ from ...tasks.task import Task
 from ...texts.wording import clock_text, listed, size_text
 from ..app import app
 from ..layouts import paragraph
-from .base import OPTIONS, OfTask, check_accepted, refuse, text_property
+from .base import OPTIONS, WIDTH, OfTask, check_accepted, refuse, text_property
 
 MOST_TROUBLES = 3
 """As many are told at once."""
 UNDO_FORGET = "Undo Forget brings it back, until you quit Blender."
-WIDTH = 420
-"""Pixels of a dialog, at the interface's default size."""
 
 
 class RODIN_OT_track(bpy.types.Operator):

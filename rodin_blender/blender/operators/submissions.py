@@ -8,8 +8,9 @@ from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
 from .. import folders, form
 from ..app import app
+from ..layouts import paragraph
 from ..option_properties import price_text
-from .base import OfTask
+from .base import WIDTH, OfTask
 
 
 class RODIN_OT_send_again(OfTask, bpy.types.Operator):
@@ -21,14 +22,18 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.status is not Status.UNCERTAIN:
             return self.execute(context)
-        return context.window_manager.invoke_confirm(
-            self,
-            event,
-            title=f"Send '{task.name}' again for about {price_text(task.price)}?",
-            message="If the first one was charged, it is paid twice. Nobody knows: see your balance at hyper3d.ai.",
-            confirm_text="Send Again",
-            icon="WARNING",
+        # Not by a press of Enter: it may be paid for twice.
+        return context.window_manager.invoke_props_dialog(
+            self, width=WIDTH, title=f"Send '{task.name}' Again?", confirm_text="Send Again", cancel_default=True
         )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        task = app().session.tasks.get(self.task_id)
+        if task:
+            width = WIDTH * context.preferences.system.ui_scale
+            paragraph(self.layout, task.message, width, icon="INFO")
+            again = f"Sent again it costs about {price_text(task.price)}, whatever became of the first one."
+            paragraph(self.layout, again, width, icon="ERROR")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
@@ -110,6 +115,8 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
             raise BadInput("Generating is switched off: tasks can only be followed.")
         form.wish_again(task, folders.outbox() / task.task_id)
         app().settings.set_value("begin_by", "GENERATE")
+        where = "is in the form, at the top of the panel: change it, then press Generate"
+        self.report({"INFO"}, f"What '{task.name}' was made from {where}")
 
 
 CLASSES = (

@@ -10,7 +10,7 @@ import bpy
 from ...service.files import Progress, models
 from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
 from ...texts.wording import duration_text, progress_text, size_text
-from .. import preferences, properties, settings
+from .. import preferences_page, properties, settings
 from ..app import app
 from ..layouts import paragraph
 from . import submissions
@@ -63,9 +63,9 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     wishes = settings.own()
     if task.status is not Status.FAILED and isinstance(wishes, bpy.types.AddonPreferences):
         header, body = layout.panel("rodin_import", default_closed=True)
-        header.label(text="Import Settings")
+        header.label(text="Import Settings for All Tasks")
         if body:
-            preferences.draw_import_settings(body, wishes)
+            preferences_page.draw_import_settings(body, wishes)
 
     if task.jobs:
         header, body = layout.panel("rodin_jobs", default_closed=len(task.jobs) > 5)
@@ -158,7 +158,7 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
     else:
         layout.label(text="No file is whole yet")
     row = layout.row(align=True)
-    row.operator("wm.path_open", text="Open Folder", icon="FILE_FOLDER").filepath = task.folder
+    row.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = task.folder
     row.operator("rodin.delete_files", text="Delete Files", icon="TRASH")
 
 

@@ -14,6 +14,7 @@ from .. import form, open_images
 from ..app import app
 from ..layouts import fits, paragraph, text_width, ui_scale
 from ..option_properties import price_text
+from . import welcome
 
 MOST_LINES = 5
 """Of a prompt that is longer than its field."""
@@ -40,9 +41,11 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column = layout.column(align=True)
     split = column.split(factor=0.7, align=True)
-    split.prop(context.window_manager.rodin, "typed_key", text="", icon="KEY_HLT", placeholder="Key or whole answer")
+    split.prop(context.window_manager.rodin, "typed_key", text="", icon="LINKED", placeholder="Answer or key")
     split.operator("rodin.track", text="Follow")
     column.operator("rodin.paste", text="Paste from Clipboard", icon="PASTEDOWN")
+    if not context.window_manager.rodin.tasks:
+        welcome.draw_follow(layout, context.region.width)
 
 
 def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -81,7 +84,8 @@ def _draw_picture(layout: bpy.types.UILayout, path: str, index: int, count: int)
     if icon:
         row.template_icon(icon_value=icon, scale=2.2)
     column = row.column(align=True)
-    column.label(text=PurePath(path).name, translate=False)
+    fault = form.fault_of(path)
+    column.label(text=PurePath(path).name, translate=False, icon="ERROR" if fault else "NONE")
     buttons = column.row(align=True)
     buttons.alignment = "LEFT"
     up, down = buttons.row(align=True), buttons.row(align=True)
@@ -100,10 +104,18 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
     for option in OPTIONS.values():
         if option.name == "tier" or not form.offered(option):
             continue
-        row = column.row()
         found = app().settings.resolve(f"{GENERATE}{option.name}")
+        automatic = form.leaves_to_service(option)
+        row = column.row(heading=option.label if automatic else "", align=True)
         row.enabled = not found.fixed
-        row.prop(shown, option.name, icon="LOCKED" if found.fixed else "NONE")
+        icon = "LOCKED" if found.fixed else "NONE"
+        if not automatic:
+            row.prop(shown, option.name, icon=icon)
+        elif getattr(shown, f"{option.name}_automatic"):
+            row.prop(shown, f"{option.name}_automatic", icon=icon)
+        else:
+            row.prop(shown, f"{option.name}_automatic", text="")
+            row.prop(shown, option.name, text="", icon=icon)
     column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import bpy
 
-from .. import preferences, properties
+from ...tracking.messages import Obstacle
+from .. import properties
 from ..app import app
-from ..form import allowed
+from ..folders import PACKAGE
 from ..layouts import paragraph
 from ..session import message_of
-from . import details, form, words
+from . import details, form, messages, welcome, words
 
 NARROW = 200.0
 """The width of a sidebar, in pixels at a UI scale of 1, up to which the icon alone tells a task's state."""
@@ -48,17 +49,26 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
     def draw_header_preset(self, context: bpy.types.Context) -> None:
         _draw_preferences_button(self.layout, text="", emboss=False)
+        if self.use_pin:
+            # Blender draws the pin over what stands there.
+            self.layout.label(text="", icon="BLANK1")
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         shown = context.window_manager.rodin
-        _draw_obstacle(layout, context)
+        width = context.region.width
+        obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
+        if obstacle and not shown.tasks and welcome.leads(obstacle):
+            welcome.draw_steps(layout, obstacle, width)
+        elif obstacle and not obstacle.pending:
+            _draw_obstacle(layout, obstacle, width)
         _draw_notice(layout, context)
 
         form.draw(layout, context)
         if not shown.tasks:
-            paragraph(layout.column(), _how_to_begin(shown.begin_by), context.region.width)
+            paragraph(layout.column(), "Your models show here, from the moment you ask for them.", width)
             _draw_undo(layout)
+            messages.draw(layout, width)
             return
         layout.template_list(
             "RODIN_UL_tasks", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
@@ -67,15 +77,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
         task = properties.active_task()
         if task:
             details.draw(layout, context, task)
-
-
-def _how_to_begin(begin_by: str) -> str:
-    if begin_by == "GENERATE" and allowed():
-        return "No tasks yet. What you generate shows here, and goes on by itself."
-    return (
-        "No tasks yet. Start one with the Rodin API and copy its answer. Then press Paste from Clipboard: its status "
-        "shows here by itself."
-    )
+        messages.draw(layout, width)
 
 
 def _draw_undo(layout: bpy.types.UILayout) -> None:
@@ -86,30 +88,23 @@ def _draw_undo(layout: bpy.types.UILayout) -> None:
         layout.operator("rodin.undo_forget", text=text, translate=False, icon="LOOP_BACK")
 
 
-def _draw_obstacle(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_obstacle(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
     """What is missing before anything can be asked, with the button that mends it."""
-    obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
-    if not obstacle or obstacle.pending:
-        return
     box = layout.box()
-    paragraph(box, obstacle.text, context.region.width, icon="ERROR")
+    paragraph(box, obstacle.text, width, icon="ERROR")
     match obstacle.kind:
-        case "offline":
-            box.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
-        case "no_key":
-            box.operator("rodin.enter_api_key", text="Enter API Key", icon="KEY_HLT")
         case "bad_key" if app().api_key.source.fixed:
             text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
-            paragraph(box, text, context.region.width)
-        case "bad_key":
-            box.operator("rodin.enter_api_key", text="Enter Another Key", icon="KEY_HLT")
+            paragraph(box, text, width)
+        case "offline" | "no_key" | "bad_key":
+            welcome.draw_mending(box, obstacle)
         case "address":
             _draw_preferences_button(box, text="Open Preferences", emboss=True)
 
 
 def _draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bool) -> None:
     button = layout.operator("preferences.addon_show", text=text, icon="PREFERENCES", emboss=emboss)
-    button.module = preferences.PACKAGE
+    button.module = PACKAGE
 
 
 def _draw_notice(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

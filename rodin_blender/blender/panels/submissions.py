@@ -35,10 +35,11 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             paragraph(layout, task.message, width, icon="ERROR")
             column = layout.column(align=True)
             column.scale_y = 1.2
-            column.operator("rodin.paste_answer", text="Paste Answer", icon="PASTEDOWN")
             text = f"Send Again · about {price_text(task.price)}"
             column.operator("rodin.send_again", text=text, icon="EXPORT")
             column.operator("rodin.discard", text="Discard", icon="TRASH")
+            # Hardly anybody has one: it stands in the log of a proxy or of a tool in between.
+            layout.operator("rodin.paste_answer", text="I Have the Service's Answer", icon="PASTEDOWN")
         case Status.REJECTED:
             paragraph(layout, task.message, width, icon="CANCEL")
             row = layout.row(align=True)

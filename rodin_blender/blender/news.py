@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user is told: once in the status bar, and kept for the panel's *Messages* while Blender runs."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import NamedTuple
+
+from ..service.keys import shown
+from ..tasks.task import Status, Task
+from ..texts.wording import listed
+
+MOST_KEPT = 50
+MOST_NAMES = 2
+LONGEST_LINE = 140
+"""Characters that the status bar surely shows."""
+
+
+class Told(NamedTuple):
+    at: float
+    text: str
+
+
+class News:
+    def __init__(self) -> None:
+        self.told: deque[Told] = deque(maxlen=MOST_KEPT)
+        """The last messages, the oldest first."""
+        self._waiting: list[str] = []
+        self._ended: list[Task] = []
+
+    def __bool__(self) -> bool:
+        """Whether the status bar has something to tell."""
+        return bool(self._waiting or self._ended)
+
+    def tell(self, text: str) -> None:
+        self._keep(text)
+        self._waiting.append(text)
+
+    def tell_ended(self, task: Task) -> None:
+        """Tell of a task that has become final: in one line with all others that have until it is shown."""
+        self._keep(_ended_text([task]))
+        self._ended.append(task)
+
+    def line(self) -> str:
+        """All that waits, in one line that the status bar shows whole."""
+        texts = [*self._waiting, *([_ended_text(self._ended)] if self._ended else [])]
+        whole = " · ".join(texts)
+        if len(whole) > LONGEST_LINE and len(texts) > 1:
+            whole = f"{len(texts)} messages, see Messages in the sidebar"
+        return f"Rodin: {whole}"
+
+    def shown(self) -> None:
+        self._waiting.clear()
+        self._ended.clear()
+
+    def _keep(self, text: str) -> None:
+        self.told.append(Told(time.time(), text))
+
+
+def _ended_text(tasks: list[Task]) -> str:
+    """One line for tasks that have become final."""
+    if len(tasks) == 1:
+        return _one_ended(tasks[0])
+    counts = []
+    for status, words in (
+        (Status.DONE, "done, ready to download"),
+        (Status.PARTLY_FAILED, "failed in part"),
+        (Status.FAILED, "failed"),
+    ):
+        names = [f"'{shown(task.name, 20)}'" for task in tasks if task.status is status]
+        if names:
+            count = f"{len(names)} tasks are" if len(names) > 1 and status is Status.DONE else str(len(names))
+            counts.append(f"{count} {words} ({listed(names, MOST_NAMES)})")
+    return "; ".join(counts)
+
+
+def _one_ended(task: Task) -> str:
+    """One line for the status bar when a task has become final."""
+    of = f"{task.jobs_done} of {len(task.jobs)} jobs"
+    match task.status:
+        case Status.DONE:
+            return f"'{task.name}' is done, ready to download"
+        case Status.PARTLY_FAILED:
+            return f"'{task.name}' failed in part ({of} done); the download can be tried"
+        case _:
+            return f"'{task.name}' failed; start it again at Hyper3D, or ask their support"

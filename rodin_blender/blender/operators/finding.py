@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ways to the panel, to help, and to what is on the disk."""
+
+import bpy
+
+from .. import links, opening, redraw, report
+from ..app import app
+from .base import INTERNAL, OPTIONS, text_property
+
+
+class RODIN_OT_open(bpy.types.Operator):
+    """Open it. Where nothing on this computer does that, its address is copied"""
+
+    bl_idname = "rodin.open"
+    bl_label = "Open"
+    bl_options = INTERNAL
+
+    target: text_property("Target", "A folder's path, or a page's address")
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return f"Open {properties.target}. Where nothing on this computer does that, it is copied to the clipboard"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        opening.start(self.target)
+        return {"FINISHED"}
+
+
+class RODIN_OT_show_panel(bpy.types.Operator):
+    """Show the Rodin tab in the sidebar of the 3D viewport, where models are generated, followed and imported"""
+
+    bl_idname = "rodin.show_panel"
+    bl_label = "Show Rodin Panel"
+    bl_options = OPTIONS
+
+    begin_by: bpy.props.StringProperty(
+        name="Begin By", description="GENERATE or FOLLOW; as it was when empty", options={"SKIP_SAVE", "HIDDEN"}
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if redraw.viewport(context):
+            return True
+        cls.poll_message_set("No 3D viewport is open in this window")
+        return False
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if self.begin_by:
+            app().settings.set_value("begin_by", self.begin_by)
+        redraw.show_tab(redraw.viewport(context))
+        return {"FINISHED"}
+
+
+class RODIN_OT_copy_report(bpy.types.Operator):
+    """Copy what helps to find a fault to the clipboard: versions, settings and the last messages, without any key"""
+
+    bl_idname = "rodin.copy_report"
+    bl_label = "Report a Rodin Bug"
+    bl_options = OPTIONS
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        context.window_manager.clipboard = report.text()
+        page = links.own_page()
+        where = f"Paste it at {page}" if page else "Give it to whoever you have the extension from"
+        self.report({"INFO"}, f"The report is in the clipboard. {where}, with what you did and what happened")
+        if page:
+            opening.start(page)
+        return {"FINISHED"}
+
+
+CLASSES = (RODIN_OT_open, RODIN_OT_show_panel, RODIN_OT_copy_report)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rodin in Blender's own menus, *Add* and *File > Import*: F3 searches them, and Quick Favorites take their names."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...service.files import models
+from ...tasks.task import Task
+from .. import form, properties
+from ..app import app
+from ..folders import PACKAGE
+
+MOST_MODELS = 20
+
+
+class RODIN_MT_add(bpy.types.Menu):
+    """Generate, follow and import models with Rodin"""
+
+    bl_idname = "RODIN_MT_add"
+    bl_label = "Rodin"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        if form.allowed():
+            operator = layout.operator("rodin.show_panel", text="Generate Rodin Model...", icon="OUTLINER_OB_MESH")
+            operator.begin_by = "GENERATE"
+        layout.operator("rodin.show_panel", text="Follow Rodin Task...", icon="LINKED").begin_by = "FOLLOW"
+        layout.operator("rodin.paste", icon="PASTEDOWN")
+        layout.menu("RODIN_MT_import", text="Import Rodin Model", icon="IMPORT")
+        layout.separator()
+        layout.menu("RODIN_MT_task")
+        layout.operator("rodin.undo_forget")
+        layout.separator()
+        layout.operator("rodin.show_panel")
+        layout.operator("rodin.enter_api_key")
+        layout.operator("preferences.addon_show", text="Rodin Preferences").module = PACKAGE
+        layout.operator("rodin.copy_report")
+
+
+class RODIN_MT_task(bpy.types.Menu):
+    """What can be done with the task that is selected in the Rodin panel"""
+
+    bl_idname = "RODIN_MT_task"
+    bl_label = "Selected Rodin Task"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        task = properties.active_task()
+        if task:
+            layout.label(text=task.name, translate=False)
+        for names in (
+            ("hand_off", "import_model", "cancel_download"),
+            ("check_now", "pause", "resume"),
+            ("again", "copy_key", "delete_files", "forget"),
+        ):
+            layout.separator()
+            for name in names:
+                layout.operator(f"rodin.{name}")
+
+
+class RODIN_MT_import(bpy.types.Menu):
+    """Import a model of Rodin into the scene; it is downloaded first where that was not done yet"""
+
+    bl_idname = "RODIN_MT_import"
+    bl_label = "Import Rodin Model"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("rodin.import_model", text="Import Rodin Model", icon="IMPORT")
+        layout.separator()
+        ready = newest_with_model()
+        for task in ready:
+            operator = layout.operator("rodin.import_model", text=task.name, translate=False, icon="OUTLINER_OB_MESH")
+            operator.task_id = task.task_id
+        if not ready:
+            layout.label(text="No model is ready yet")
+
+
+def newest_with_model() -> list[Task]:
+    """The tasks that have a model or can download one, newest first."""
+    tasks = app().session.tasks.values()
+    found = [task for task in tasks if models(task.files) or (task.status.has_files and task.task_uuid)]
+    return sorted(found, key=lambda task: task.tracked_at, reverse=True)[:MOST_MODELS]
+
+
+def _draw_in_add(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.menu("RODIN_MT_add", icon="OUTLINER_OB_MESH")
+
+
+def _draw_in_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.menu("RODIN_MT_import", text="Rodin Model")
+
+
+CLASSES = (RODIN_MT_add, RODIN_MT_task, RODIN_MT_import)
+
+
+def register() -> None:
+    bpy.types.VIEW3D_MT_add.append(_draw_in_add)
+    bpy.types.TOPBAR_MT_file_import.append(_draw_in_import)
+
+
+def unregister() -> None:
+    bpy.types.TOPBAR_MT_file_import.remove(_draw_in_import)
+    bpy.types.VIEW3D_MT_add.remove(_draw_in_add)

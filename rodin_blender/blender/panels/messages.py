@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last messages with their times, and help, at the panel's end."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...texts.wording import clock_text
+from ..app import app
+from ..layouts import paragraph
+from . import welcome
+
+
+def draw(layout: bpy.types.UILayout, width: float) -> None:
+    told = app().session.news.told
+    header, body = layout.panel("rodin_messages", default_closed=True)
+    header.label(text=f"Messages ({len(told)})" if told else "Messages")
+    if not body:
+        return
+    for at, text in reversed(told):
+        paragraph(body, f"{clock_text(at)}  {text}", width)
+    if not told:
+        body.label(text="None since Blender was started")
+    welcome.draw_help(body)

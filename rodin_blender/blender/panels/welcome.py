@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an empty list shows: the steps to the first model, what following is, and where there is help."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...tracking.messages import Obstacle
+from .. import links
+from ..layouts import paragraph
+
+_STEPS = (
+    ("offline", "Go online", "Blender asks you before an extension may use the internet."),
+    ("no_key", "Enter your API key", "It is on the page API Dashboard of Hyper3D's website."),
+    ("", "Say what you want to make", ""),
+)
+"""The kind of obstacle that each step takes away, what it is, and why."""
+_KINDS = [kind for kind, _title, _why in _STEPS]
+
+
+def leads(obstacle: Obstacle | None) -> bool:
+    """Whether the steps tell what is missing."""
+    return obstacle is not None and obstacle.kind in _KINDS
+
+
+def draw_steps(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
+    """The steps with the one that is next, and its button."""
+    next_step = _KINDS.index(obstacle.kind)
+    box = layout.box()
+    box.label(text="Three steps to your first model")
+    for number, (_kind, title, why) in enumerate(_STEPS):
+        row = box.row()
+        row.active = number == next_step
+        icon = "CHECKMARK" if number < next_step else "RIGHTARROW" if number == next_step else "BLANK1"
+        row.label(text=f"{number + 1}.  {title}", icon=icon)
+        if number == next_step:
+            paragraph(box, obstacle.text if _is_final(obstacle) else why, width)
+            draw_mending(box, obstacle)
+
+
+def _is_final(obstacle: Obstacle) -> bool:
+    """Whether the user cannot take it away here: Blender was started in offline mode."""
+    return obstacle.kind == "offline" and bpy.app.online_access_override
+
+
+def draw_mending(layout: bpy.types.UILayout, obstacle: Obstacle) -> None:
+    """The buttons that take an obstacle away: no leave to go online, or no key that is accepted."""
+    column = layout.column(align=True)
+    column.scale_y = 1.3
+    if obstacle.kind == "offline":
+        column.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
+        return
+    text = "Enter API Key" if obstacle.kind == "no_key" else "Enter Another Key"
+    column.operator("rodin.enter_api_key", text=text, icon="KEY_HLT")
+    column.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
+
+
+def draw_follow(layout: bpy.types.UILayout, width: float) -> None:
+    """What following is, and where what it needs comes from."""
+    paragraph(
+        layout,
+        "Did a script, your studio's tool or another Blender start it? Copy the answer that Rodin gave there, and "
+        "paste it here: its subscription key says which task it is. (Your account's API key is another one.)",
+        width,
+    )
+    layout.operator("rodin.open", text="About Subscription Keys", icon="URL").target = links.SERVICE_HELP
+
+
+def draw_help(layout: bpy.types.UILayout) -> None:
+    row = layout.row(align=True)
+    row.operator("rodin.open", text="Help", icon="HELP").target = links.help_page()
+    row.operator("rodin.open", text="Website", icon="URL").target = links.WEBSITE
+    row.operator("rodin.copy_report", text="Report a Bug", icon="COPYDOWN")

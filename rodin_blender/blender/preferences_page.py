@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the preferences are shown: in sections, what an artist wants first, the studio's last."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import bpy
+
+from ..configuration import FIELDS, GENERATE
+from ..service.proxies import masked
+from ..tasks.options import OPTIONS
+from ..texts.wording import size_text
+from . import links
+from .app import app
+from .folders import user_folder
+from .layouts import paragraph
+
+_LABELS = {
+    "deadline": "Stop Checking After (min)",
+    "storage_hint": "Warn Above (GB)",
+    "import_height": "Height in m (0: as it is)",
+    "max_credits_per_task": "Most Credits (0: no limit)",
+    **{
+        f"{GENERATE}{option.name}": f"{option.label} ({option.default}: automatic)"
+        for option in OPTIONS.values()
+        if type(option.default) is int
+    },
+}
+"""Words for a field where its name alone does not say enough."""
+IMPORT_SETTINGS = tuple(name for name in FIELDS if name.startswith("import_") and name != "import_when_done")
+
+
+class Section(NamedTuple):
+    title: str
+    fields: tuple[str, ...]
+    closed: bool = True
+
+
+ACCOUNT = Section("Account", ("api_key",), closed=False)
+MODELS = Section(
+    "Download and Import",
+    ("download_when_done", "import_when_done", *IMPORT_SETTINGS, "download_folder", "storage_hint"),
+    closed=False,
+)
+NEW = Section("New Models", ("max_credits_per_task", *(name for name in FIELDS if name.startswith(GENERATE))))
+NETWORK = Section(
+    "Network", ("service_address", "proxy", "ca_file", "shortest_interval", "longest_interval", "deadline")
+)
+_NAMED = {name for section in (ACCOUNT, MODELS, NEW, NETWORK) for name in section.fields}
+STUDIO = Section("Studio", tuple(name for name in FIELDS if name not in _NAMED))
+SECTIONS = (ACCOUNT, MODELS, NEW, NETWORK, STUDIO)
+
+
+def draw(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences, width: float) -> None:
+    layout.use_property_split = True
+    if app().studio_files.trouble:
+        paragraph(layout, app().studio_files.trouble, width, icon="ERROR")
+    for section in SECTIONS:
+        header, body = layout.panel(f"rodin_{section.title}", default_closed=section.closed)
+        header.label(text=section.title)
+        if not body:
+            continue
+        for name in section.fields:
+            draw_field(body, preferences, name)
+        if section is ACCOUNT:
+            _draw_account(body, width)
+        elif section is MODELS:
+            _draw_places(body, width)
+    row = layout.row(align=True)
+    row.operator("rodin.open", text="Help", icon="HELP").target = links.help_page()
+    row.operator("rodin.open", text="Website", icon="URL").target = links.WEBSITE
+    row.operator("rodin.copy_report", text="Report a Bug", icon="COPYDOWN")
+
+
+def _draw_account(layout: bpy.types.UILayout, width: float) -> None:
+    paragraph(layout, _key_text(), width, icon="INFO")
+    row = layout.row(align=True)
+    row.operator("rodin.test_key", text="Test Key")
+    row.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
+    tested = app().session.key_test
+    if tested:
+        paragraph(layout, tested.text, width, icon="CHECKMARK" if tested.accepted else "ERROR")
+
+
+def _draw_places(layout: bpy.types.UILayout, width: float) -> None:
+    paragraph(layout, f"Downloaded files take {size_text(app().session.bytes_saved)} now.", width, icon="INFO")
+    kept = f"Your list, downloads and API key are kept in {user_folder()}, which outlives the extension."
+    paragraph(layout, kept, width, icon="HOME")
+    layout.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = str(user_folder())
+
+
+def _key_text() -> str:
+    """Which API key is in use."""
+    is_command, source = app().api_key.find()
+    if source.fixed:
+        return f"In use: {'what the command prints' if is_command else 'the key'} of {source.origin}."
+    if is_command:
+        return "In use: what the command prints. It is never stored."
+    if source.value:
+        return f"In use: the key above. It is kept in {source.source}, which only you can read."
+    return "No API key yet."
+
+
+def draw_import_settings(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
+    """What becomes of a downloaded model; here and in the sidebar."""
+    column = layout.column()
+    for name in IMPORT_SETTINGS:
+        draw_field(column, preferences, name)
+
+
+def draw_field(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences, name: str) -> None:
+    """A field; greyed, with its value and where that comes from, where the environment or a studio's file fixes it."""
+    found = app().api_key.source if name == "api_key" else app().settings.resolve(name)
+    row = layout.row()
+    row.enabled = not found.fixed
+    if name in _LABELS:
+        row.prop(preferences, name, text=_LABELS[name])
+    else:
+        row.prop(preferences, name)
+    if found.fixed:
+        shown = masked(str(found.value)) if name == "proxy" else found.value
+        value_in_use = "" if name.startswith("api_key") else f": {shown}"
+        layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")

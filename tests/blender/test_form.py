@@ -1,0 +1,49 @@
+"""What the form says at once, and what Again brings back."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+
+import bpy
+import pytest
+from conftest import Rodin, Service
+from test_generate import form, png, status
+
+__all__ = ["form"]
+
+
+def test_a_picture_that_is_too_small_is_told_when_it_is_added(rodin: Rodin, form, tmp_path: Path) -> None:
+    good, small = png(tmp_path / "good.png"), png(tmp_path / "small.png", side=100)
+    form.prompt = "A vase"
+    bpy.ops.rodin.add_pictures(directory=str(tmp_path), files=[{"name": "good.png"}, {"name": "small.png"}])
+    shown = rodin.module("blender.form")
+    rodin.until(lambda: shown.fault_of(str(small)), "it was looked at")
+    assert "'small.png' is too small" in shown.fault_of(str(small)) and shown.fault_of(str(good)) == ""
+    assert "'small.png' is too small" in shown.trouble(), "the button says why it cannot be pressed"
+    assert any("'small.png' is too small" in told.text for told in rodin.session.news.told)
+    bpy.ops.rodin.remove_picture(index=1)
+    assert shown.trouble() == ""
+
+
+@pytest.mark.parametrize("name", ["faces", "seed"])
+def test_a_number_that_is_left_to_the_service_reads_automatic(rodin: Rodin, form, name: str) -> None:
+    automatic = f"{name}_automatic"
+    assert getattr(form, automatic)
+    setattr(form, automatic, False)
+    assert not getattr(form, automatic) and getattr(form, name) >= 0
+    rodin.module("tasks.options").checked(rodin.module("blender.form").all_chosen())
+    setattr(form, automatic, True)
+    assert getattr(form, automatic)
+    assert not hasattr(form, "tier_automatic")
+
+
+def test_again_brings_pictures_back_by_their_names(
+    rodin: Rodin, service: Service, form, tmp_path: Path
+) -> None:
+    form.images.add().path = str(png(tmp_path / "vase from the front.png"))
+    bpy.ops.rodin.generate()
+    task_id = status(rodin, "DONE")
+    assert rodin.item(task_id).name == "vase from the front"
+    assert [picture["name"] for picture in service.submissions()[-1]["pictures"]] == ["1.png"]
+    bpy.ops.rodin.again(task_id=task_id)
+    assert [PurePath(item.path).name for item in form.images] == ["vase from the front.png"]
