@@ -355,12 +355,28 @@ def test_a_key_found_good_by_testing_it_ends_the_obstacle(begin: Begin, simulato
     simulator.fail("check_balance", "401")
     watched.next(ObstacleChanged)
     watched.tracker.test_key()
-    assert watched.next(KeyTested) == KeyTested(True, "The API key is accepted. Balance: 12.5 credits.")
+    assert watched.next(KeyTested) == KeyTested(True, "The API key is accepted. Balance: 12.5 credits.", Secret(API_KEY))
     watched.gets(task, Status.DONE)
     simulator.fail("check_balance", "401")
     watched.tracker.test_key()
     tested = watched.next(KeyTested)
-    assert not tested.accepted and "HTTP 401" in tested.text
+    assert not tested.accepted and tested.refused and "HTTP 401" in tested.text
+
+
+def test_another_key_is_tried_without_touching_the_one_in_use(begin: Begin, simulator: Simulator) -> None:
+    watched = begin()
+    task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
+    other = Settings(simulator.url, Secret("a-mistyped-key"), pace=PACE)
+    watched.tracker.test_key(other)
+    tested = watched.next(KeyTested)
+    assert tested.refused and tested.api_key == other.api_key and "not accept" in tested.text
+    assert watched.of(ObstacleChanged) == [], "the key in use was not refused"
+    before = len(asked_for(simulator, task))
+    wait_until(lambda: len(asked_for(simulator, task)) > before)
+    nobody = Settings("", Secret(""), pace=PACE, obstacle=Obstacle("no_key", "An API key is needed."))
+    watched.tracker.configure(nobody)
+    watched.tracker.test_key(Settings(simulator.url, Secret(API_KEY), pace=PACE))
+    assert watched.next(KeyTested).accepted, "before there is one in use"
 
 
 def test_no_task_is_asked_about_before_the_time_that_retry_after_names(begin: Begin, simulator: Simulator) -> None:
@@ -397,7 +413,8 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     assert watched.next(ObstacleChanged).obstacle == offline
     task = watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"}))
     watched.tracker.test_key()
-    assert watched.next(KeyTested) == KeyTested(False, offline.text)
+    tested = watched.next(KeyTested)
+    assert (tested.accepted, tested.text, tested.refused) == (False, offline.text, False)
     watched.tracker.download(task.task_id, tmp_path)
     assert watched.next(DownloadEnded) == DownloadEnded(
         task.task_id, "", f"Nothing was downloaded. {offline.text} Press Download after that."
