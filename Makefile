@@ -10,7 +10,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 help:
 	@echo 'make demo         a model from a sentence, one from a picture, in a real Blender without a window, simulated service'
 	@echo 'make demo-window  the same in a real window (needs a display and a Blender)'
-	@echo 'make farm-demo    twelve models through the farm job of farm/, on a simulated service'
+	@echo 'make farm-demo    twelve prompts through the farm job of farm/, on a simulated service'
 	@echo 'make build        the zip to install, in dist/'
 	@echo 'make repository   a folder with the zip that a studio can host for its artists, in dist/repository'
 	@echo 'make test         all tests, in lanes side by side; LANES=unit for those without a Blender'

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The two commands of a farm's job around `blender --command rodin`: see README.md beside this file.
 
-    python3 rodin_farm.py follow --batch-file FILE --models COUNT --folder FOLDER
+    python3 rodin_farm.py generate --batch-file FILE --models COUNT --folder FOLDER
     python3 rodin_farm.py import --models 7 --folder FOLDER
 
-`follow` follows and downloads all models of the file, and numbers them in FOLDER/models.jsonl as the file has them, the
-first is 1. `import` makes of each of these numbers a .blend file, a picture and a line of JSON in FOLDER/models.
-Any Python from 3.9 on runs it, with nothing installed.
+`generate` sends what the file says in words and pictures, each row once, follows and downloads all, and numbers the
+models in FOLDER/models.jsonl as the file has them, the first is 1. `import` makes of each of these numbers a .blend
+file, a picture and a line of JSON in FOLDER/models. Any Python from 3.9 on runs it, with nothing installed.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT, UNCERTAIN = 0, 1, 2, 3, 4, 6
+DONE, TROUBLE, USAGE, FAILED, TIME_RAN_OUT, UNCERTAIN, HOOK = 0, 1, 2, 3, 4, 6, 7
 """Exit codes of the command line, and of this script."""
+UNRESOLVED = {"REJECTED": FAILED, "UNCERTAIN": UNCERTAIN}
+"""What a row that came to no result means for its import, by its status."""
 ATTEMPTS = 3
 AT_WORK = "Another batch is at work"
 """What `batch` says where one that a farm has killed by force left a Blender behind, which ends by itself soon."""
@@ -37,33 +39,79 @@ class Ended(Exception):
         self.code = code
 
 
-def follow(given: argparse.Namespace) -> int:
+class Told:
+    """What a command line has said: its events, its last error, and the last line of anything else."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.error = self.hook = self.last = ""
+
+    def take(self, line: str) -> None:
+        said = None
+        with suppress(ValueError):
+            said = json.loads(line)
+        if not isinstance(said, dict):
+            self.last = line.strip() or self.last
+            return
+        self.events.append(said)
+        if said.get("event") == "error":
+            self.error = str(said.get("text"))
+        elif said.get("event") == "hook":
+            self.hook = str(said.get("text"))
+
+
+def generate(given: argparse.Namespace) -> int:
     """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others."""
     rows = _rows(given)
     if len(rows) != given.models:
         raise Ended(USAGE, f"{given.batch_file} lists {len(rows)} models, and the job was made for {given.models}.")
     batch = [given.blender, "--background", "--online-mode", "--command", "rodin", "batch", given.batch_file]
+    if given.max_credits:
+        batch += ["--max-credits", f"{given.max_credits:g}"]
+    if given.retry_failed == "yes":
+        batch += ["--retry-failed"]
     until = time.monotonic() + given.hours * 3600.0
     attempt = 0
     while True:
         left = max(until - time.monotonic(), 1.0)
-        code, text = _run([*batch, "--to", given.folder, "--timeout", f"{left:.0f}", "--json"])
-        attempt += not text.startswith(AT_WORK)
+        code, told = _run([*batch, "--to", given.folder, "--timeout", f"{left:.0f}", "--json"])
+        attempt += not told.error.startswith(AT_WORK)
         if code != TROUBLE or attempt == ATTEMPTS or time.monotonic() > until:
             break
         # Each of those left had its own tries. But a network that was down for a while has them all stopped.
         say(f"Once more in {given.pause:g} s.")
         time.sleep(given.pause)
+        # Once is enough of what is paid for each time.
+        batch = [word for word in batch if word != "--retry-failed"]
     results = _lines(given.folder / "results.jsonl")
-    matched = ((number, _result(row, results)) for number, row in enumerate(rows, 1))
+    unresolved = {event["name"]: event for event in told.events if event.get("event") == "task"}
+    matched = ((number, _result(row, results) or _why(row, unresolved)) for number, row in enumerate(rows, 1))
     found = [{"number": number, **result} for number, result in matched if result]
-    if code not in (DONE, TROUBLE, FAILED, TIME_RAN_OUT, UNCERTAIN) or not found:
-        raise Ended(code or TROUBLE, text or "There are no results.")
+    made = [model for model in found if "why" not in model]
+    # Credits that ran out are told of rows; wrong usage ends it before there is any.
+    usual = code in (DONE, TROUBLE, FAILED, TIME_RAN_OUT, UNCERTAIN, HOOK) or (code == USAGE and unresolved)
+    if not usual or not made:
+        raise Ended(code if 0 < code < 256 else TROUBLE, told.error or _died(code, told))
     _write(given.folder / "models.jsonl", "".join(json.dumps(model) + "\n" for model in found))
-    say(f"{len(found)} of {len(rows)} models have a result.")
-    if len(found) < len(rows):
+    say(f"{len(made)} of {len(rows)} models have a result.")
+    if len(made) < len(rows):
         say("Import the others after another run of this task, which goes on with them.")
+    if code != DONE:
+        say(told.error)
     return DONE
+
+
+def _why(row: dict[str, Any], unresolved: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Why a row has no result, as the last run told it by the row's name."""
+    event = unresolved.get(row["name"])
+    if event is None:
+        return None
+    return {**{name: event[name] for name in ("task_id", "name", "task_uuid", "status")}, "why": event["message"]}
+
+
+def _died(code: int, told: Told) -> str:
+    said = f" The last that it said: {told.last}" if told.last else ""
+    return f"Blender ended with {code}.{said}" if code else "There are no results."
 
 
 def import_models(given: argparse.Namespace) -> int:
@@ -81,14 +129,16 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
     began = time.monotonic()
     try:
         if model is None:
-            raise Ended(TROUBLE, "It has no result. Run the task that follows and downloads again, then this one.")
+            raise Ended(TROUBLE, "It has no result. Run the task that generates and downloads again, then this one.")
+        if "why" in model:
+            raise Ended(UNRESOLVED.get(model["status"], TROUBLE), model["why"] or "It has no result.")
         stem = f"{number:04}-{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')[:60]}".rstrip("-")
         note |= _import(model["task_id"], folder, stem, given)
         code, text = DONE, ""
     except Ended as ended:
         code, text = ended.code, str(ended)
-        if code == TROUBLE and model:
-            text += " Where its files are at fault, run the task that follows and downloads again, then this one."
+        if code == TROUBLE and model and "why" not in model:
+            text += " Where its files are at fault, run the task that generates and downloads again, then this one."
         say(f"Model {number}{f' ({name})' if name else ''}: {text}")
     note |= {"ok": code == DONE, "exit": code, "text": text, "seconds": round(time.monotonic() - began, 1)}
     line = json.dumps(note)
@@ -112,13 +162,16 @@ def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) ->
     if "thumbnail" in parts:
         command += ["--thumbnail", parts["thumbnail"]]
     try:
-        code, text = _run([*command, "--json"])
-        if code != DONE:
-            raise Ended(code if 0 < code < 256 else TROUBLE, text or f"Blender ended with {code}.")
+        code, told = _run([*command, "--json"])
+        if code not in (DONE, HOOK):
+            raise Ended(code if 0 < code < 256 else TROUBLE, told.error or _died(code, told))
         for kind, part in parts.items():
             if not part.is_file():
                 raise Ended(TROUBLE, f"Blender wrote no {made[kind].name}.")
             _put(part, made[kind])
+        if code == HOOK:
+            # Its files are there.
+            raise Ended(HOOK, told.hook or told.error)
     finally:
         for part in parts.values():
             with suppress(FileNotFoundError):
@@ -139,12 +192,14 @@ def _result(row: dict[str, Any], results: list[dict[str, Any]]) -> dict[str, Any
 def _rows(given: argparse.Namespace) -> list[dict[str, Any]]:
     """The rows of a batch file as `batch` itself reads it. Raises Ended."""
     command = [given.blender, "--background", "--command", "rodin", "batch", given.batch_file, "--check", "--json"]
-    told: list[dict[str, Any]] = []
-    code, text = _run(command, told)
+    code, told = _run(command, aloud=False)
     if code != DONE:
-        wrong = [str(event["text"]) for event in told if event.get("event") == "wrong"]
-        raise Ended(code if 0 < code < 256 else TROUBLE, "\n".join([*wrong, text]))
-    return [event for event in told if event.get("event") == "row"]
+        wrong = [str(event["text"]) for event in told.events if event.get("event") == "wrong"]
+        raise Ended(code if 0 < code < 256 else TROUBLE, "\n".join([*wrong, told.error or _died(code, told)]))
+    for event in told.events:
+        if event.get("event") == "plan" and event["generate"]:
+            say(f"{event['generate']} of {event['rows']} models are generated, for about {event['price']:g} credits.")
+    return [event for event in told.events if event.get("event") == "row"]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -172,20 +227,15 @@ def _put(part: Path, path: Path) -> None:
             time.sleep(pause)
 
 
-def _run(command: list[str | Path], told: list[dict[str, Any]] | None = None) -> tuple[int, str]:
-    """Its exit code, and the last error that it told by a line of JSON. All it says is passed on, or goes to `told`."""
-    text = ""
+def _run(command: list[str | Path], *, aloud: bool = True) -> tuple[int, Told]:
+    """Its exit code, and what it said, which is passed on unless it is not to be `aloud`."""
+    told = Told()
     with _process([str(word) for word in command]) as running:
         for line in running.stdout or ():
-            if told is None:
+            if aloud:
                 print(line, end="", flush=True)
-            with suppress(ValueError):
-                said = json.loads(line)
-                if isinstance(said, dict) and told is not None:
-                    told.append(said)
-                if isinstance(said, dict) and said.get("event") == "error":
-                    text = str(said.get("text"))
-        return running.wait(), text
+            told.take(line)
+        return running.wait(), told
 
 
 @contextmanager
@@ -223,7 +273,7 @@ def _numbers(text: str) -> list[int]:
     return found
 
 
-def _height(text: str) -> float:
+def _amount(text: str) -> float:
     # Open Job Description's own tool lets values below a least one of 0 through (openjd-model 0.13).
     value = float(text)
     if not 0.0 <= value <= 1e6:
@@ -238,19 +288,21 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    following = commands.add_parser("follow")
-    following.add_argument("--batch-file", type=Path, required=True)
-    following.add_argument("--models", type=int, required=True, help="how many the file lists")
-    following.add_argument("--hours", type=float, default=24.0, help="give up those that are not ready then")
-    following.add_argument("--pause", type=float, default=30.0, help="seconds before another try after trouble")
+    generating = commands.add_parser("generate")
+    generating.add_argument("--batch-file", type=Path, required=True)
+    generating.add_argument("--models", type=int, required=True, help="how many the file lists")
+    generating.add_argument("--max-credits", type=_amount, default=0.0, metavar="N", help="0 for no limit")
+    generating.add_argument("--retry-failed", choices=("yes", "no"), default="no", help="each is paid for again")
+    generating.add_argument("--hours", type=float, default=24.0, help="give up those that are not ready then")
+    generating.add_argument("--pause", type=float, default=30.0, help="seconds before another try after trouble")
     importing = commands.add_parser("import")
     importing.add_argument(
         "--models", type=_numbers, required=True, metavar="NUMBERS", help="their numbers: 7, or 1-12, or 3,5,9-15:2"
     )
-    importing.add_argument("--height", type=_height, default=0.0, metavar="M")
+    importing.add_argument("--height", type=_amount, default=0.0, metavar="M")
     importing.add_argument("--asset", choices=("yes", "no"), default="no")
     importing.add_argument("--thumbnail", choices=("yes", "no"), default="yes")
-    for command in (following, importing):
+    for command in (generating, importing):
         command.add_argument("--folder", type=Path, required=True)
         command.add_argument("--blender", default="blender", help="with the extension installed and enabled")
     given = parser.parse_args()
@@ -258,7 +310,7 @@ def main() -> int:
     # So that the Blender begun here is ended then, too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        return follow(given) if given.command == "follow" else import_models(given)
+        return generate(given) if given.command == "generate" else import_models(given)
     except Ended as ended:
         say(str(ended))
         return ended.code

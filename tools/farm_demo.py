@@ -1,9 +1,10 @@
-"""Runs the job of farm/ by Open Job Description's own tool, on a simulated service: twelve models, one of them broken.
+"""Runs the job of farm/ by Open Job Description's own tool, on a simulated service: twelve prompts, one model broken.
 
     python3 tools/farm_demo.py [--blender NAME] [--models 7 … 12]
 
-One task follows and downloads all; two workers import the models, a task and a Blender for each. The broken one fails
-its own task alone. Then its file is mended, and that task is run again. Checks all of it, and that no key is told.
+One task sends the prompts of a table, each paid for once, follows and downloads all; it is killed on the way and run
+again. Two workers import the models, a task and a Blender for each. The broken one fails its own task alone. Then its
+file is mended, and that task is run again. Checks all of it, and that no key is told.
 
 It starts with the standard library only and says what it installs. NAME is one of tools/blenders.py; unless given, it
 is the Blender that BLENDER names, else 4.3, else 4.5. `Farm` does what a farm's scheduler does: by itself `openjd run`
@@ -17,7 +18,9 @@ import colorsys
 import json
 import math
 import os
+import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -26,7 +29,7 @@ import threading
 import time
 import urllib.request
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,13 +43,17 @@ from tools.stage import Trouble, built, environment, last_lines, perform, proces
 
 TEMPLATE = ROOT / "farm" / "template.yaml"
 SAVED = ROOT / "dist" / "farm-demo"
+FIRST = "GenerateAndDownload"
 WORKERS = 2
+PRICE = 0.5
 LONGEST_TASK = 120.0
 HEIGHT = 1.9
 NAMES = [
     "Glazed vase", "Brass goblet", "Amphora", "Oil jar", "Lantern", "Bell", "Bottle", "Urn", "Candle stand",
     "Drinking cup", "Ginger jar", "Bowl",
 ]  # fmt: skip
+KILLED_AFTER = 3
+"""Submissions."""
 BROKEN = 7
 PARTLY_FAILED = 4
 """Numbers of models. Of the second some jobs fail at the service, and there is a model all the same."""
@@ -65,8 +72,23 @@ class Farm:
     def check(self) -> None:
         self._succeed("check", str(TEMPLATE))
 
-    def follow(self) -> None:
-        self._succeed("run", str(TEMPLATE), *self._given, "--step", "FollowAndDownload")
+    def generate(self) -> None:
+        self._succeed("run", str(TEMPLATE), *self._given, "--step", FIRST)
+
+    def generate_until(self, reached: Callable[[], bool]) -> None:
+        """The same, killed by force with all that it has begun as soon as something is so."""
+        command = [str(self._openjd), "run", str(TEMPLATE), *self._given, "--step", FIRST]
+        with (self._folder / "killed.txt").open("w") as output:
+            running = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._variables, cwd=ROOT
+            )
+            end = time.monotonic() + LONGEST_TASK
+            while not reached() and running.poll() is None and time.monotonic() < end:
+                time.sleep(0.1)
+            for pid in (*_descendants(running.pid), running.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            running.wait()
 
     def import_all(self, numbers: list[int]) -> dict[int, bool]:
         """Whether the task of each number succeeded."""
@@ -117,16 +139,19 @@ class Farm:
 
 def run(folder: Path, found: Blender) -> None:
     workers = f"{WORKERS} workers of a farm, in {found.executable}"
-    say(f"{len(NAMES)} models of a simulated Rodin service, imported by {workers}.")
+    say(f"{len(NAMES)} prompts for a simulated Rodin service, their models imported by {workers}.")
     archive = built(found.executable, folder)
     with simulated_service(_made(folder / "service"), speed=2.0) as service:
         simulator = service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator"
         variables = {**environment(folder, service), "TMPDIR": str(_made(folder / "sessions"))}
         _install(found, archive, variables)
         job = _made(folder / "job")
-        keys = [service["RODIN_API_KEY"], *_write_batch(job / "show.jsonl", simulator)]
+        # Those of the tasks come when they are known.
+        keys = [service["RODIN_API_KEY"]]
+        _prepare(job / "show.csv", simulator)
         parameters = {
-            "BatchFile": str(job / "show.jsonl"),
+            "BatchFile": str(job / "show.csv"),
+            "MaxCredits": PRICE * len(NAMES),
             "Models": len(NAMES),
             "Folder": str(job / "show"),
             "Height": 0.3,
@@ -136,18 +161,24 @@ def run(folder: Path, found: Blender) -> None:
         }
         farm = Farm(job, parameters, variables)
         with _watched(keys, folder) as told:
-            _play(farm, job / "show", simulator)
+            _play(farm, job / "show", simulator, keys)
     _check_secrets(job, keys, told)
     _save(job)
 
 
-def _play(farm: Farm, show: Path, simulator: str) -> None:
+def _play(farm: Farm, show: Path, simulator: str, keys: list[str]) -> None:
     farm.check()
     farm.tell(f"openjd check: {TEMPLATE.relative_to(ROOT)} is valid")
-    farm.follow()
+    farm.generate_until(lambda: len(_ask(f"{simulator}/submissions")["submissions"]) >= KILLED_AFTER)
+    farm.tell(f"the first step was killed when {KILLED_AFTER} were sent; it is run again:")
+    farm.generate()
+    sent = _ask(f"{simulator}/submissions")["submissions"]
+    _expect(sorted(one["prompt"] for one in sent), sorted(map(_prompt, NAMES)), "submissions, each once")
+    _expect([one["outcome"] for one in sent], [""] * len(NAMES), "refusals")
+    keys += {_key(path.read_bytes()) for path in (show / "outbox").rglob("*.answer")}
     requests = len(_ask(f"{simulator}/requests")["requests"])
     results = _lines(show / "results.jsonl")
-    farm.tell(f"followed and downloaded {len(results)} models by one process, {requests} requests in all")
+    farm.tell(f"{len(sent)} prompts sent, each once; {len(results)} models downloaded; {requests} requests in all")
     numbers = list(range(1, len(NAMES) + 1))
     _expect(sorted(result["name"] for result in results), sorted(NAMES), "results")
     _expect([model["name"] for model in _lines(show / "models.jsonl")], NAMES, "numbered models")
@@ -187,7 +218,9 @@ def _stamps(show: Path, numbers: list[int]) -> list[tuple[str, int]]:
 
 def _check_secrets(job: Path, keys: list[str], told: list[str]) -> None:
     """No key anywhere but in the files that are for them, which nobody else may read."""
-    for_keys = {job / "show.jsonl", job / "show" / "tasks.sqlite", job / "show" / "tasks.copy.sqlite"}
+    show = job / "show"
+    for_keys = {show / "tasks.sqlite", show / "tasks.copy.sqlite", *(show / "outbox").rglob("*.answer")}
+    _expect(len(keys), 1 + len(NAMES), "keys that are known")
     _expect({oct(path.stat().st_mode & 0o777) for path in for_keys}, {"0o600"}, "modes of the files with keys")
     files = [path for path in (*job.rglob("*"), *TEMPLATE.parent.rglob("*")) if path.is_file()]
     holding = [path.name for path in files if path not in for_keys and _holds(path.read_bytes(), keys)]
@@ -225,20 +258,31 @@ def _watched(keys: list[str], folder: Path) -> Iterator[list[str]]:
         watcher.join()
 
 
-def _write_batch(path: Path, simulator: str) -> list[str]:
-    """Begin the tasks, and write their answers into a file for `batch`. Returns the subscription keys."""
-    answers = []
-    for number, name in enumerate(NAMES, 1):
-        files = {"base_basic_pbr.glb": _broken(_pot(number)) if number == BROKEN else _pot(number)}
-        wish: dict[str, Any] = {"prompt": name, "story": "partly-failed" if number == PARTLY_FAILED else "done"}
-        if number > 2:
-            # The first two have what the simulator makes of their prompts.
-            wish["files"] = {name: b64encode(content).decode() for name, content in files.items()}
-        answers.append(_ask(f"{simulator}/tasks", wish))
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.writelines(json.dumps(answer) + "\n" for answer in answers)
-    return [answer["jobs"]["subscription_key"] for answer in answers]
+def _prompt(name: str) -> str:
+    return f"A {name.lower()}, hand-made"
+
+
+def _prepare(table: Path, simulator: str) -> None:
+    """Write the table of prompts, and tell the service which of them are to come to no good."""
+    table.write_text("name,prompt\n" + "".join(f'{name},"{_prompt(name)}"\n' for name in NAMES))
+    broken = {"base_basic_pbr.glb": b64encode(_broken(_pot(BROKEN))).decode()}
+    made = {NAMES[BROKEN - 1]: {"files": broken}, NAMES[PARTLY_FAILED - 1]: {"story": "partly-failed"}}
+    account = {"story": "one-job", "made": {_prompt(name): given for name, given in made.items()}}
+    _ask(f"{simulator}/account", account)
+
+
+def _key(answer: bytes) -> str:
+    """The subscription key in an answer of the service, as the outbox has it."""
+    found = re.search(rb'"subscription_key": ?"([^"]+)"', answer)
+    return found[1].decode() if found else ""
+
+
+def _descendants(pid: int) -> list[int]:
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            found += [*_descendants(int(child)), int(child)]
+    return found
 
 
 def _pot(number: int) -> bytes:

@@ -71,6 +71,8 @@ class Simulator:
         self.story: str | Story = "done"
         """Of the tasks that are generated, and the files that they have; None for those by the prompt."""
         self.result_files: Files | None = None
+        self.made: dict[str, tuple[str | Story, Files | None]] = {}
+        """The story and the files of the tasks with these prompts, where they are to be others."""
         self.parallel: int | None = None
         """How many tasks may run at once."""
         self.upload_rate: float | None = None
@@ -200,8 +202,9 @@ class Simulator:
             if not code:
                 self.balance -= form.price
                 prompt = form.values.get("prompt", "")
-                files = result_files(prompt, form.proportions) if self.result_files is None else self.result_files
-                made = self.add(self.story, prompt=prompt, files=files)
+                story, files = self.made.get(prompt, (self.story, self.result_files))
+                files = result_files(prompt, form.proportions) if files is None else files
+                made = self.add(story, prompt=prompt, files=files)
                 answer = {**made, "consumed": form.price}
             prompt, tier, task_uuid = form.values.get("prompt", ""), form.tier, answer.get("uuid", "")
             self.submissions.append(Sent(time.time(), prompt, form.texts, pictures, tier, form.price, code, task_uuid))
@@ -291,8 +294,7 @@ class Simulator:
 
     def _add(self, request: Request) -> Response:
         wish = request.get_json()
-        given = wish.get("files")
-        files = None if given is None else {name: base64.b64decode(content) for name, content in given.items()}
+        files = _decoded(wish.get("files"))
         story, prompt, faults = wish.get("story", "done"), wish.get("prompt", ""), wish.get("faults", ())
         return as_json(self.add(story, prompt=prompt, faults=faults, files=files))
 
@@ -310,6 +312,8 @@ class Simulator:
         wish = request.get_json()
         for name in ("balance", "parallel", "story", "upload_rate"):
             setattr(self, name, wish.get(name, getattr(self, name)))
+        for prompt, given in wish.get("made", {}).items():
+            self.made[prompt] = given.get("story", self.story), _decoded(given.get("files"))
         return as_json({})
 
     def _submitted(self, _request: Request) -> Response:
@@ -344,6 +348,10 @@ class Simulator:
 
     def _age(self, task: Task) -> float:
         return (time.time() - task.began) * self.speed
+
+
+def _decoded(given: dict[str, str] | None) -> Files | None:
+    return None if given is None else {name: base64.b64decode(content) for name, content in given.items()}
 
 
 class _Quiet(WSGIRequestHandler):
