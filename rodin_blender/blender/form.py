@@ -8,6 +8,7 @@ chosen tier takes them.
 
 import os
 import sys
+import time
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,8 @@ from ..tracking.messages import Obstacle
 from . import folders, option_properties
 from .app import app
 
+BALANCE_HOLDS = 600.0
+"""Seconds after which the balance that is shown is asked for again: other programs spend, too."""
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -235,12 +238,12 @@ def take_in() -> None:
 
 
 def look_at() -> None:
-    """For `draw`: somebody looks at the form, so that the timer is to ask for the balance, once."""
+    """For `draw`: somebody looks at the form, so that the timer is to ask for the balance, now and then."""
     # What was typed is drawn now, and so may be read again.
-    form = app().session.form
-    form.typed = False
-    if not form.looked_at:
-        form.looked_at = True
+    session, now = app().session, time.monotonic()
+    session.form.typed = False
+    if not session.form.looked_at or now > session.form.looked_at + BALANCE_HOLDS:
+        session.form.looked_at, session.balance_asked = now, False
         app().wake()
 
 

@@ -77,8 +77,8 @@ class Form:
     """The pictures' files while another .blend file is opened."""
     typed: bool = False
     """Whether the prompt was typed and not drawn since."""
-    looked_at: bool = False
-    """Whether the form was drawn since the extension was enabled, so that the balance is of interest."""
+    looked_at: float = 0.0
+    """When the form was drawn, as `time.monotonic` has it, so that the balance was of interest; 0.0 for not yet."""
     sent: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     """Prompts and pictures that are on their way into the list, by task id."""
     originals: dict[str, list[str]] = field(default_factory=dict)
@@ -292,6 +292,9 @@ class Session:
         self.form.sent.pop(task.task_id, None)
         if task.status is not Status.SENDING:
             self.uploads.pop(task.task_id, None)
+        if task.kind and task.status.submitted and not (before and before.status.submitted):
+            # Whoever sent it, here or in a shell: it has cost something.
+            self.balance_asked = False
         if before is None or before.status.submitted or task.status is before.status:
             return
         if task.status is Status.REJECTED:

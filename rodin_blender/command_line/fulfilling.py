@@ -324,6 +324,9 @@ class Fulfillment:
                 failed.append((item.row.name, f"see {self._results.path}."))
                 if task_id not in self._told:
                     self._output.task(written)
+            elif written and task_id not in self._told:
+                self._output.live(f"{item.row.name}  done before, in {written.folder}", time.time())
+        self._output.live(self._count(tasks), time.time())
         count, stopped = len(self.items), self._stopped
         pending = len(self.left) - len(stopped)
         if pending > 0:

@@ -20,19 +20,23 @@ from ..tasks.submission import answer_in, fields, submission
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
-from ..tracking.sending import settled
+from ..tracking.sending import settled, unchecked_text
 from . import arguments, hooks
 from .following import Ended, Follower, check, opened
 from .host import Host
 from .named import listed
 from .output import Exit, Output, describe
 
-GO_ON = (
-    "What was begun is in the list: run `list`, then `wait`, `download` or `settle`. The same command once more would "
-    "generate, and cost, once more."
-)
 MOST_AT_ONCE = 100
 """Tasks of one `generate`: a mistyped number is not to cost a fortune."""
+
+
+def go_on(host: Host) -> str:
+    """What to do after a `generate` that was cut short."""
+    return (
+        f"What was begun is in the list at {host.list_path}: run `list`, then `wait`, `download` or `settle`. The same "
+        "command once more would generate, and cost, once more."
+    )
 
 
 def submit(host: Host, output: Output, given: Namespace) -> list[str]:
@@ -76,6 +80,8 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
             output.tell("task", f"{task.task_id}  {task.name}  discarded", **describe(task))
         if given.answer:
             changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer, store.tasks()))
+            if unchecked := unchecked_text(tasks[0], answer):
+                output.live(unchecked, time.time())
             hooks.changed(output, tasks[0], changed or tasks[0])
             output.task(changed or tasks[0])
     if given.again:
@@ -165,7 +171,7 @@ def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
         except (Ended, BadInput) as error:
             code = error.code if isinstance(error, Ended) else Exit.USAGE
             # Something else may have ended it, such as a key that is refused for another task.
-            raise Ended(code, f"{error} {GO_ON}" if left or code is Exit.TROUBLE else str(error)) from None
+            raise Ended(code, f"{error} {go_on(host)}" if left or code is Exit.TROUBLE else str(error)) from None
     return [wish.task_id for wish in wishes]
 
 
@@ -223,9 +229,6 @@ def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
     left: set[str] = set()
     check(host.settings.obstacle)
     with Follower(host, output) as follower:
-        for message in follower.messages(float("inf")):
-            if isinstance(message, TaskChanged) and follower.tasks.keys() >= {task.task_id for task in tasks}:
-                break
         for task in tasks:
             if task.status is Status.UNSENT:
                 left.add(task.task_id)

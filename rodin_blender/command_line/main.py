@@ -110,8 +110,8 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
                 if not left or (codes and given.any):
                     break
     if left and not (codes and given.any):
-        text = f"{len(left)} of {len(wanted)} tasks are not final yet. They stay in the list: run `wait` to go on."
-        raise Ended(Exit.TIME_RAN_OUT, text)
+        text = f"{len(left)} of {len(wanted)} tasks are not final yet."
+        raise Ended(Exit.TIME_RAN_OUT, f"{text} They stay in the list at {host.list_path}: run `wait` to go on.")
     return max(told, *codes)
 
 
@@ -125,7 +125,7 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
         ids = generating.submit(host, output, given)
         return _fetched(host, output, given, ids) if ids and (given.wait or given.to) else Exit.DONE
     except KeyboardInterrupt:
-        raise Ended(Exit.INTERRUPTED, f"Interrupted. {generating.GO_ON}") from None
+        raise Ended(Exit.INTERRUPTED, f"Interrupted. {generating.go_on(host)}") from None
 
 
 def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Exit:
@@ -144,7 +144,7 @@ def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Ex
         text = re.sub(r"press Download( again)?", "run `download`", text)
         code = Exit.USAGE if isinstance(error, (BadInput, NotAuthorized)) else Exit.TROUBLE
         code = error.code if isinstance(error, Ended) else code
-        raise Ended(code, f"{text} {generating.GO_ON}") from None
+        raise Ended(code, f"{text} {generating.go_on(host)}") from None
 
 
 def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:

@@ -37,7 +37,7 @@ from enum import IntEnum
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from ..tasks.task import Task, Watch
+from ..tasks.task import Status, Task, Watch
 from ..texts.wording import clock_text
 from .execution import Execution
 
@@ -118,6 +118,8 @@ def describe(task: Task) -> dict[str, Any]:
 def task_line(task: Task) -> str:
     """A task in one line of words."""
     status = task.status.value.lower().replace("_", " ")
+    if task.status is Status.UNKNOWN and task.kind and not task.message:
+        status = "accepted, waiting for the first answer"
     if not task.status.final and task.watch is not Watch.FOLLOWING:
         status = f"{task.watch.value.lower()}, was {status}"
     jobs = f"{task.jobs_done} of {len(task.jobs)} jobs" if task.jobs else ""

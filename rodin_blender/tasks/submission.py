@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..service import pasted
+from ..service import keys, pasted
 from ..service.errors import (
     BadAnswer,
     BadInput,
@@ -29,6 +29,8 @@ from .options import OPTIONS, Value, checked
 
 LONGEST_PROMPT = 1024
 """Characters."""
+LONGEST_PROMPT_TOLD = 60
+"""Characters of the prompt of an answer, which may have been shortened to a name."""
 MOST_PICTURES = 5
 
 
@@ -133,6 +135,27 @@ def answer_in(text: str) -> bytes:
         several = f"There are {len(found)} answers in it" if found else "The answer in it has no task uuid"
         raise BadInput(f"{several}. Give the whole answer to this task, and no other.")
     return pasted.copied(found[0]).encode()
+
+
+def prompt_in(answer: bytes) -> str:
+    """What an answer of `answer_in` was asked for, as short as a name; "" where it does not say."""
+    found = json.loads(answer)
+    told = found.get("prompt") or found.get("name")
+    return keys.quoted(told, LONGEST_PROMPT_TOLD) if isinstance(told, str) else ""
+
+
+def is_checked(answer: bytes, prompt: str) -> bool:
+    """Whether an answer says that it is the one to this prompt; where it says nothing, it is not known.
+
+    Raises BadInput for the answer to another one.
+    """
+    told, asked = prompt_in(answer), keys.quoted(prompt, LONGEST_PROMPT_TOLD)
+    if told and asked and told.casefold() != asked.casefold():
+        raise BadInput(
+            f"This is the answer to another prompt, '{told}'. If it is this task's all the same, track it by its key, "
+            "and discard this one."
+        )
+    return bool(told and asked)
 
 
 def refusal(error: ServiceError) -> Refusal | None:

@@ -14,6 +14,8 @@ from ..storage.store import Store
 from ..tasks.task import Status, Task
 from .messages import Message, Notice, TaskChanged, TaskRemoved
 
+GONE = "It is no longer in the list."
+
 
 class KeptTasks:
     """The list at `path`. What changes in it, here or by another Blender, is told.
@@ -122,10 +124,13 @@ class KeptTasks:
         else:
             self.removed(task_id)
 
-    def with_task(self, task_id: str, method: Callable[[Task], None]) -> None:
+    def with_task(self, task_id: str, method: Callable[[Task], None], otherwise: Message | None = None) -> None:
+        """Call the method with a task; where that has left the list, tell the message."""
         task = self.by_id.get(task_id)
         if task:
             method(task)
+        elif otherwise:
+            self._tell(otherwise)
 
 
 def _put_right(stored: Task, known: Task) -> Task:

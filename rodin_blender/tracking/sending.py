@@ -195,12 +195,21 @@ def settled(outbox: Outbox, task: Task, answer: bytes, others: Iterable[Task]) -
     outcome = read(raw, Secret(""))
     if not outcome.accepted:
         raise BadInput(f"This is no answer by which '{task.name}' can be followed. {outcome.text}")
+    submission.is_checked(answer, task.prompt)
     for other in others:
-        if other.subscription_key == outcome.accepted.subscription_key and other.task_id != task.task_id:
+        same = outcome.accepted.subscription_key == other.subscription_key
+        if (same or outcome.accepted.task_uuid == other.task_uuid) and other.task_id != task.task_id:
             raise BadInput(f"This is the answer to '{other.name}', which is in the list already.")
     if outbox.state(task.task_id) is not State.GONE:
         outbox.last_sending(task.task_id).answered(raw)
     return transitions.accepted(outcome.accepted, time.time())
+
+
+def unchecked_text(task: Task, answer: bytes) -> str:
+    """What could not be seen of an answer by which a task was settled, "" where all could."""
+    if submission.is_checked(answer, task.prompt):
+        return ""
+    return f"The answer does not say what it was asked for: nobody could check that it is the one to '{task.name}'."
 
 
 def uncertain_text(outcome: Outcome) -> str:

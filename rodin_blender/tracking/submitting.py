@@ -28,7 +28,7 @@ from ..tasks.wish import Wish, unsent
 from ..texts.wording import unexpected
 from . import turns
 from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
-from .sending import Gate, Outcome, read, send, settled, uncertain_text
+from .sending import Gate, Outcome, read, send, settled, uncertain_text, unchecked_text
 from .workers import Pool, Question
 
 if TYPE_CHECKING:
@@ -158,6 +158,8 @@ class Submissions:
     def settle(self, task: Task, answer: bytes, others: Iterable[Task]) -> None:
         """End an uncertain one with the answer that the user found. Raises BadInput, OutboxError, StoreError."""
         self._change(task.task_id, settled(self.outbox, task, answer, others))
+        if unchecked := unchecked_text(task, answer):
+            self._tell(Notice(unchecked))
 
     def forget(self, task: Task) -> None:
         """The task is to leave the list. Raises BadInput for one that is just being sent, OutboxError."""

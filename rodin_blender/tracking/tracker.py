@@ -29,7 +29,7 @@ from ..tasks.wish import Wish
 from ..texts.wording import unexpected
 from .account import Account
 from .downloads import Downloads
-from .kept import KeptTasks
+from .kept import GONE, KeptTasks
 from .messages import (
     DownloadEnded,
     Followed,
@@ -110,8 +110,9 @@ class Tracker:
         self._call(self._generate, wish)
 
     def send_now(self, task_id: str) -> None:
-        """Send a task that was not sent yet."""
-        self._call(self._wished, self._kept.with_task, task_id, self._submissions.send_now)
+        """Send a task that was not sent yet. Answered by `NotSubmitted` where it has left the list."""
+        gone = NotSubmitted(task_id, GONE)
+        self._call(self._wished, self._kept.with_task, task_id, self._submissions.send_now, gone)
 
     def cancel_submission(self, task_id: str) -> None:
         """Not send a task, unless its first byte has left: that is told by a `Notice`."""
@@ -381,7 +382,7 @@ class Tracker:
 
     def _send_again(self, task_id: str, new_task_id: str) -> None:
         again = partial(self._submissions.send_again, task_id=new_task_id, connection=self._settings.connection)
-        self._kept.with_task(task_id, again)
+        self._kept.with_task(task_id, again, NotSubmitted(new_task_id, GONE))
 
     def _download(self, task_id: str, parent: Path, again: bool) -> None:
         task = self._kept.by_id.get(task_id)

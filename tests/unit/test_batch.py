@@ -137,6 +137,9 @@ def test_all_of_a_file_are_followed_and_downloaded_and_told_at_once(made: Batch)
     count = len(shell.simulator.requests)
     again = made.run()
     assert again.code == 0 and again.out == "" and len(shell.simulator.requests) == count
+    for result in made.results:
+        assert f"{result['name']}  done before, in {result['folder']}" in again.err, "it is not silent"
+    assert f"{len(made.results)} rows: {len(made.results)} with a result." in again.err
     assert not shell.folder.exists(), "the window's list is not flooded"
 
 

@@ -18,7 +18,7 @@ from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from tests.unit import shell as shells
 from tests.unit.pictures import large_file, png_file
-from tests.unit.shell import FILES, Shell, wait_until
+from tests.unit.shell import FILES, RUNNING, Shell, wait_until
 from tools.simulator import API_KEY
 
 shell = shells.shell
@@ -265,3 +265,32 @@ def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: S
             sizes = [path.stat().st_size for path in sorted(folder.glob("*.png"))]
             assert sizes in ([], [path.stat().st_size for path in pictures])
     wait_until(lambda: True)
+
+
+def test_what_was_accepted_is_said_to_wait_for_its_first_answer(shell: Shell) -> None:
+    shell.simulator.story = [RUNNING]
+    ran = shell.run("generate", "--prompt", "A vase")
+    assert ran.code == 0 and "A vase  accepted, waiting for the first answer" in ran.out
+
+
+def test_an_answer_to_another_prompt_or_task_settles_nothing(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    assert shell.run("generate", "--prompt", "A vase", "--name", "Vase").code == 6
+    other = shell.file("other.json", json.dumps(shell.add(prompt="A pot")))
+    ran = shell.run("settle", "Vase", "--answer", other)
+    assert ran.code == 2 and "the answer to another prompt, 'A pot'" in ran.err
+    known = shell.add(prompt="A vase")
+    shell.run("track", "-", "--name", "Known", stdin=json.dumps(known))
+    another_key = {**known, "jobs": {"uuids": [], "subscription_key": f"{known['uuid']}-another-subscription-key"}}
+    ran = shell.run("settle", "Vase", "--answer", shell.file("known.json", json.dumps(another_key)))
+    assert ran.code == 2 and "the answer to 'Known', which is in the list already" in ran.err
+    told = shell.file("log.txt", f"POST 201 {json.dumps(shell.add(prompt='a VASE'))} in 2 s")
+    ran = shell.run("settle", "Vase", "--answer", told)
+    assert ran.code == 0 and "nobody could check" not in ran.err, ran.err
+
+
+def test_an_answer_without_a_prompt_settles_and_says_what_nobody_checked(shell: Shell) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    shell.run("generate", "--prompt", "A vase", "--name", "Vase")
+    ran = shell.run("settle", "Vase", "--answer", shell.file("answer.json", json.dumps(shell.add())))
+    assert ran.code == 0 and "nobody could check that it is the one to 'Vase'" in ran.err

@@ -326,3 +326,13 @@ def test_an_answer_that_repeats_the_api_key_is_kept_without_it(begin: Begin, sim
     watched = begin()
     watched.until(watched.generate(), Status.DONE)
     assert [path for path in folder.rglob("*") if path.is_file() and API_KEY.encode() in path.read_bytes()] == []
+
+
+def test_what_has_left_the_list_is_not_sent_and_nobody_waits_for_it(begin: Begin, simulator: Simulator) -> None:
+    """Somebody else may forget it in the moment before it is sent again."""
+    watched = begin()
+    watched.tracker.send_now("gone")
+    assert watched.next(NotSubmitted).task_id == "gone"
+    watched.tracker.send_again("gone", "new")
+    told = watched.next(NotSubmitted)
+    assert told.task_id == "new" and "no longer in the list" in told.text and not simulator.submissions
