@@ -34,10 +34,12 @@ def generate(prompt: str = "", images: Iterable[str | PathLike[str]] = (), **opt
     """
     import bpy
 
-    from .blender import form, generating
+    from .blender import form, generating, placement
 
     pictures = [form.file_of(fspath(image)) for image in images]
-    return generating.begin(bpy.context, prompt.strip(), pictures, options)
+    draft = generating.Draft(prompt.strip(), pictures, placement.current(bpy.context), options)
+    generating.begin([draft])
+    return draft.task_id
 
 
 def track(subscription_key: str, *, task_uuid: str = "", name: str = "") -> str:

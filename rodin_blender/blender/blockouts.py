@@ -4,27 +4,85 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import bpy
 from mathutils import Matrix, Vector
 
 from ..service.errors import BadInput
-from ..tasks.task import Box
+from ..tasks.task import Box, Placement, Task
+from . import placement
+from .app import app
 
 TASKS = "rodin_blockout_of"
 """The custom property of a blockout: the ids of the tasks that were made from it, in one text. It survives a rename."""
 
 TYPES = ("MESH", "CURVE", "SURFACE", "META", "FONT")
+NAME = "{name}"
+"""What stands for the object's name in a prompt."""
 
 
-def is_suitable(item: bpy.types.Object | None) -> bool:
-    """Whether a model can be wished from an object, as far as its type tells."""
-    return item is not None and item.type in TYPES
+def is_selected(context: bpy.types.Context) -> bool:
+    """Whether the active object is one that a model can be wished from, as far as its type tells."""
+    item = context.active_object
+    return item is not None and item.type in TYPES and context.mode == "OBJECT" and item.select_get()
 
 
-def spoken_name(item: bpy.types.Object) -> str:
-    """An object's name for a prompt, without the number that Blender gives to copies."""
-    return re.sub(r"\.\d{3,}$", "", item.name).strip() or item.name
+def selected(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The selected objects that a model can be wished from, by name."""
+    found = [item for item in context.selected_objects if item.type in TYPES]
+    return sorted(found, key=lambda item: item.name)
+
+
+def prompt_for(text: str, item: bpy.types.Object) -> str:
+    """A prompt in which `NAME` stands for an object's name, without the number that Blender gives to copies."""
+    return text.replace(NAME, re.sub(r"\.\d{3,}$", "", item.name)).strip()
+
+
+def placement_of(item: bpy.types.Object, context: bpy.types.Context) -> Placement:
+    """Where a model is wanted that is made from an object. Raises BadInput for one that has no size."""
+    middle, box = box_of(item, context.evaluated_depsgraph_get())
+    return replace(placement.current(context), location=tuple(middle), box=box)
+
+
+def note(item: bpy.types.Object, task_id: str) -> None:
+    """Have `of` find the object of a task, whatever it is called then, and also when the file was opened again."""
+    app().session.blockouts[task_id] = item.session_uid
+    if item.library is None:
+        item[TASKS] = f"{item.get(TASKS, '')} {task_id}".strip()
+
+
+def of(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
+    """The object that a task was made from; None where it is no longer in the scene."""
+    # A copy of it has its properties, too, and an undo may have taken them away.
+    uid = app().session.blockouts.get(task_id)
+    found = [item for item in scene.objects if item.session_uid == uid or task_id in str(item.get(TASKS, "")).split()]
+    return next((item for item in found if item.session_uid == uid), found[0] if found else None)
+
+
+def wanted_now(task: Task, context: bpy.types.Context) -> Placement | None:
+    """Where a task's model is wanted in the context's scene: where its blockout is now, else where that was.
+
+    None where it was wished for another scene or file, or not at all.
+    """
+    wanted = placement.of(task)
+    if wanted is None or wanted.scene != context.scene.name:
+        return None
+    item = of(task.task_id, context.scene) if wanted.box else None
+    try:
+        return placement_of(item, context) if item else wanted
+    except BadInput:
+        # All of it was deleted in Edit mode.
+        return wanted
+
+
+def hide(task_id: str, context: bpy.types.Context) -> None:
+    """Hide a task's blockout, for its model is in its place now."""
+    item = of(task_id, context.scene)
+    if item:
+        item.hide_render = True
+        if item.name in context.view_layer.objects:
+            item.hide_set(True, view_layer=context.view_layer)
 
 
 def box_of(item: bpy.types.Object, graph: bpy.types.Depsgraph) -> tuple[Vector, Box]:

@@ -31,6 +31,7 @@ from .app import app
 BALANCE_HOLDS = 600.0
 """Seconds after which the balance that is shown is asked for again: other programs spend, too."""
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+MOST_SET_ASIDE = 10
 
 
 def show() -> None:
@@ -230,9 +231,12 @@ def pictures_of(task_id: str) -> list[str]:
 def take_in() -> None:
     """For the timer: have back in the form what could not be begun, and pictures of what is in it."""
     form = app().session.form
-    returned, form.returned = form.returned, None
-    if returned and not form.prompt and not pictures():
-        fill(*returned)
+    while form.returned:
+        returned = form.returned.pop(0)
+        if is_empty():
+            fill(*returned)
+        else:
+            _set_aside(*returned)
     on_their_way = (path for _prompt, paths in form.sent.values() for path in paths)
     app().previews.show_in_form([*pictures(), *on_their_way])
 
@@ -247,6 +251,31 @@ def look_at() -> None:
         app().wake()
 
 
+def is_empty() -> bool:
+    return not app().session.form.prompt.strip() and not pictures()
+
+
+def take_back(index: int) -> None:
+    """Have in the form what was set aside; what is in it is set aside instead."""
+    taken = app().session.form.set_aside.pop(index)
+    set_aside()
+    fill(*taken)
+
+
+def set_aside() -> None:
+    """Keep what is in the form, which is about to be filled with something else."""
+    if not is_empty():
+        _set_aside(app().session.form.prompt, pictures())
+
+
+def _set_aside(prompt: str, paths: list[str]) -> None:
+    kept = app().session.form.set_aside
+    if (prompt, paths) not in kept:
+        kept.append((prompt, paths))
+        del kept[:-MOST_SET_ASIDE]
+        show()
+
+
 def clear() -> None:
     """Empty the form, but for its options."""
     fill("", [])
@@ -257,7 +286,7 @@ def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | N
     form, images = app().session.form, view().images
     images.clear()
     form.paths.clear()
-    form.prompt, form.typed = prompt, False
+    form.prompt, form.typed, form.in_place_of = prompt, False, ""
     for path in paths:
         images.add().path = path
     for name, value in (chosen_options or {}).items():
@@ -311,8 +340,11 @@ def fault_of(path: str) -> str:
 
 
 def wish_again(task: Task, folder: Path) -> None:
-    """Have in the form what a task was made from; its pictures lie in `folder`."""
+    """Have in the form what a task was made from; its pictures lie in `folder`. What was in it is set aside."""
+    set_aside()
     fill(task.prompt, [str(folder / name) for name in task.pictures], dict(task.options))
+    if task.placement and task.placement.box:
+        app().session.form.in_place_of = task.task_id
 
 
 CLASSES = (RODIN_Picture, RODIN_Form)

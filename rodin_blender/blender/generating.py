@@ -1,46 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Beginning a generation, for the panel's button and for scripts alike."""
+"""Beginning generations, for the panel's buttons and for scripts alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import bpy
 
 from ..service.errors import BadInput
 from ..tasks.options import merged
 from ..tasks.task import Placement, new_task_id
 from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted
-from . import form, placement
+from . import form
 from .app import app
 
 
-def begin(context: bpy.types.Context, prompt: str, pictures: Iterable[str], given: Mapping[str, Any]) -> str:
-    """Have a model made that is to stand where the 3D cursor is now. Returns the new task's id at once.
+@dataclass(frozen=True)
+class Draft:
+    """What is to be made. `pictures` are whole paths; options that are not `given` are as the settings have them."""
 
-    `pictures` are whole paths; options that are not `given` are as the settings have them. Raises BadInput with what to
-    change; nothing has happened then.
-    """
-    task_id = new_task_id()
-    paths = tuple(map(Path, pictures))
-    once_settings_are_known(task_id, partial(_begin, task_id, prompt, paths, given, placement.current(context)))
-    return task_id
+    prompt: str
+    pictures: Sequence[str]
+    wanted: Placement
+    given: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    parent: str = ""
+    task_id: str = field(default_factory=new_task_id)
 
 
-def once_settings_are_known(task_id: str, begin: Callable[[], None]) -> None:
-    """Have a task begun now, or, while the studio's settings are still being read, when they were.
+def begin(drafts: Sequence[Draft], *, typed: bool = False) -> None:
+    """Have models made. The first one's task becomes the active one. Returns at once.
 
-    What `begin` raises as BadInput is then told as of any wish that could not be kept.
+    While the studio's settings are still being read, they are begun when these were, and what is wrong then is told as
+    of any wish that could not be kept; else this raises BadInput with what to change, and nothing has happened then.
+    What was `typed` in the interface is shown until it is in the list, and comes into the form where it cannot be.
     """
     if app().studio_files.pending:
-        app().waiting.append((task_id, begin))
+        app().waiting += [(draft.task_id, partial(_begin, [draft])) for draft in drafts]
         app().tracker()
     else:
-        begin()
+        _begin(drafts)
+    if typed:
+        held = app().session.form
+        for draft in drafts:
+            held.sent[draft.task_id] = draft.prompt, list(draft.pictures)
+            held.originals[draft.task_id] = list(draft.pictures)
 
 
 def begin_waiting() -> None:
@@ -55,13 +62,20 @@ def begin_waiting() -> None:
             app().session.take_in(NotSubmitted(task_id, str(error)))
 
 
-def _begin(task_id: str, prompt: str, paths: tuple[Path, ...], given: Mapping[str, Any], wanted: Placement) -> None:
+def _begin(drafts: Sequence[Draft]) -> None:
     obstacle = form.obstacle()
     if obstacle:
         raise BadInput(obstacle.text)
-    wished = merged(form.all_chosen(), given)
-    form.check(prompt, len(paths), wished)
-    session = app().session
-    session.begun_here.add(task_id)
-    session.select = task_id
-    app().tracker().generate(Wish(task_id, prompt, paths, wished, placement=wanted))
+    wishes = [_wish(draft) for draft in drafts]
+    session, tracker = app().session, app().tracker()
+    for wish in wishes:
+        session.begun_here.add(wish.task_id)
+        tracker.generate(wish)
+    session.select = wishes[0].task_id
+
+
+def _wish(draft: Draft) -> Wish:
+    """Raises BadInput."""
+    paths, wished = tuple(map(Path, draft.pictures)), merged(form.all_chosen(), draft.given)
+    form.check(draft.prompt, len(paths), wished)
+    return Wish(draft.task_id, draft.prompt, paths, wished, draft.name, draft.wanted, draft.parent)

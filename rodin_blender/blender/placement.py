@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a model is wanted that was generated from here: at the place of the 3D cursor when that was wished."""
+"""Where a model is wanted that was generated from here: where the 3D cursor was, or in the place of a blockout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import bpy
 from ..tasks.task import Placement, Task
 from .app import app
 
-LOCATION = ("WISHED", "Where It Was Wished", "Where the 3D cursor was when Generate was pressed")
+LOCATION = ("WISHED", "Where It Was Wished", "In the place of its blockout, or where the 3D cursor was at Generate")
 """One more choice beside those of the preferences, for a model that was generated from the open file."""
 
 

@@ -83,8 +83,12 @@ class Form:
     """Prompts and pictures that are on their way into the list, by task id."""
     originals: dict[str, list[str]] = field(default_factory=dict)
     """The files that were in the form when tasks were begun from it, by task id."""
-    returned: tuple[str, list[str]] | None = None
+    returned: list[tuple[str, list[str]]] = field(default_factory=list)
     """Those that did not get there, to be put back into the form."""
+    set_aside: list[tuple[str, list[str]]] = field(default_factory=list)
+    """Prompts and pictures that the form had no room for, the newest last. Taken back by a press."""
+    in_place_of: str = ""
+    """The id of a task whose blockout's place and proportions are wanted again; "" for none."""
 
 
 LARGEST_BY_ITSELF = 200_000_000
@@ -116,6 +120,10 @@ class Session:
         """Wished for imports, by task id."""
         self.begun_here: set[str] = set()
         """The ids of tasks that were generated or tracked in this Blender since its file was opened."""
+        self.blockouts: dict[str, int] = {}
+        """The objects that tasks were made from since the file was opened: their `session_uid` by task id."""
+        self.made_from: dict[str, dict[str, None]] = {}
+        """The ids of the tasks that were made from another one, by that one's id, the oldest first."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
         self.pending_calls: deque[tuple[list[Callable[..., None]], Task]] = deque()
@@ -179,6 +187,7 @@ class Session:
             self.tell(f"For the file before, but not yet imported: {', '.join(names)}. Press Import to have it here.")
         self.imports.clear()
         self.begun_here.clear()
+        self.blockouts.clear()
         self.unshown = dict.fromkeys(self.tasks)
         self.undrawn = True
 
@@ -190,6 +199,8 @@ class Session:
                 before = self.tasks.get(task.task_id)
                 self.tasks[task.task_id] = task
                 self.unshown[task.task_id] = None
+                if task.parent:
+                    self.made_from.setdefault(task.parent, {})[task.task_id] = None
                 self.bytes_saved += task.size - (before.size if before else 0)
                 # Its times are drawn anew as the clock ticks.
                 lists = handlers.told_by(before, task)
@@ -203,6 +214,8 @@ class Session:
             case TaskRemoved(task_id):
                 removed = self.tasks.pop(task_id, None)
                 self.bytes_saved -= removed.size if removed else 0
+                if removed and removed.parent:
+                    self.made_from.get(removed.parent, {}).pop(task_id, None)
                 self.uploads.pop(task_id, None)
                 self.form.originals.pop(task_id, None)
                 for known in (self.downloads, self.file_troubles, self.imports, self.hand_offs):
@@ -231,7 +244,7 @@ class Session:
                 self.begun_here.discard(task_id)
                 self.select = ""
                 if task_id in self.form.sent:
-                    self.form.returned = self.form.sent.pop(task_id)
+                    self.form.returned.append(self.form.sent.pop(task_id))
             case SubmissionProgress(task_id, sent, total):
                 self.uploads[task_id] = sent, total
             case BalanceTold(credits):

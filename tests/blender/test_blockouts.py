@@ -209,4 +209,7 @@ def test_what_has_no_size_is_no_blockout(rodin: Rodin) -> None:
     blockouts = rodin.module("blender.blockouts")
     with pytest.raises(rodin.module("service.errors").BadInput, match="'Nothing' has no size"):
         blockouts.box_of(empty, bpy.context.evaluated_depsgraph_get())
-    assert not blockouts.is_suitable(bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera")))
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    bpy.context.scene.collection.objects.link(camera)
+    camera.select_set(True)
+    assert blockouts.selected(bpy.context) == []

@@ -13,7 +13,17 @@ from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import catalogs, field_properties, hand_off, importing, model_imports, placement, previews
+from .. import (
+    blockouts,
+    catalogs,
+    field_properties,
+    hand_off,
+    importing,
+    model_imports,
+    placement,
+    previews,
+    variations,
+)
 from ..app import app
 from ..folders import blend_folder
 from ..layouts import paragraph
@@ -169,10 +179,10 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
                 # The setting holds for all files, whose units differ: it is in meters.
                 meters = name == "height"
                 setattr(self, name, value * importing.units_of_a_meter(context.scene) if meters else value)
-        wanted = placement.of(task)
-        in_its_scene = wanted is not None and wanted.scene == context.scene.name
-        if in_its_scene and self.location == "CURSOR" and not chosen:
+        wanted = blockouts.wanted_now(task, context)
+        if wanted and not chosen and (wanted.box or self.location == "CURSOR"):
             self.location = placement.LOCATION[0]
+        as_wished = wanted if self.location == placement.LOCATION[0] else None
         self.model = self.model or found[0]
         if not self.properties.is_property_set("at"):
             # Set, so that it stays there when something else is adjusted.
@@ -182,13 +192,17 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             f"{task.folder}/{self.model}",
             name=task.name,
             task_uuid=task.task_uuid,
-            at=wanted.location if in_its_scene and self.location == placement.LOCATION[0] else at,
+            at=as_wished.location if as_wished else at,
+            box=as_wished.box if as_wished else None,
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),
             companions=bool(app().settings.value("import_companions")),
             select=self.select,
         )
+        if as_wished:
+            variations.put_beside(task, imported.collection, context)
+            blockouts.hide(task.task_id, context)
         missing = ", ".join(f"'{keys.shown(name, 60)}'" for name in imported.missing[:3])
         told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
         session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))

@@ -5,10 +5,11 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.options import OPTIONS
-from .. import form, generating
+from ...tasks.task import Placement
+from .. import blockouts, form, generating, placement
 from ..app import app
+from .base import INTERNAL, refuse, text_property
 from .base import OPTIONS as BUTTON
-from .base import refuse, text_property
 
 
 class RODIN_OT_generate(bpy.types.Operator):
@@ -34,14 +35,63 @@ class RODIN_OT_generate(bpy.types.Operator):
         try:
             given = [form.file_of(line) for line in self.images.splitlines() if line.strip()]
             pictures = given or [form.file_of(path) for path in form.pictures()]
-            task_id = generating.begin(context, prompt, pictures, {})
+            of_form = not self.prompt and not self.images
+            blockout = session.form.in_place_of if of_form else ""
+            draft = generating.Draft(prompt, pictures, _wanted(blockout, context))
+            generating.begin([draft], typed=of_form)
         except BadInput as error:
             return refuse(self, str(error))
-        if not self.prompt and not self.images:
+        item = blockouts.of(blockout, context.scene) if blockout else None
+        if item:
+            blockouts.note(item, draft.task_id)
+        if of_form:
             # At once, so that a second press does not pay a second time.
-            session.form.sent[task_id] = prompt, pictures
-            session.form.originals[task_id] = pictures
             form.clear()
+        return {"FINISHED"}
+
+
+def _wanted(blockout_of: str, context: bpy.types.Context) -> Placement:
+    """Where a model of the form is wanted: in the place of that task's blockout, else where the 3D cursor is."""
+    task = app().session.tasks.get(blockout_of)
+    return (blockouts.wanted_now(task, context) if task else None) or placement.current(context)
+
+
+class RODIN_OT_take_back(bpy.types.Operator):
+    """Have these words and pictures in the form. What is in it is kept here meanwhile"""
+
+    bl_idname = "rodin.take_back"
+    bl_label = "Put Back into Rodin Form"
+    bl_options = INTERNAL
+
+    index: bpy.props.IntProperty(options={"SKIP_SAVE", "HIDDEN"})
+    drop: bpy.props.BoolProperty(options={"SKIP_SAVE", "HIDDEN"})
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        return "Forget these words" if properties.drop else cls.__doc__
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        kept = app().session.form.set_aside
+        if not 0 <= self.index < len(kept):
+            return refuse(self, "Nothing was set aside.")
+        if self.drop:
+            del kept[self.index]
+            form.show()
+        else:
+            form.take_back(self.index)
+        return {"FINISHED"}
+
+
+class RODIN_OT_leave_place(bpy.types.Operator):
+    """Have the model where the 3D cursor is, and not in the place and the proportions of that object"""
+
+    bl_idname = "rodin.leave_place"
+    bl_label = "Leave Place of Object"
+    bl_options = INTERNAL
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        app().session.form.in_place_of = ""
+        form.show()
         return {"FINISHED"}
 
 
@@ -74,6 +124,8 @@ class RODIN_OT_reset_options(bpy.types.Operator):
 
 CLASSES = (
     RODIN_OT_generate,
+    RODIN_OT_take_back,
+    RODIN_OT_leave_place,
     RODIN_OT_clear_form,
     RODIN_OT_reset_options,
 )

@@ -10,7 +10,7 @@ import bpy
 from ...configuration import GENERATE
 from ...tasks import options
 from ...tasks.options import OPTIONS
-from .. import form, open_images
+from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, paragraph, text_width, ui_scale
 from ..option_properties import price_text
@@ -67,6 +67,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     row.menu("RODIN_MT_open_images", text="", icon="IMAGE_DATA")
     if prompt or pictures:
         row.operator("rodin.clear_form", text="", icon="X")
+    _draw_place(layout)
 
     row = layout.row()
     row.enabled = not app().settings.resolve(f"{GENERATE}tier").fixed
@@ -75,7 +76,28 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     header.label(text="Options")
     if body:
         _draw_options(body, shown)
-    _draw_button(layout, width)
+    _draw_button(layout, context)
+    _draw_set_aside(layout)
+
+
+def _draw_place(layout: bpy.types.UILayout) -> None:
+    """Of a wish that is made again: the object whose place and proportions its model is to have."""
+    task = app().session.tasks.get(app().session.form.in_place_of)
+    if task:
+        row = layout.row(align=True)
+        row.label(text=f"In the place of '{task.name}'", icon="MESH_CUBE", translate=False)
+        row.operator("rodin.leave_place", text="", icon="X", emboss=False)
+
+
+def _draw_set_aside(layout: bpy.types.UILayout) -> None:
+    """What the form had no room for, since something else was in it."""
+    column = layout.column(align=True)
+    for index, (prompt, pictures) in reversed([*enumerate(app().session.form.set_aside)]):
+        row = column.row(align=True)
+        row.operator("rodin.take_back", text="", icon="LOOP_BACK").index = index
+        row.label(text=prompt or PurePath(pictures[0]).name, translate=False)
+        operator = row.operator("rodin.take_back", text="", icon="X", emboss=False)
+        operator.index, operator.drop = index, True
 
 
 def _draw_picture(layout: bpy.types.UILayout, path: str, index: int, count: int) -> None:
@@ -119,14 +141,20 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
     column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 
-def _draw_button(layout: bpy.types.UILayout, width: float) -> None:
+def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    width = context.region.width
     session = app().session
     price = options.price(form.all_chosen())
     trouble = form.trouble()
-    row = layout.row()
-    row.scale_y = 1.6
+    both = layout.row(align=True)
+    both.scale_y = 1.6
+    row = both.row(align=True)
     row.enabled = not trouble
-    row.operator("rodin.generate", text=_button_text(price, width))
+    # Beside it and not below: what is selected moves nothing in the panel.
+    of_selected = blockouts.is_selected(context)
+    row.operator("rodin.generate", text=_button_text(price, width - 20.0 * ui_scale() * of_selected))
+    if of_selected:
+        both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
     if trouble and not form.obstacle():
         empty = not session.form.prompt.strip() and not form.pictures()
         paragraph(layout, trouble, width, icon="INFO" if empty else "ERROR")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rodin in Blender's own menus, *Add* and *File > Import*: F3 searches them, and Quick Favorites take their names."""
+"""Rodin in Blender's own menus: F3 searches them, and Quick Favorites take their names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import bpy
 
 from ...service.files import models
 from ...tasks.task import Task
-from .. import form, properties
+from .. import blockouts, form, properties
 from ..app import app
 from ..folders import PACKAGE
 
@@ -54,7 +54,8 @@ class RODIN_MT_task(bpy.types.Menu):
         for names in (
             ("hand_off", "import_model", "cancel_download"),
             ("check_now", "pause", "resume"),
-            ("again", "copy_key", "delete_files", "forget"),
+            ("again", "variations", "keep_this_one"),
+            ("copy_key", "delete_files", "forget"),
         ):
             layout.separator()
             for name in names:
@@ -96,14 +97,28 @@ def _draw_in_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     self.layout.menu("RODIN_MT_import", text="Rodin Model")
 
 
+def _draw_in_object(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    if form.allowed() and blockouts.is_selected(context):
+        self.layout.separator()
+        self.layout.operator_context = "INVOKE_DEFAULT"
+        self.layout.operator("rodin.generate_from_selected", icon="MESH_CUBE")
+
+
 CLASSES = (RODIN_MT_add, RODIN_MT_task, RODIN_MT_import)
+
+_IN_MENUS = (
+    (bpy.types.VIEW3D_MT_add, _draw_in_add),
+    (bpy.types.TOPBAR_MT_file_import, _draw_in_import),
+    (bpy.types.VIEW3D_MT_object, _draw_in_object),
+    (bpy.types.VIEW3D_MT_object_context_menu, _draw_in_object),
+)
 
 
 def register() -> None:
-    bpy.types.VIEW3D_MT_add.append(_draw_in_add)
-    bpy.types.TOPBAR_MT_file_import.append(_draw_in_import)
+    for menu, draw in _IN_MENUS:
+        menu.append(draw)
 
 
 def unregister() -> None:
-    bpy.types.TOPBAR_MT_file_import.remove(_draw_in_import)
-    bpy.types.VIEW3D_MT_add.remove(_draw_in_add)
+    for menu, draw in _IN_MENUS:
+        menu.remove(draw)

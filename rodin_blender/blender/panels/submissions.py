@@ -8,7 +8,7 @@ import bpy
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
-from .. import form
+from .. import form, variations
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
@@ -77,7 +77,11 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             row.template_icon(icon_value=icon, scale=2.5)
     paragraph(column, _options_text(task), width)
     if task.status is not Status.REJECTED and form.allowed():
-        column.operator("rodin.again", text="Again", icon="FILE_REFRESH")
+        row = column.row(align=True)
+        row.operator("rodin.again", text="Retry" if task.status is Status.FAILED else "Again", icon="FILE_REFRESH")
+        row.operator("rodin.variations", text="Variations", icon="DUPLICATE")
+    if variations.others_in(bpy.context.scene, task):
+        column.operator("rodin.keep_this_one", text="Keep This One", icon="CHECKMARK")
 
 
 def _options_text(task: Task) -> str:

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What begins a generation from what is there already: a rough object in the scene, or a task of the list."""
+
+import bpy
+
+from ...service.errors import BadInput
+from ...tasks import options
+from ...tasks.options import TIERS
+from ...tasks.task import Task
+from .. import blockouts, folders, form, generating, placement, variations
+from ..app import app
+from ..layouts import paragraph
+from ..option_properties import price_text
+from .base import OPTIONS as BUTTON
+from .base import OfTask, refuse, text_property
+
+DIALOG = 400
+"""Pixels at a UI scale of 1."""
+MOST_LINES = 8
+"""Of the list of prompts in the dialog."""
+
+
+class RODIN_OT_generate_from_selected(bpy.types.Operator):
+    """Have a model made of each selected object, in its proportions. It comes in its place, and the object is hidden"""
+
+    bl_idname = "rodin.generate_from_selected"
+    bl_label = "Make This with Rodin"
+    bl_options = BUTTON
+
+    prompt: text_property("Prompt", f"What you want to make; {blockouts.NAME} is the object's name", default="{name}")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        obstacle = form.obstacle()
+        if obstacle:
+            cls.poll_message_set(obstacle.text)
+        elif context.mode != "OBJECT":
+            cls.poll_message_set("This is for objects: leave the mode first")
+        elif not blockouts.selected(context):
+            cls.poll_message_set("Select a rough object first, such as a cube of the size that you want")
+        else:
+            return True
+        return False
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if not self.properties.is_property_set("prompt"):
+            self.prompt = app().session.form.prompt.strip() or blockouts.NAME
+        price = options.price(form.all_chosen()) * len(blockouts.selected(context))
+        return context.window_manager.invoke_props_dialog(
+            self, width=DIALOG, title="Make This", confirm_text=f"Generate · about {price_text(price)}"
+        )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        items, width = blockouts.selected(context), DIALOG * context.preferences.system.ui_scale
+        column = self.layout.column()
+        column.activate_init = True
+        column.prop(self, "prompt", text="")
+        several = len(items) > 1
+        if several or blockouts.NAME in self.prompt:
+            prompts = [blockouts.prompt_for(self.prompt, item) for item in items]
+            lines = column.column(align=True)
+            for prompt in prompts[:MOST_LINES]:
+                lines.label(text=prompt, icon="DOT", translate=False)
+            if len(prompts) > MOST_LINES:
+                lines.label(text=f"and {len(prompts) - MOST_LINES} more")
+        if several and blockouts.NAME not in self.prompt:
+            paragraph(column, f"Write {blockouts.NAME} where the object's name is to stand.", width, icon="INFO")
+        pictures = len(form.pictures())
+        if pictures:
+            text = "With the form's picture" if pictures == 1 else f"With the form's {pictures} pictures"
+            column.label(text=text, icon="IMAGE_DATA")
+        column.label(text=_price_line(len(items), form.all_chosen()))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        items = blockouts.selected(context)
+        words, pictures = app().session.form.prompt.strip(), form.pictures()
+        try:
+            drafts = [
+                generating.Draft(
+                    blockouts.prompt_for(self.prompt, item), pictures, blockouts.placement_of(item, context)
+                )
+                for item in items
+            ]
+            generating.begin(drafts, typed=True)
+        except BadInput as error:
+            return refuse(self, str(error))
+        for item, draft in zip(items, drafts, strict=True):
+            blockouts.note(item, draft.task_id)
+        if pictures or words == self.prompt.strip():
+            # What is on its way is no longer in the form, as with Generate.
+            form.clear()
+        return {"FINISHED"}
+
+
+class RODIN_OT_variations(OfTask, bpy.types.Operator):
+    """Have this made again with other seeds. The models come side by side, beside the first one"""
+
+    bl_idname = "rodin.variations"
+    bl_label = "Make Rodin Variations"
+
+    count: bpy.props.IntProperty(name="Variations", default=3, min=1, max=10, options={"SKIP_SAVE"})
+
+    def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
+        return context.window_manager.invoke_props_dialog(
+            self, width=DIALOG, title=f"Variations of '{task.name}'", confirm_text="Generate"
+        )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        task = app().session.tasks.get(self.task_id)
+        if task:
+            self.layout.prop(self, "count")
+            self.layout.label(text=_price_line(self.count, task.options))
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if not task.kind:
+            raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
+        relatives = variations.family(task)
+        pictures = [str(folders.outbox() / task.task_id / name) for name in task.pictures]
+        wanted = blockouts.wanted_now(task, context) or placement.current(context)
+        seeds = variations.seeds((relative.options.get("seed", -1) for relative in relatives), self.count)
+        drafts = [
+            generating.Draft(
+                task.prompt,
+                pictures,
+                wanted,
+                {**task.options, "seed": seed},
+                name=f"{relatives[0].name} {len(relatives) + number}",
+                parent=variations.first_of(task),
+            )
+            for number, seed in enumerate(seeds, 1)
+        ]
+        generating.begin(drafts)
+        item = blockouts.of(task.task_id, context.scene)
+        if item:
+            for draft in drafts:
+                blockouts.note(item, draft.task_id)
+
+
+class RODIN_OT_keep_this_one(OfTask, bpy.types.Operator):
+    """Remove the models of the other variations from the scene. Their tasks stay in the list"""
+
+    bl_idname = "rodin.keep_this_one"
+    bl_label = "Keep This Rodin Variation"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        if context.mode != "OBJECT":
+            raise BadInput("Leave the mode first: models are removed in Object mode.")
+        count = variations.keep(task, context)
+        if not count:
+            raise BadInput(f"No other variation of '{task.name}' is in the scene.")
+        self.report({"INFO"}, f"{count} {'model' if count == 1 else 'models'} removed from the scene")
+
+
+def _price_line(count: int, wished: dict[str, options.Value]) -> str:
+    """What so many cost, with the tier that makes them."""
+    price = options.price(wished)
+    tier = TIERS[str(wished["tier"])].label
+    if count == 1:
+        return f"About {price_text(price)}, {tier}"
+    return f"{count} × about {price:g} = about {price_text(count * price)}, {tier}"
+
+
+CLASSES = (RODIN_OT_generate_from_selected, RODIN_OT_variations, RODIN_OT_keep_this_one)
