@@ -9,6 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
@@ -136,6 +137,22 @@ def parser(program: str, versions: Mapping[str, str] = MappingProxyType({})) -> 
     batch.add_argument("--retry-failed", action="store_true", help=what)
     batch.add_argument("--timeout", type=_number, metavar="S", help="stop after S seconds")
 
+    what = "print what was downloaded and how much room it takes; check it, or delete it"
+    saved = command("files", what, "files --older-than 30d --delete --dry-run")
+    saved.add_argument("tasks", nargs="*", metavar="TASK", help=f"{_TASK}; all unless given")
+    what = "only tasks none of whose files was written for so long: 12h, 30d, 8w"
+    saved.add_argument("--older-than", type=_age, metavar="AGE", help=what)
+    what = "read each file, and tell what is not as it was saved"
+    saved.add_argument("--verify", action="store_true", help=what)
+    what = "delete the files that were downloaded and not changed since; the tasks stay in the list"
+    saved.add_argument("--delete", action="store_true", help=what)
+    saved.add_argument("--dry-run", action="store_true", help="with --delete: tell what would be deleted")
+
+    what = "print what generations have cost, by day, tier and outcome"
+    spent = command("spending", what, "spending --since 2026-11-01")
+    spent.add_argument("--since", type=_day, metavar="DATE", help="from this day on: YYYY-MM-DD")
+    spent.add_argument("--batch", type=Path, metavar="DIR", help="what the rows of a batch have cost in this folder")
+
     command("balance", "print the account's balance, which costs nothing", "balance")
     command("doctor", "print what is configured and reachable, nothing secret, for a bug report", "doctor --json")
     return whole
@@ -232,6 +249,22 @@ def _text(content: bytes, where: str) -> str:
         return content.decode("utf-16" if utf16 else "utf-8-sig")
     except ValueError:
         raise BadInput(f"What is in {where} is no text in UTF-8.") from None
+
+
+def _age(text: str) -> float:
+    """Seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdw])", text.strip().lower())
+    if not match:
+        raise argparse.ArgumentTypeError("takes a number with h, d or w behind it: 12h, 30d, 8w")
+    return float(match[1]) * {"h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}[match[2]]
+
+
+def _day(text: str) -> float:
+    """When the day began here, in seconds since the epoch."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").astimezone().timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise argparse.ArgumentTypeError("takes a day such as 2026-11-01") from None
 
 
 def _number(text: str) -> float:

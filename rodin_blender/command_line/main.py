@@ -20,7 +20,20 @@ from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Status, Task, Watch
 from ..tracking.messages import TaskChanged, TaskRemoved
-from . import arguments, batch, doctor, downloading, forgetting, generating, hooks, importing, places, status
+from . import (
+    arguments,
+    batch,
+    doctor,
+    downloading,
+    files,
+    forgetting,
+    generating,
+    hooks,
+    importing,
+    places,
+    spending,
+    status,
+)
 from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
 from .host import Host
 from .named import listed, meant
@@ -231,4 +244,6 @@ _COMMANDS: dict[str, Callable[[Host, Output, Namespace], Exit]] = {
     "batch": batch.run,
     "balance": _balance,
     "doctor": doctor.run,
+    "files": files.run,
+    "spending": spending.run,
 }

@@ -16,6 +16,13 @@ over; none is taken away or changes its meaning without another schema. No objec
              those, and spent: what this folder's rows have cost
     wrong    batch --check: a mistake in the table, text and line (0 for the whole)
     account  balance: credits, a number
+    files    of `files`, for each task that has some: task_id, name, folder, files (how many), size (bytes on the disk),
+             age (seconds, of the youngest; null where none is there), wrong (by name, how a file is not as it was
+             saved; with --verify and --delete), deleted (names, of --dry-run those that would be), freed (bytes),
+             trouble
+    spending day (YYYY-MM-DD), tier, outcome (a status), tasks, credits, and of these: expected (the service did not
+             tell them) and uncertain (they may not have been charged)
+    spent    the same of all that `spending` told
     doctor   system; versions and environment: texts by name; settings: by name `value`, `source`, `locked` (by a
              studio's file) and `ignored` (a variable that does not count), or `trouble` where the value is wrong;
              list: `path`, `tasks` (null where there is none) and `trouble`; service: `address`, `ok` and `text`; files

@@ -65,6 +65,21 @@ def trouble(folder: Path, file: SavedFile) -> str:
     return found
 
 
+def difference(folder: Path, file: SavedFile) -> str:
+    """How a file is not what was saved, as a sentence; "" where nothing is known to be. All of it is read."""
+    try:
+        now = saved_file(folder, file.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return "It is not there."
+    except OSError as error:
+        return f"It cannot be read: {os_reason(error)}."
+    if now.size != file.size:
+        return f"It has {now.size} bytes, and {file.size} were saved."
+    if file.sha256 and now.sha256 != file.sha256:
+        return "It has as many bytes as were saved, but not the same."
+    return ""
+
+
 def troubles(folder: str, files: Iterable[SavedFile]) -> dict[str, str]:
     """The `trouble` of each of a task's files that has one, by name. Without a folder none is there."""
     found = {file.name: trouble(Path(folder), file) if folder else "It is not there." for file in files}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..service.answers import Job
 from ..service.files import SavedFile
@@ -160,6 +160,11 @@ class Task:
     @property
     def jobs_done(self) -> int:
         return sum(is_done(job) for job in self.jobs)
+
+
+def without_files(task: Task, left: tuple[SavedFile, ...] = ()) -> Task:
+    """The task when its files were deleted, but for those that are `left`."""
+    return replace(task, files=left, download=Download.NONE, folder=task.folder if left else "")
 
 
 def new_task_id() -> str:

@@ -20,7 +20,7 @@ from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused,
 from ..service.files import LONGEST_FOLDER, Progress, SavedFile, fault, models, safe_name
 from ..service.keys import WHERE_THE_UUID_IS
 from ..storage.task_folder import BeingSaved, head_of, remove
-from ..tasks.task import Download, Status, Task
+from ..tasks.task import Download, Status, Task, without_files
 from ..texts.wording import NOT_PERMITTED, sentence, size_text
 from .fetching import Download as Fetching
 from .fetching import missing_text
@@ -170,10 +170,7 @@ class Downloads:
             return
         left = tuple(file for file in task.files if file.name in reasons)
         self.note_ended()
-        self._change(
-            task.task_id,
-            lambda stored: replace(stored, files=left, download=Download.NONE, folder=task.folder if left else ""),
-        )
+        self._change(task.task_id, partial(without_files, left=left))
         text = f"{size_text(freed)} deleted."
         if left:
             name = left[0].name

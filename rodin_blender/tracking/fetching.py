@@ -87,14 +87,16 @@ class Download:
         self._files: tuple[ResultFile, ...] = ()
         self._progress = Progress()
         self._attempts: tuple[float, ...] = PAUSES
+        self._damaged: set[str] = set()
+        """The names of files that are set aside when they are replaced."""
 
     def run(self) -> None:
         """Make the folder and fetch what is not in it yet, or not whole.
 
         A file that is there and looks whole is kept and not fetched: a final name is given to whole files only, or it
-        is the user's. One that does not arrive does not keep the others from being fetched. Raises NotSaved where a
-        model is among them, or nothing arrived; ServiceError where the service gives no list of files, BeingSaved,
-        Aborted.
+        is the user's. One of the size that was saved, with another checksum, is set aside. One that does not arrive
+        does not keep the others from being fetched. Raises NotSaved where a model is among them, or nothing arrived;
+        ServiceError where the service gives no list of files, BeingSaved, Aborted.
         """
         self.saved.clear()
         self.missing.clear()
@@ -108,9 +110,11 @@ class Download:
             for number, name in enumerate(names, 1):
                 with _disk(f"'{name}' in the folder {self.folder}", part_of(self.folder, name)):
                     try:
-                        if self._again or trouble(self.folder, self._before(name)):
+                        found = None if self._again else self._kept(name)
+                        if found is None:
                             self._fetch(number, name)
-                        self.saved.append(saved_file(self.folder, name))
+                            found = saved_file(self.folder, name)
+                        self.saved.append(found)
                     except _NotArrived as error:
                         self.missing[name] = str(error)
             # What is left are parts of files that the service no longer lists.
@@ -118,6 +122,18 @@ class Download:
         if not self.saved or any(map(is_needed, self.missing)):
             there = f"{len(self.saved)} of {len(self._files)} files are there."
             raise NotSaved(f"{missing_text(self.missing)} {there} Press Download to go on.")
+
+    def _kept(self, name: str) -> SavedFile | None:
+        """A file that is there and need not be fetched; None for one that does."""
+        before = self._before(name)
+        if trouble(self.folder, before):
+            return None
+        now = saved_file(self.folder, name)
+        if before.sha256 and now.size == before.size and now.sha256 != before.sha256:
+            # As many bytes, and others: so does a disk damage a file. Who paints a texture hardly ever meets its size.
+            self._damaged.add(name)
+            return None
+        return now
 
     def _before(self, name: str) -> SavedFile:
         return self._known.get(name, SavedFile(name, 0))
@@ -206,7 +222,7 @@ class Download:
         """Give a whole file its final name, in the place of what is not whole, but never of what may be the user's."""
         path = self.folder / name
         if path.exists() and not self._again:
-            if not trouble(self.folder, self._before(name)):
+            if name not in self._damaged and not trouble(self.folder, self._before(name)):
                 part.unlink()  # The user's own, since we looked.
                 return
             if not trouble(self.folder, SavedFile(name, 0)):

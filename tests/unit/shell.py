@@ -204,6 +204,14 @@ EVENTS: dict[str, dict[str, Any]] = {
     "plan": {"rows": int, "generate": int, "left": int, "price": float, "spent": float},
     "wrong": {"line": int, "text": str},
     "account": {"balance": float},
+    "files": {
+        "task_id": str, "name": str, "folder": str, "files": int, "size": int, "age": (float, type(None)), "wrong": {...: str},
+        "deleted": [str], "freed": int, "trouble": str,
+    },
+    "spending": {
+        "day": str, "tier": str, "outcome": str, "tasks": int, "credits": float, "expected": float, "uncertain": float,
+    },
+    "spent": {"tasks": int, "credits": float, "expected": float, "uncertain": float},
     "submission": {"fields": {...: str}, "images": [str], "price": float},
     "hook": {"hook": {"exec", *handlers.LISTS}, "task_id": str, "name": str, "text": str},
     "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 7, 130}},

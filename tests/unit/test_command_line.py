@@ -50,6 +50,7 @@ NOW_IN_PART = [[(0.0, "Done")], [(0.0, "Failed")]]
 KEY = "a-subscription-key-that-nobody-knows"
 COMMANDS = (
     "generate", "settle", "status", "wait", "track", "list", "pause", "resume", "forget", "download", "import", "batch", "balance", "doctor",
+    "files", "spending",
 )  # fmt: skip
 
 
@@ -744,6 +745,8 @@ def test_doctor_tells_sources_and_no_secrets(shell: Shell) -> None:
     for ran in (shell.run("doctor", **environment), shell.json("doctor", **environment)):
         assert "-word" not in ran.out + ran.err
     event = ran.event
+    for setting in event["settings"].values():
+        assert (setting.pop("locked"), setting.pop("ignored")) == (False, "")
     assert {"requests", "urllib3", "certifi", "truststore"} < event["versions"].keys()
     said = lambda name: {member: event["settings"][name][member] for member in ("value", "source")}  # noqa: E731
     assert said("api_key") == {"value": "set", "source": str(file)}
