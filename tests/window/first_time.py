@@ -108,6 +108,16 @@ def from_blenders_menus(ui, given):
     yield (lambda: ui.sidebar.active_panel_category == "Rodin"), "the tab is shown"
     ui.facts["begin_by"] = ui.rodin.begin_by
     yield from ui.picture("follow")
+    # A pin: the gear beside it can still be pressed.
+    header = {"x": ui.sidebar.x + 100, "y": ui.sidebar.y + ui.sidebar.height - 14}
+    ui.move(header["x"], header["y"] + 4)
+    yield 0.2
+    ui.move(**header)
+    yield 0.3
+    ui.window.event_simulate("LEFTMOUSE", "PRESS", shift=True, **header)
+    ui.window.event_simulate("LEFTMOUSE", "RELEASE", shift=True, **header)
+    yield 0.5
+    yield from ui.picture("pinned")
     ui.move(viewport.x + 300, viewport.y + 400)
     yield 0.3
     ui.move(viewport.x + 310, viewport.y + 410)
