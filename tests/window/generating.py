@@ -108,6 +108,14 @@ def submissions_in_trouble(ui, given):
         yield 1.0
         ui.facts["messages"][name] = task(prompt).message
         yield from ui.picture(f"{name}{suffix}")
+        if name == "uncertain" and not suffix:
+            # What may be paid for twice is not sent by a press of Enter.
+            with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+                bpy.ops.rodin.send_again("INVOKE_DEFAULT", task_id=task(prompt).task_id)
+            yield from ui.picture("send-again")
+            yield from ui.press("RET")
+            yield 1.0
+            ui.facts["tasks_after_enter"] = len(ui.rodin.tasks)
     task_id = task(given["rejected"]).task_id
     bpy.ops.rodin.again(task_id=task_id)
     ui.app.settings.set_value("generate_high_pack", True)

@@ -76,4 +76,5 @@ def test_each_trouble_of_a_submission_is_told_in_plain_words(window, folder, con
     said = outcome.facts["messages"]
     assert "too few credits" in said["rejected"]
     assert "may have been charged" in said["uncertain"] and "went down from" in said["uncertain"]
+    assert outcome.facts.get("tasks_after_enter", 2) == 2, "Enter chose Cancel"
     assert outcome.facts["offences"] == []
