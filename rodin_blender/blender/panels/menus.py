@@ -26,6 +26,7 @@ class RODIN_MT_add(bpy.types.Menu):
         if form.allowed():
             operator = layout.operator("rodin.show_panel", text="Generate Rodin Model...", icon="OUTLINER_OB_MESH")
             operator.begin_by = "GENERATE"
+            layout.operator("rodin.generate_from_selected", icon="MESH_CUBE")
         layout.operator("rodin.show_panel", text="Follow Rodin Task...", icon="LINKED").begin_by = "FOLLOW"
         layout.operator("rodin.paste", icon="PASTEDOWN")
         layout.menu("RODIN_MT_import", text="Import Rodin Model", icon="IMPORT")
