@@ -28,6 +28,7 @@ CUTS = {
         SIDEBAR,
     ),
     "form-options": (1036, 81, 264, 680),
+    "enter-api-key": (758, 202, 464, 164),
     "enter-task-uuid": DIALOG,
     "delete-files": (480, 385, 640, 130),
     "generated": (0, 0, 1600, 900),
