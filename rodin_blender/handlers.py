@@ -12,9 +12,8 @@ happen: with more than one open, `task_done` comes in each.
 
 from __future__ import annotations
 
+import logging
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import module_from_spec, spec_from_file_location
@@ -22,6 +21,8 @@ from typing import Any
 
 from .service.errors import BadInput
 from .tasks.task import Status, Task
+
+_log = logging.getLogger(__name__)
 
 VARIABLE = "RODIN_HOOKS"
 
@@ -64,7 +65,7 @@ def load() -> None:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
     except Exception as error:
-        traceback.print_exc()
+        _log.exception("The file that %s names raised:", VARIABLE)
         raise BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.") from None
     found = {name: getattr(module, name) for name in LISTS if callable(getattr(module, name, None))}
     if not found:
@@ -103,6 +104,6 @@ def call(functions: list[Callable[..., None]], *arguments: Any) -> list[str]:
         except Exception as error:
             name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
             # The text of a stranger's exception goes to the console only.
-            print(f"Rodin: the handler {name} raised {type(error).__name__}: {error}", file=sys.stderr)
+            _log.error("The handler %s raised %s: %s", name, type(error).__name__, error)
             troubles.append(f"The handler {name} failed ({type(error).__name__}); the console says more.")
     return troubles

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import bpy
 
+from ..configuration.logs import Logging
 from ..storage import folders as places
 from ..tracking.tracker import Tracker
 from . import folders
@@ -28,6 +29,7 @@ class App:
         self.api_key = ApiKey(self.threads, self.session, self.studio_files)
         self.settings = SettingsInUse(self.studio_files, self.api_key)
         self.previews = Previews(self.session)
+        self.logging = Logging()
         self.waiting: list[tuple[str, Callable[[], None]]] = []
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
         self.positions: dict[str, int] = {}
@@ -64,6 +66,7 @@ class App:
             self.threads.run(folders.bringing(), self._brought)
         self.studio_files.follow()
         self.api_key.follow()
+        self.logging.configure(self.settings.resolve, folders.blend_folder())
         settings = self.settings.for_tracker()
         session.undrawn |= settings != session.settings
         if settings.api_key != session.settings.api_key:
@@ -94,6 +97,7 @@ class App:
         self.session.disconnect()
         self.api_key.end()
         self.previews.end()
+        self.logging.end()
 
     def _brought(self, news: list[str]) -> None:
         """What an earlier version kept elsewhere is in the user's folder now."""

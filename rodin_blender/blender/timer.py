@@ -7,13 +7,15 @@ timers: a script that wants the same calls `run` itself.
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
 import traceback
 
 from ..tracking.messages import ObstacleChanged
 from . import form, generating, model_imports, properties, redraw
 from .app import App, app
+
+_log = logging.getLogger(__name__)
 
 INTERVAL = 0.2
 """Seconds between two calls."""
@@ -37,7 +39,7 @@ def run() -> float | None:
         trouble = _trace(error)
         if trouble != running.pump_trouble:
             running.pump_trouble = trouble
-            print(trouble, file=sys.stderr)
+            _log.error("%s", trouble)
         return INTERVAL
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import handlers
+from ..configuration.logs import Logging
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
 from ..service.keys import Secret, shown, task_uuid
 from ..storage.disk import write_reason
@@ -45,7 +46,7 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
 
     With `own_process` the process ends with the command.
     """
-    output = Output(as_json="--json" in words, own_process=own_process)
+    output, log = Output(as_json="--json" in words, own_process=own_process), Logging()
     try:
         host = make_host()
         given = arguments.parser(host.program, host.versions).parse_args(words)
@@ -53,6 +54,9 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
             # That one tells what is wrong.
             if host.file_trouble:
                 raise BadInput(host.file_trouble)
+            log.configure(host.resolve)
+            if log.trouble:
+                output.live(f"Nothing is logged: {log.trouble}", time.time())
             handlers.load()
         with hooks.executing(output, getattr(given, "exec", "")):
             code = _COMMANDS[given.command](host, output, given)
@@ -76,6 +80,8 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
     except OSError as error:
         reason = write_reason(error, Path(error.filename)) if error.filename else os_reason(error)
         return output.error(f"{error.filename or 'The output'}: {reason}.", Exit.TROUBLE)
+    finally:
+        log.end()
 
 
 def _open(host: Host, output: Output) -> AbstractContextManager[Store]:

@@ -100,6 +100,7 @@ def tracker_settings(
         ca_file=str(ca_file or ""),
         program=program,
         requests_per_minute=requests_per_minute,
+        log_prompts=bool(value("log_prompts")),
         parallel_generations=parallel_generations,
     )
     if offline and not keys.is_loopback(address):

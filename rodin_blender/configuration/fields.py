@@ -72,6 +72,8 @@ def _of_option(option: Option) -> Field:
     )
 
 
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
 FIELDS = {
     field.name: field
     for field in (
@@ -252,6 +254,36 @@ FIELDS = {
             description="What is expected to cost more is not sent. 0 for no limit",
             soft_high=100.0,
             decimals=1,
+        ),
+        Field(
+            "log_file",
+            "",
+            check=paths.check,
+            label="Log File",
+            description="Gets a line for each submission, end and trouble. None when empty",
+            for_pipeline=True,
+        ),
+        Field(
+            "log_level",
+            "INFO",
+            choices=_LOG_LEVELS,
+            label="Log Level",
+            description="What is logged: from this on",
+            for_pipeline=True,
+        ),
+        Field(
+            "log_json",
+            False,
+            label="Log as JSON",
+            description="Each line of the log file is a JSON object",
+            for_pipeline=True,
+        ),
+        Field(
+            "log_prompts",
+            False,
+            label="Log Prompts",
+            description="Prompts, and the names that are made of them, stand in the log, too",
+            for_pipeline=True,
         ),
         *(_of_option(option) for option in OPTIONS.values()),
     )

@@ -89,11 +89,8 @@ class Store:
                         self.set_aside = recovery.replace_damaged(path, _write_new, copy)
                         self._was_gone = self.set_aside is None
                         db = opened(path, patience)
-            if copied:
-                # Where it cannot be renewed, as on a full disk, the last copy stays.
-                with suppress(sqlite3.Error, OSError):
-                    second_copy.renew(path, db)
-            self._db = db
+            self._db, self._copied = db, copied
+            self.renew_copy()
             self._file = path.stat()
 
     def _opened(self, patience: float, copied: bool) -> sqlite3.Connection | None:
@@ -103,6 +100,12 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+    def renew_copy(self) -> None:
+        """Have the second copy as the list is. Where it cannot be renewed, as on a full disk, the last one stays."""
+        if self._copied:
+            with suppress(sqlite3.Error, OSError):
+                second_copy.renew(self.path, self._db)
 
     def be_patient(self, seconds: float) -> None:
         """Wait no longer than this for other Blenders from now on."""

@@ -12,7 +12,13 @@ from pathlib import Path
 from ..storage import store
 from ..storage.store import Store
 from ..tasks.task import Status, Task
-from .messages import Message, Notice, TaskChanged, TaskRemoved
+from .log import TaskLog
+from .messages import Message, Notice, Settings, TaskChanged, TaskRemoved
+
+COPY_SOON = 10.0
+"""Seconds between two copies of the list, where a task was accepted since the last one."""
+COPY_EVERY = 300.0
+"""The same where nothing so dear has happened."""
 
 GONE = "It is no longer in the list."
 
@@ -20,7 +26,8 @@ GONE = "It is no longer in the list."
 class KeptTasks:
     """The list at `path`. What changes in it, here or by another Blender, is told.
 
-    `dropped` is called with each task that has left the list. Most methods raise StoreError.
+    `dropped` is called with each task that has left the list. `log` gets what this program has done. Most methods raise
+    StoreError.
     """
 
     def __init__(
@@ -33,14 +40,16 @@ class KeptTasks:
         self.by_id = {task.task_id: task for task in known}
         self.patient_until = 0.0
         """The time, as `time.monotonic` has it, until which other Blenders are waited for; 0.0 as long as usual."""
-        self.requests_per_minute: int | None = None
-        """See `Store.requests_per_minute`; None leaves it as it is."""
+        self._requests_per_minute: int | None = None
+        self.log = TaskLog()
         self._path = path
         self._tell = tell
         self.noted: Callable[[Task], None] = lambda _: None
         """Called with each task that is new or not what it was."""
         self._dropped = dropped
         self._opened: Store | None = None
+        self._copied_at = time.monotonic()
+        self._copy_wanted = False
         self._moved = False
         self._to_restore: list[str] = []
         """Ids of tasks that were in the list before its file was replaced, and are not yet in the new one."""
@@ -57,12 +66,25 @@ class KeptTasks:
             damage = self._opened.damage_text()
             if damage:
                 self._tell(Notice(damage))
-        if self.requests_per_minute:
-            self._opened.requests_per_minute = self.requests_per_minute
+        if self._requests_per_minute:
+            self._opened.requests_per_minute = self._requests_per_minute
         return self._opened
+
+    def configure(self, settings: Settings) -> None:
+        self._requests_per_minute = settings.requests_per_minute
+        self.log.with_prompts = settings.log_prompts
+
+    def renew_copy(self) -> None:
+        """Have the second copy of the list renewed: soon after a task was accepted, else now and then."""
+        wait = COPY_SOON if self._copy_wanted else COPY_EVERY
+        if self._opened and time.monotonic() > self._copied_at + wait:
+            self._copied_at, self._copy_wanted = time.monotonic(), False
+            self._opened.renew_copy()
 
     def close(self) -> None:
         if self._opened:
+            if self._copy_wanted and not self._opened.moved:
+                self._opened.renew_copy()
             self._opened.close()
             self._opened = None
 
@@ -93,12 +115,16 @@ class KeptTasks:
             self.removed(task_id)
         for task in stored.values():
             if task.task_id not in newer:
-                self.changed(task)
+                self.changed(task, by_others=True)
         return True
 
-    def changed(self, task: Task) -> None:
+    def changed(self, task: Task, *, by_others: bool = False) -> None:
         """A task is new, or not what it was."""
-        if self.by_id.get(task.task_id) != task:
+        before = self.by_id.get(task.task_id)
+        if before != task:
+            if not by_others:
+                self.log.changed(before, task)
+            self._copy_wanted |= task.status.submitted and (before is None or not before.status.submitted)
             self.by_id[task.task_id] = task
             self.noted(task)
             self._tell(TaskChanged(task))

@@ -45,6 +45,7 @@ class Settings:
     """For all programs that use the list; None for the usual number."""
     parallel_generations: int = 0
     """How many generations of the list may be under way at a time; 0 for as many as the account's plan allows."""
+    log_prompts: bool = False
 
     @property
     def connection(self) -> Connection:

@@ -113,7 +113,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
             # What is noted on the disk, nothing but the marker, says that nobody knows.
             return Outcome(text=str(error), before=before, balance=_balance_or_none(client))
         answer = _without_key(answer, client.connection.api_key)
-        _note(sending, answer)
+        _note(sending, answer, client.pause)
         outcome = read(answer, client.connection.api_key, before)
         if outcome.refusal and outcome.refusal.again_by_itself:
             sending.unsent()
@@ -146,19 +146,23 @@ def _without_key(answer: RawAnswer, api_key: Secret) -> RawAnswer:
     return replace(answer, body=answer.body.replace(key, b"****")) if len(key) >= SHORTEST_SECRET else answer
 
 
-def _note(sending: Sending, answer: RawAnswer) -> None:
-    """Have the answer on the disk, however long that takes: without it a paid model would be lost."""
+def _note(sending: Sending, answer: RawAnswer, pause: Callable[[float], None]) -> None:
+    """Have the answer on the disk, however long that takes: without it a paid model would be lost.
+
+    Where the program ends meanwhile, `pause` raises Aborted, and the attempts that are left come at once.
+    """
     pauses = iter((0.1, 0.5, 2.0, 5.0, 10.0, 20.0))
     while True:
         try:
             sending.answered(answer)
             return
         except OutboxError:
-            pause = next(pauses, None)
-            if pause is None:
+            wait = next(pauses, None)
+            if wait is None:
                 # It is not lost yet: the list of tasks gets it next.
                 return
-            time.sleep(pause)
+            with suppress(Aborted):
+                pause(wait)
 
 
 def _balance_before(client: Client) -> float | None:

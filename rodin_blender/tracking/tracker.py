@@ -7,11 +7,10 @@ only itself. Whoever owns the tracker calls its methods, which return at once, a
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,7 @@ from ..texts.wording import unexpected
 from .account import Account
 from .downloads import Downloads
 from .kept import GONE, KeptTasks
+from .log import frames
 from .messages import (
     DownloadEnded,
     Followed,
@@ -47,6 +47,8 @@ from .messages import (
 from .polling import Polling
 from .submitting import Submissions
 from .turns import Turns
+
+_log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
@@ -70,9 +72,10 @@ class Tracker:
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
         self._kept = KeptTasks(path, known, self.messages.put, self._dropped)
-        self._kept.requests_per_minute = settings.requests_per_minute
-        self._polling = Polling(self._inbox, self._kept, lambda: self._settings, self.messages.put)
-        self._downloads = Downloads(self._inbox, self._kept.change, self.messages.put)
+        self._kept.configure(settings)
+        self._tell = tell = self._kept.log.telling(self.messages.put)
+        self._polling = Polling(self._inbox, self._kept, lambda: self._settings, tell)
+        self._downloads = Downloads(self._inbox, self._kept.change, tell)
         self._submissions = Submissions(
             Outbox(folders.outbox(path.parent)),
             self._inbox,
@@ -80,10 +83,10 @@ class Tracker:
             self._kept.change,
             self._remove_uncertain,
             self._polling.refuse,
-            self.messages.put,
+            tell,
         )
         self._turns = Turns(self._kept, lambda: self._settings)
-        self._account = Account(self._polling, lambda: self._settings, self.messages.put)
+        self._account = Account(self._polling, lambda: self._settings, tell)
         for task in self._kept.by_id.values():
             self._polling.note(task)
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
@@ -212,12 +215,10 @@ class Tracker:
         end = time.monotonic() + LAST_SUBMISSIONS
         while self._submissions.pool.busy and time.monotonic() < end:
             self._take(end - time.monotonic())
-        self._submissions.pool.end()
-        self._polling.pool.end()
-        self._downloads.pool.end()
-        self._guarded(self._polling.give_back)
-        self._guarded(self._downloads.note_ended)
-        self._guarded(self._submissions.note_ended)
+        for pool in (self._submissions.pool, self._polling.pool, self._downloads.pool):
+            pool.end()
+        for last in (self._polling.give_back, self._downloads.note_ended, self._submissions.note_ended):
+            self._guarded(last)
         self._kept.close()
 
     @property
@@ -244,11 +245,10 @@ class Tracker:
         except StoreError as error:
             self._note_store(str(error))
         except OutboxError as error:
-            self.messages.put(Notice(str(error)))
+            self._tell(Notice(str(error)))
         except Exception as error:
-            self.messages.put(Notice(unexpected(error)))
-            with suppress(Exception):  # Nobody may be reading what we print.
-                traceback.print_exc()
+            self._tell(Notice(unexpected(error)))
+            _log.error("%s\n%s", unexpected(error), frames(error))
 
     def _look_and_ask(self) -> None:
         self._polling.pool.abort_overlong()
@@ -266,11 +266,12 @@ class Tracker:
             self._downloads.go_on(self._kept.by_id.values(), self._settings.connection)
             self._submissions.send_due(self._settings.connection, self._turns.begin)
             self._polling.ask_due()
+        self._kept.renew_copy()
         self._tell_obstacle()
         busy = self._polling.busy or self._downloads.busy or self._submissions.busy
         if not busy and self._told_idle != self._handled:
             self._told_idle = self._handled
-            self.messages.put(Idle(self._handled))
+            self._tell(Idle(self._handled))
 
     @property
     def _busy(self) -> bool:
@@ -305,7 +306,7 @@ class Tracker:
         obstacle = self._obstacle()
         if obstacle != self._told_obstacle:
             self._told_obstacle = obstacle
-            self.messages.put(ObstacleChanged(obstacle))
+            self._tell(ObstacleChanged(obstacle))
 
     # Calls of the owner.
 
@@ -314,19 +315,19 @@ class Tracker:
         try:
             task = self._kept.store.add(new)
         except StoreError as error:
-            self.messages.put(NotFollowed(f"The task is not followed yet, its key could not be stored. {error}"))
+            self._tell(NotFollowed(f"The task is not followed yet, its key could not be stored. {error}"))
             raise
         self._kept.changed(task)
-        self.messages.put(Followed(task, was_known=task.task_id != new.task_id))
+        self._tell(Followed(task, was_known=task.task_id != new.task_id))
 
     def _wished(self, method: Callable[..., None], *args: Any) -> None:
         """What a user pressed, and so must be told of when it could not be done."""
         try:
             method(*args)
         except BadInput as error:
-            self.messages.put(Notice(str(error)))
+            self._tell(Notice(str(error)))
         except (OutboxError, StoreError) as error:
-            self.messages.put(Notice(f"This was not done; press it again. {error}"))
+            self._tell(Notice(f"This was not done; press it again. {error}"))
             if isinstance(error, StoreError):
                 raise
 
@@ -339,7 +340,7 @@ class Tracker:
             return
         self._take_out(task_id)
         if task:
-            self.messages.put(Forgotten(task))
+            self._tell(Forgotten(task))
 
     def _take_out(self, task_id: str) -> None:
         """Remove a task from the list. Raises BadInput for one that is just being sent."""
@@ -356,10 +357,10 @@ class Tracker:
             download = Download.NONE if task.download is Download.WANTED else task.download
             restored = self._kept.store.add(replace(task, download=download, folder=task.folder if task.files else ""))
         except (OutboxError, StoreError):
-            self.messages.put(Forgotten(task))
+            self._tell(Forgotten(task))
             raise
         self._kept.changed(restored)
-        self.messages.put(Restored(restored.task_id))
+        self._tell(Restored(restored.task_id))
 
     def _remove_uncertain(self, task_id: str) -> bool:
         removed = self._kept.store.forget(task_id, Status.UNCERTAIN)
@@ -371,12 +372,12 @@ class Tracker:
         if not settings.connection.same_account(self._settings.connection):
             self._polling.refresh()
         self._settings = settings
-        self._kept.requests_per_minute = settings.requests_per_minute
+        self._kept.configure(settings)
 
     def _generate(self, wish: Wish) -> None:
         obstacle = self._settings.obstacle
         if obstacle and not obstacle.pending:
-            self.messages.put(NotSubmitted(wish.task_id, f"Nothing was sent. {obstacle.text}"))
+            self._tell(NotSubmitted(wish.task_id, f"Nothing was sent. {obstacle.text}"))
         else:
             self._submissions.prepare(wish, self._settings.connection)
 
@@ -387,13 +388,13 @@ class Tracker:
     def _download(self, task_id: str, parent: Path, again: bool) -> None:
         task = self._kept.by_id.get(task_id)
         if not task:
-            self.messages.put(DownloadEnded(task_id, "", "The task is no longer in the list."))
+            self._tell(DownloadEnded(task_id, "", "The task is no longer in the list."))
         elif self._settings.obstacle:
             text = f"Nothing was downloaded. {self._settings.obstacle.text} Press Download after that."
-            self.messages.put(DownloadEnded(task_id, "", text))
+            self._tell(DownloadEnded(task_id, "", text))
         else:
             try:
                 self._downloads.begin(task, parent, self._settings.connection, again=again)
             except StoreError as error:
-                self.messages.put(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
+                self._tell(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
                 raise

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
@@ -17,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 from ..service.connection import Connection
 from ..service.errors import Aborted, ClientUnavailable, RodinError
 from ..texts.wording import unexpected
+from .log import frames
 
 if TYPE_CHECKING:
     # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
     from ..service.client import Client
+
+_log = logging.getLogger(__name__)
 
 LONGEST_CALL = 60.0
 """Seconds after which a call is cut short that sends a little now and then, and so never meets a timeout."""
@@ -139,8 +141,7 @@ class _Worker(threading.Thread):
                 outcome = question.call(self._client_for(question) if question.asks_service else None)
             except Exception as error:
                 if not isinstance(error, RodinError):
-                    with suppress(Exception):  # Nobody may be reading what we print.
-                        print(f"Rodin: {unexpected(error)}", file=sys.stderr)
+                    _log.error("%s\n%s", unexpected(error), frames(error))
                 outcome = error
             self._pool.answer(self, outcome)
 

@@ -267,6 +267,10 @@ def test_every_setting_can_be_fixed(
         "storage_hint": 12.0,
         "allow_generation": False,
         "max_credits_per_task": 1.5,
+        "log_file": str(tmp_path / "rodin.log"),
+        "log_level": "WARNING",
+        "log_json": True,
+        "log_prompts": True,
     }
     fields = rodin.module("configuration").FIELDS
     for option in rodin.module("tasks.options").OPTIONS.values():
@@ -289,6 +293,23 @@ def test_every_setting_can_be_fixed(
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))
         assert (settings.value(name), settings.resolve(name).source) == (other, f"${variable}")
         monkeypatch.delenv(variable)
+
+
+def test_the_log_is_written_and_leaves_no_handler_and_no_thread(
+    rodin: Rodin, service: Service, studio: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "log" / "rodin.log"
+    studio.write_text(f"log_file = '{path}'\n")
+    rodin.until_idle()
+    task_id = rodin.track(service.add(READY))
+    rodin.until(lambda: path.exists() and f"ended task_id={task_id}" in path.read_text(), "its end is logged")
+    assert f"followed task_id={task_id}" in path.read_text()
+    logger = rodin.module("configuration.logs").LOGGER
+    assert logger.handlers
+    rodin.disable()
+    wait_for_no_thread()
+    assert not logger.handlers
+    rodin.enable()
 
 
 def test_what_the_studio_locked_is_shown_as_fixed_whatever_the_environment_says(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from rodin_blender.service.keys import Secret
+from rodin_blender.storage import second_copy
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
+from rodin_blender.tracking import kept as module
 from rodin_blender.tracking.kept import KeptTasks
 
 SENT = Task("0a1b2c3d", "Chair", Secret(""), status=Status.UNCERTAIN, kind="generate", tracked_at=1.0)
@@ -32,3 +35,40 @@ def test_a_key_that_another_program_got_outlives_the_change_of_the_lists_file(tm
     with closing(Store(path)) as store:
         (found,) = store.tasks()
     assert (found.subscription_key, found.status) == (Secret("key-of-the-chair"), Status.GENERATING)
+
+
+def test_the_second_copy_is_renewed_soon_after_a_task_was_accepted_and_else_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "tasks.sqlite"
+    kept = KeptTasks(path, (), lambda _: None, lambda _: None)
+    kept.add(SENT)
+
+    def copied() -> list[Status]:
+        with closing(sqlite3.connect(second_copy.path_of(path))) as db:
+            return [Status(row[0]) for row in db.execute("SELECT status FROM task")]
+
+    kept.renew_copy()
+    assert copied() == [], "an uncertain one lies in the outbox"
+    monkeypatch.setattr(module, "COPY_SOON", 0.0)
+    kept.renew_copy()
+    assert copied() == []
+    kept.change(SENT.task_id, lambda task: replace(task, status=Status.UNKNOWN, subscription_key=Secret("key")))
+    kept.renew_copy()
+    assert copied() == [Status.UNKNOWN]
+    kept.change(SENT.task_id, lambda task: replace(task, status=Status.DONE))
+    kept.renew_copy()
+    assert copied() == [Status.UNKNOWN]
+    monkeypatch.setattr(module, "COPY_EVERY", 0.0)
+    kept.renew_copy()
+    assert copied() == [Status.DONE]
+    kept.close()
+
+
+def test_what_was_just_accepted_is_in_the_second_copy_when_the_list_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "tasks.sqlite"
+    kept = KeptTasks(path, (), lambda _: None, lambda _: None)
+    kept.add(replace(SENT, status=Status.UNKNOWN, subscription_key=Secret("key")))
+    kept.close()
+    with closing(sqlite3.connect(second_copy.path_of(path))) as db:
+        assert db.execute("SELECT subscription_key FROM task").fetchall() == [("key",)]
