@@ -27,6 +27,10 @@ CUTS = {
         ),
         SIDEBAR,
     ),
+    "list": SIDEBAR,
+    "list-selecting": SIDEBAR,
+    "list-hidden": SIDEBAR,
+    "list-narrow": (312, 105, 262, 690),
     "form-options": (1036, 81, 264, 680),
     "enter-api-key": (758, 202, 464, 164),
     "enter-task-uuid": DIALOG,
@@ -37,7 +41,7 @@ CUTS = {
     "preferences": (357, 229, 688, 542),
     "preferences-of-downloads": (357, 229, 688, 542),
 }  # fmt: skip
-SAME_SCREEN = {"saved": "imported"}
+SAME_SCREEN = {"saved": "imported", "list-hidden": "list-hidden-light"}
 """Pictures cut out of a screen that another one is named for."""
 DEMO = ROOT / "dist/demo/models.png"
 

@@ -17,6 +17,7 @@ from .previews import Previews
 from .session import Session
 from .settings import SettingsInUse
 from .studio_files import StudioFiles
+from .task_list import TaskList
 from .threads import Threads
 
 
@@ -32,6 +33,7 @@ class App:
         self.logging = Logging()
         self.waiting: list[tuple[str, Callable[[], None]]] = []
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
+        self.task_list = TaskList(self.session, self.settings)
         self.positions: dict[str, int] = {}
         """Where each task stands among the properties, see properties.py."""
         self.dialog: tuple[bpy.types.Window, bpy.types.Region] | None = None

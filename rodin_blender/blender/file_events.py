@@ -22,6 +22,8 @@ def _loading(_path: str) -> None:
 def _loaded(_path: str) -> None:
     session = app().session
     session.file_loaded()
+    app().positions.clear()
+    app().task_list.file_loaded()
     form.fill(session.form.prompt, session.form.kept)
 
 

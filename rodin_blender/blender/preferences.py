@@ -6,6 +6,7 @@ import bpy
 from ..configuration import FIELDS
 from ..service import keys
 from ..service.errors import BadInput
+from ..tasks.listing import Sort
 from . import field_properties, network, preferences_page
 from .app import app
 from .folders import PACKAGE
@@ -31,6 +32,15 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
         description="The way to begin that the sidebar showed last",
         items=(("GENERATE", "Generate", ""), ("FOLLOW", "Follow", "")),
         options={"HIDDEN"},
+    )
+    sort_by: bpy.props.EnumProperty(
+        name="Sort By",
+        description="The order of the sidebar's list",
+        items=[(sort.value, sort.value.title(), "") for sort in Sort],
+        options={"HIDDEN"},
+    )
+    active_task: bpy.props.StringProperty(
+        name="Active Task", description="The id of the task that was chosen last", options={"HIDDEN"}
     )
 
     def draw(self, context: bpy.types.Context) -> None:

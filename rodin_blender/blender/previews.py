@@ -46,6 +46,10 @@ class Previews:
         """The number of the icon for `template_icon` of a task's model; 0 where there is none."""
         return next(iter(self._icons(task_id)), 0)
 
+    def thumbnail(self, task_id: str) -> int:
+        """The icon that stands for a task in the list: its model's, else its first picture's; 0 where there is none."""
+        return self.icon(task_id) or next(iter(self.icons_made_from(task_id)), 0)
+
     def icons_made_from(self, task_id: str) -> list[int]:
         """The icons of the pictures that a task is made from."""
         return self._icons(f"{task_id}{_PICTURES}")

@@ -9,8 +9,9 @@ from dataclasses import replace
 import bpy
 
 from ..service.keys import Secret
+from ..tasks.listing import Group, Sort
 from ..tasks.task import Download, Status, Task
-from . import form, settings
+from . import form, redraw, settings
 from .app import app
 from .session import message_of
 
@@ -33,15 +34,32 @@ class RODIN_Job(bpy.types.PropertyGroup):
     status: bpy.props.StringProperty(name="Status", description="The service's word, as it came")
 
 
-def _name(self: "RODIN_Task") -> str:
-    task = app().session.tasks.get(self.task_id)
+def _task_id(self: "RODIN_Task | RODIN_Row") -> str:
+    if isinstance(self, RODIN_Task):
+        return self.task_id
+    listing = app().task_list.listing
+    return listing[self.number] if self.number < len(listing) else ""
+
+
+def _name(self: "RODIN_Task | RODIN_Row") -> str:
+    task = app().session.tasks.get(_task_id(self))
     return task.name if task else ""
 
 
-def _rename(self: "RODIN_Task", text: str) -> None:
+def _rename(self: "RODIN_Task | RODIN_Row", text: str) -> None:
     name = text.strip()
     if name and name != _name(self):
-        app().tracker().change(self.task_id, lambda task: replace(task, name=name))
+        app().tracker().change(_task_id(self), lambda task: replace(task, name=name))
+
+
+def _is_selected(self: "RODIN_Task | RODIN_Row") -> bool:
+    return _task_id(self) in app().task_list.selected
+
+
+def _select(self: "RODIN_Task | RODIN_Row", wish: bool) -> None:
+    selected = app().task_list.selected
+    (selected.add if wish else selected.discard)(_task_id(self))
+    redraw.sidebars()
 
 
 def _prompt(self: "RODIN_Task") -> str:
@@ -63,6 +81,20 @@ class RODIN_Task(bpy.types.PropertyGroup):
     downloaded: bpy.props.BoolProperty(name="Downloaded", description="Whether all files are saved")
     # Read from Python's memory: the values of other properties can get into a .blend file.
     prompt: bpy.props.StringProperty(name="Prompt", description="What it was made from", get=_prompt)
+    selected: bpy.props.BoolProperty(name="Select", get=_is_selected, set=_select)
+
+
+class RODIN_Row(bpy.types.PropertyGroup):
+    """A row of the panel's list. It is but a number: which task it shows, `Listing` says."""
+
+    number: bpy.props.IntProperty(name="Number")
+    name: bpy.props.StringProperty(name="Name", description="Double-click to rename", get=_name, set=_rename)
+    selected: bpy.props.BoolProperty(
+        name="Select",
+        description="Select this task, together with others. Drag over the boxes to select many",
+        get=_is_selected,
+        set=_select,
+    )
 
 
 def _typed_key(_self: "RODIN_View") -> str:
@@ -73,6 +105,67 @@ def _typed_key(_self: "RODIN_View") -> str:
 def _set_typed_key(self: "RODIN_View", text: str) -> None:
     if text != _typed_key(self):
         app().session.typed_key = Secret(text.strip())
+
+
+def _active_index(self: "RODIN_View") -> int:
+    # The index is only how Blender asks for it: what is kept is the id.
+    return app().positions.get(app().task_list.active, 0)
+
+
+def _set_active_index(self: "RODIN_View", index: int) -> None:
+    if 0 <= index < len(self.tasks):
+        app().task_list.activate(self.tasks[index].task_id)
+
+
+def _active_row(_self: "RODIN_View") -> int:
+    row = app().task_list.listing.row(app().task_list.active)
+    return -1 if row is None else row
+
+
+def _set_active_row(_self: "RODIN_View", row: int) -> None:
+    listing = app().task_list.listing
+    if 0 <= row < len(listing):
+        app().task_list.activate(listing[row])
+
+
+_GROUPS = (
+    (Group.ATTENTION, "Needs Attention", "Uncertain, refused, or no longer asked about", "ERROR", 1),
+    (Group.DONE, "Done", "Ready to download", "CHECKMARK", 2),
+    (Group.RUNNING, "In Progress", "Not finished yet", "SORTTIME", 4),
+    (Group.DOWNLOADED, "Downloaded", "The files are on the disk", "FILE_TICK", 8),
+    (Group.FAILED, "Failed", "Failed, or rejected by the service", "CANCEL", 16),
+)
+_SORTS = (
+    (Sort.NEWEST, "Newest First", "The task that was begun last stands on top"),
+    (Sort.NAME, "Name", "By name"),
+    (Sort.STATE, "State", "What waits for you stands on top: uncertain, done, in progress, downloaded, failed"),
+)
+
+
+def _show_groups(_self: "RODIN_View") -> int:
+    shown = app().task_list.listing.arrangement.groups
+    return sum(number for group, _name, _text, _icon, number in _GROUPS if group in shown)
+
+
+def _set_show_groups(_self: "RODIN_View", numbers: int) -> None:
+    _arrange(groups=frozenset(group for group, _name, _text, _icon, number in _GROUPS if numbers & number))
+
+
+def _arrange(**wish: object) -> None:
+    """Filter or sort the list in another way."""
+    task_list = app().task_list
+    arrangement = replace(task_list.listing.arrangement, **wish)
+    if arrangement != task_list.listing.arrangement:
+        task_list.arrange(arrangement)
+        _count_rows(view())
+        redraw.sidebars()
+
+
+def _set_selecting(_self: "RODIN_View", wish: bool) -> None:
+    app().task_list.selecting = wish
+    if not wish:
+        app().task_list.selected.clear()
+    redraw.sidebars()
 
 
 BEGIN_BY = ("GENERATE", "FOLLOW")
@@ -94,7 +187,36 @@ class RODIN_View(bpy.types.PropertyGroup):
         set=lambda _self, index: app().settings.set_value("begin_by", BEGIN_BY[index]),
     )
     tasks: bpy.props.CollectionProperty(type=RODIN_Task)
-    active_index: bpy.props.IntProperty(name="Active Task", min=0)
+    active_index: bpy.props.IntProperty(name="Active Task", get=_active_index, set=_set_active_index)
+    rows: bpy.props.CollectionProperty(type=RODIN_Row)
+    active_row: bpy.props.IntProperty(name="Active Task", get=_active_row, set=_set_active_row)
+    search: bpy.props.StringProperty(
+        name="Search",
+        description="Show only tasks that have these words in their name or prompt",
+        options={"TEXTEDIT_UPDATE"},
+        get=lambda _self: app().task_list.listing.arrangement.search,
+        set=lambda _self, text: _arrange(search=text),
+    )
+    show_groups: bpy.props.EnumProperty(
+        name="Show",
+        description="Show only tasks that stand like this; all when none is chosen. Shift-click for several",
+        items=_GROUPS,
+        options={"ENUM_FLAG"},
+        get=_show_groups,
+        set=_set_show_groups,
+    )
+    sort_by: bpy.props.EnumProperty(
+        name="Sort",
+        items=_SORTS,
+        get=lambda _self: [*Sort].index(app().task_list.listing.arrangement.sort),
+        set=lambda _self, index: _arrange(sort=[*Sort][index]),
+    )
+    selecting: bpy.props.BoolProperty(
+        name="Select Several",
+        description="Check several tasks, to download them, bring them into the scene, pause or forget them together",
+        get=lambda _self: app().task_list.selecting,
+        set=_set_selecting,
+    )
     # Kept in Python: Blender's own storage for a property could end up in a .blend file. Not masked: a field of
     # subtype PASSWORD cuts off what is longer than 127 characters (seen in 4.3), and these keys have 300 or more.
     typed_key: bpy.props.StringProperty(
@@ -110,10 +232,7 @@ def view() -> RODIN_View:
 
 
 def active_task() -> Task | None:
-    shown = view()
-    if 0 <= shown.active_index < len(shown.tasks):
-        return app().session.tasks.get(shown.tasks[shown.active_index].task_id)
-    return None
+    return app().session.tasks.get(app().task_list.active)
 
 
 def show(task_id: str) -> None:
@@ -123,19 +242,31 @@ def show(task_id: str) -> None:
     task = app().session.tasks.get(task_id)
     if task is None:
         if index is not None:
-            _remove(shown, index)
+            shown.tasks.remove(index)
+            _count_again(shown)
     elif index is None:
         _copy(task, shown.tasks.add())
         _place_last(shown, task)
     else:
         _copy(task, shown.tasks[index])
+    app().task_list.update(task_id)
+    _count_rows(shown)
 
 
-def select(task_id: str) -> None:
-    """Make a task the active one, if it is there."""
-    index = _index(view(), task_id)
-    if index is not None:
-        view().active_index = index
+def show_all() -> None:
+    """Have the list show all tasks."""
+    _arrange(search="", groups=frozenset())
+
+
+def _count_rows(shown: RODIN_View) -> None:
+    """Have as many rows as the list shows tasks."""
+    wanted = len(app().task_list.listing)
+    if wanted < len(shown.rows) // 2:
+        shown.rows.clear()
+    while len(shown.rows) > wanted:
+        shown.rows.remove(wanted)
+    for number in range(len(shown.rows), wanted):
+        shown.rows.add().number = number
 
 
 def _copy(task: Task, item: RODIN_Task) -> None:
@@ -171,13 +302,6 @@ def _count_again(shown: RODIN_View) -> None:
     positions.update((item.task_id, index) for index, item in enumerate(shown.tasks))
 
 
-def _remove(shown: RODIN_View, index: int) -> None:
-    shown.tasks.remove(index)
-    if shown.active_index > index or shown.active_index >= len(shown.tasks):
-        shown.active_index = max(shown.active_index - 1, 0)
-    _count_again(shown)
-
-
 def _place_last(shown: RODIN_View, task: Task) -> None:
     """Move the item just added to its place among the others, newest first."""
     last = len(shown.tasks) - 1
@@ -186,8 +310,6 @@ def _place_last(shown: RODIN_View, task: Task) -> None:
         return
     place = next(index for index, item in enumerate(shown.tasks) if not _newer(item, task))
     shown.tasks.move(last, place)
-    if place <= shown.active_index < last:
-        shown.active_index += 1
     _count_again(shown)
 
 
@@ -196,7 +318,7 @@ def _newer(item: RODIN_Task, task: Task) -> bool:
     return other is not None and other.tracked_at >= task.tracked_at
 
 
-_CLASSES = (*form.CLASSES, RODIN_Job, RODIN_Task, RODIN_View)
+_CLASSES = (*form.CLASSES, RODIN_Job, RODIN_Task, RODIN_Row, RODIN_View)
 
 
 def register() -> None:
@@ -210,7 +332,7 @@ def unregister() -> None:
     for window_manager in bpy.data.window_managers:
         window_manager.rodin.tasks.clear()
         window_manager.rodin.form.images.clear()
-        window_manager.rodin.property_unset("active_index")
+        window_manager.rodin.rows.clear()
     del bpy.types.WindowManager.rodin
     for cls in reversed(_CLASSES):
         bpy.utils.unregister_class(cls)

@@ -7,8 +7,9 @@ properties that the panel and other people's scripts read are a copy, see proper
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .. import handlers
@@ -91,6 +92,8 @@ class Form:
     """The id of a task whose blockout's place and proportions are wanted again; "" for none."""
 
 
+NOTICE_KEPT = 600.0
+"""Seconds after which the panel no longer tells what nobody dismissed."""
 LARGEST_BY_ITSELF = 200_000_000
 """Bytes of a model up to which an import may follow a download by itself: Blender stands still meanwhile."""
 
@@ -135,16 +138,19 @@ class Session:
         """Whether it is to be tested as soon as it is known."""
         self.dialog_outdated = False
         """Whether the dialog for the API key does not show the last test yet."""
-        self.notice = ""
-        """What the panel tells until it is dismissed."""
+        self._notice = ""
+        self._told_at = 0.0
         self.news = News()
         self.announcing = False
         """Whether a line for the status bar waits to be seen."""
         self.tab_wanted: tuple[int, float] | None = None
         """The address of an area whose sidebar is to show the Rodin tab, and until when that is tried."""
         self.typed_key = Secret("")
-        self.forgotten: list[Task] = []
-        """What was removed from the list here, oldest first. In memory only: it does not come back by itself."""
+        self.forgotten: list[list[Task]] = []
+        """What each Forget removed from the list, oldest first. In memory only: it does not come back by itself."""
+        self.forgotten_at = 0.0
+        self._forgotten_together: dict[str, list[Task]] = {}
+        """Where those that are being forgotten together are gathered, by task id."""
         self.presses: deque[Press] = deque()
         """Presses of Follow and Paste that the tracker has not answered yet, the oldest first."""
         self.form = Form()
@@ -174,9 +180,22 @@ class Session:
         self.held_until = 0.0
         self.presses.clear()
 
+    @property
+    def notice(self) -> str:
+        """What the panel tells, until it is dismissed or old."""
+        return self._notice if time.time() < self._told_at + NOTICE_KEPT else ""
+
+    def dismiss(self) -> None:
+        self._notice = ""
+
+    def forget_together(self, task_ids: Iterable[str]) -> None:
+        """Have these, which the tracker is told to forget, come back by one Undo Forget."""
+        together: list[Task] = []
+        self._forgotten_together.update((task_id, together) for task_id in task_ids)
+
     def tell(self, text: str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
-        self.notice = text
+        self._notice, self._told_at = text, time.time()
         self.news.tell(text)
         self.undrawn = True
 
@@ -224,13 +243,19 @@ class Session:
             case Followed(task, was_known):
                 self.select = task.task_id
                 self.begun_here.add(task.task_id)
-                self.forgotten = [old for old in self.forgotten if old.subscription_key != task.subscription_key]
+                for group in self.forgotten:
+                    group[:] = [old for old in group if old.subscription_key != task.subscription_key]
+                self.forgotten = [group for group in self.forgotten if group]
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
                 self._press.take_in(task.name, was_known)
                 self._end_press()
             case Forgotten(task):
-                self.forgotten.append(task)
+                group = self._forgotten_together.pop(task.task_id, [])
+                if not group:
+                    self.forgotten.append(group)
+                group.append(task)
+                self.forgotten_at = time.time()
             case Restored(task_id):
                 self.select = task_id
             case NotFollowed(text):

@@ -12,7 +12,7 @@ import time
 import traceback
 
 from ..tracking.messages import ObstacleChanged
-from . import form, generating, model_imports, properties, redraw
+from . import form, generating, in_scene, model_imports, properties, redraw
 from .app import App, app
 
 _log = logging.getLogger(__name__)
@@ -84,8 +84,11 @@ def _act(running: App) -> None:
     running.ask_account()
     form.take_in()
     if session.select in session.tasks:
-        properties.select(session.select)
+        running.task_list.activate(session.select)
         session.select = ""
+    running.task_list.settle()
+    if running.task_list.in_scene is None:
+        in_scene.look()
     model_imports.act()
     if session.tab_wanted and redraw.tab_shown(*session.tab_wanted):
         session.tab_wanted = None

@@ -11,7 +11,7 @@ ALLOW_ONLINE = (0.5, 150)
 ENTER_KEY = (0.5, 175)
 PROMPT = (0.5, 78)
 GENERATE = (0.5, 188)
-DOWNLOAD = (0.5, 393)
+DOWNLOAD = (0.5, 488)
 
 
 def _find_tab(ui):

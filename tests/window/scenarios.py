@@ -14,13 +14,20 @@ import time
 import bpy
 
 KEY_FIELD = (0.3, 78)
+"""While the list is empty."""
 TRACK = (0.85, 78)
 PASTE = (0.5, 98)
-DOWNLOAD = (0.5, 264)
-"""With at most three tasks in the list, for one that is Done."""
-CANCEL = (0.93, 259)
-IMPORT_SETTINGS = (0.3, 321)
-DELETE_FILES = (0.77, 444)
+LINE = 26
+"""How much further down these are below the line that a list has."""
+DOWNLOAD = (0.5, 356)
+"""With at most four tasks in the list, for one that is Done."""
+CANCEL = (0.93, 351)
+IMPORT_SETTINGS = (0.3, 412)
+DELETE_FILES = (0.77, 510)
+
+
+def _below_line(place):
+    return place[0], place[1] + LINE
 
 
 def _track(ui, answer):
@@ -58,13 +65,13 @@ def track_and_download(ui, given):
     bpy.context.window_manager.clipboard = json.dumps(given["vase"])
     yield from ui.click_sidebar(*PASTE)
     yield (lambda: _names(ui) == ["A glazed vase"]), "the pasted task is in the list"
-    yield from ui.click_sidebar(*KEY_FIELD)
+    yield from ui.click_sidebar(*_below_line(KEY_FIELD))
     yield from ui.type(given["chair"]["jobs"]["subscription_key"])
     yield from ui.press("RET")
     typed = given["chair"]["jobs"]["subscription_key"]
     yield (lambda: ui.session.typed_key.reveal() == typed), "the field holds all that was typed"
     ui.facts["field"] = ui.rodin.typed_key
-    yield from ui.click_sidebar(*TRACK)
+    yield from ui.click_sidebar(*_below_line(TRACK))
     yield (lambda: _names(ui) == ["Task 1", "A glazed vase"]), "the typed task is in the list, on top"
     yield (lambda: ui.rodin.typed_key == ""), "the field is empty again"
     _select(ui, "A glazed vase")

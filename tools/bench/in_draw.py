@@ -13,7 +13,7 @@ PACKAGE = "bl_ext.user_default.rodin_blender"
 PATIENCE = 60.0
 
 given = json.loads(Path(os.environ["RODIN_BENCH"]).read_text())
-facts = {"idle": [], "busy": [], "draws": [], "rows": [], "sidebar": [], "empty_list": []}
+facts = {"idle": [], "busy": [], "draws": [], "arranged": [], "rows": [], "sidebar": [], "empty_list": []}
 spent = {"code": 0.0, "rows": 0, "began": 0.0, "timer": []}
 
 
@@ -41,10 +41,10 @@ def time_drawing():
         function(*arguments)
         spent["code"] += time.perf_counter() - began
 
-    def timed_item(self, context, layout, data, item, icon, active_data, active_property, index, flags):
+    def timed_item(self, context, layout, data, item, icon, active_data, active_property, index):
         # In the time of draw, which it is called from.
         spent["rows"] += 1
-        draw_item(self, context, layout, data, item, icon, active_data, active_property, index, flags)
+        draw_item(self, context, layout, data, item, icon, active_data, active_property, index)
 
     panels.RODIN_PT_tasks.draw = lambda self, context: timed(draw, self, context)
     panels.RODIN_PT_tasks.draw_header_preset = lambda self, context: timed(header, self, context)
@@ -69,7 +69,7 @@ class EmptyList(bpy.types.Panel):
         shown = context.window_manager.rodin
         began = time.perf_counter()
         self.layout.template_list(
-            "RODIN_BENCH_UL_empty", "", shown, "tasks", shown, "active_index", rows=3, maxrows=8, sort_lock=True
+            "RODIN_BENCH_UL_empty", "", shown, "rows", shown, "active_row", rows=4, maxrows=8, sort_lock=True
         )
         facts["empty_list"].append(time.perf_counter() - began)
 
@@ -92,9 +92,10 @@ def time_timer():
 
 def sidebar_drawn():
     if spent["began"] and given["drawing"]:
-        facts["draws"].append(spent["code"])
-        facts["rows"].append(spent["rows"])
-        facts["sidebar"].append(time.perf_counter() - spent["began"])
+        facts[given["drawing"]].append(spent["code"])
+        if given["drawing"] == "draws":
+            facts["rows"].append(spent["rows"])
+            facts["sidebar"].append(time.perf_counter() - spent["began"])
     spent.update(code=0.0, rows=0, began=0.0)
 
 
@@ -137,17 +138,28 @@ def play():
     yield 0.3
     facts["busy"], facts["busy_cpu"], _news = zip(*spent["timer"], strict=True)
 
-    given["drawing"] = True
-    for _ in range(given["redraws"]):
-        sidebar().tag_redraw()
-        yield 0.05
-    given["drawing"] = False
+    yield from drawn("draws")
+    shown = bpy.context.window_manager.rodin
+    began = time.perf_counter()
+    shown.sort_by, shown.search = "NAME", "1"
+    facts["arranging"] = time.perf_counter() - began
+    facts["found"] = len(shown.rows)
+    yield from drawn("arranged")
+    shown.sort_by, shown.search = "NEWEST", ""
     bpy.utils.register_class(EmptyRows)
     bpy.utils.register_class(EmptyList)
     for _ in range(given["redraws"]):
         sidebar().tag_redraw()
         yield 0.05
     finish()
+
+
+def drawn(what):
+    given["drawing"] = what
+    for _ in range(given["redraws"]):
+        sidebar().tag_redraw()
+        yield 0.05
+    given["drawing"] = ""
 
 
 def finish(trouble=""):
@@ -164,7 +176,7 @@ def step():
         finish(f"{type(error).__name__}: {error}")
 
 
-given["drawing"] = False
+given["drawing"] = ""
 playing = play()
 bpy.types.SpaceView3D.draw_handler_add(sidebar_drawn, (), "UI", "POST_PIXEL")
 bpy.app.timers.register(step, first_interval=1.0)

@@ -3,8 +3,8 @@
 
 import bpy
 
-from . import account, files, finding, following, from_scene, generating, notices, pictures, submissions
+from . import account, files, finding, following, from_scene, generating, many, notices, pictures, submissions
 
-_PARTS = (generating, from_scene, pictures, submissions, following, files, account, finding, notices)
+_PARTS = (generating, from_scene, pictures, submissions, following, files, many, account, finding, notices)
 
 register, unregister = bpy.utils.register_classes_factory(tuple(cls for part in _PARTS for cls in part.CLASSES))

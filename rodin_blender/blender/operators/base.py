@@ -49,11 +49,14 @@ class OfTask:
 
     def task(self) -> Task:
         """Raises BadInput when there is no such task."""
-        task = app().session.tasks.get(self.task_id) if self.task_id else properties.active_task()
+        running = app()
+        task = running.session.tasks.get(self.task_id) if self.task_id else properties.active_task()
         if task is None:
             raise BadInput(
                 f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected."
             )
+        if not self.task_id and task.task_id not in running.task_list.listing:
+            raise BadInput(f"'{task.name}' is chosen, but the list's filter hides it. Choose a task that it shows.")
         return task
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

@@ -19,6 +19,7 @@ from .. import (
     field_properties,
     hand_off,
     importing,
+    in_scene,
     model_imports,
     placement,
     previews,
@@ -208,6 +209,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))
         if self.as_asset:
             catalogs.note()
+        in_scene.look()
         session.call_handlers(handlers.import_done, task, imported.collection)
 
 

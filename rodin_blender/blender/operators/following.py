@@ -172,7 +172,7 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
 
 
 class RODIN_OT_undo_forget(bpy.types.Operator):
-    """Put the task that was forgotten last into the list again. Deleted files stay deleted"""
+    """Put what was forgotten last into the list again. Deleted files stay deleted"""
 
     bl_idname = "rodin.undo_forget"
     bl_label = "Undo Forgetting Rodin Task"
@@ -186,7 +186,8 @@ class RODIN_OT_undo_forget(bpy.types.Operator):
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        app().tracker().restore(app().session.forgotten.pop())
+        for task in app().session.forgotten.pop():
+            app().tracker().restore(task)
         return {"FINISHED"}
 
 

@@ -20,7 +20,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        app().session.notice = ""
+        app().session.dismiss()
         return {"FINISHED"}
 
 

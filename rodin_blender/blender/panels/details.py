@@ -9,54 +9,30 @@ import bpy
 
 from ...service.files import Progress, models
 from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
-from ...texts.wording import duration_text, progress_text, size_text
-from .. import preferences_page, properties, settings
+from ...texts.wording import clock_text, duration_text, progress_text, size_text
+from .. import preferences_page, properties, settings, words
 from ..app import app
 from ..layouts import paragraph
 from . import submissions
-from .words import LONG_WORDS
+
+RESULTS_KEPT = 7 * 86400.0
+"""Seconds for which the service keeps what it has made, by its documentation."""
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
-    now = time.time()
     width = context.region.width
+    column = layout.column()
+    paragraph(column, task.name, width, icon=words.icon(task))
     if not task.status.submitted:
-        submissions.draw(layout, task, width)
+        submissions.draw(column, task, width)
         submissions.draw_wish(layout, task, width)
         return
-    column = layout.column()
-    if task.jobs:
-        done = f"{task.jobs_done} of {len(task.jobs)} jobs"
-        column.progress(text=f"{LONG_WORDS[task.status]}, {done}", factor=task.jobs_done / len(task.jobs))
-    if task.message and not (app().session.obstacle and task.followed):
-        harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
-        paragraph(column, task.message, width, icon="INFO" if harmless else "ERROR")
-    elif task.status is Status.PARTLY_FAILED:
-        failed = len(task.jobs) - task.jobs_done
-        paragraph(column, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
-    elif task.status is Status.FAILED:
-        paragraph(
-            column,
-            "The service could not make it. Start it again at Hyper3D, or ask their support.",
-            width,
-            icon="ERROR",
-        )
-
-    _draw_clock(column, task, now)
+    _draw_state(column, task, width)
+    _draw_clock(column, task, width)
     _draw_files(column, task, width)
-
-    row = column.row(align=True)
-    if not task.status.final:
-        if task.followed:
-            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
-            row.operator("rodin.pause", text="Pause", icon="PAUSE")
-        elif task.watch is Watch.REFUSED:
-            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
-        else:
-            row.operator("rodin.resume", text="Resume", icon="PLAY")
-    row = column.row(align=True)
-    row.operator("rodin.copy_key", text="Copy Task", icon="COPYDOWN")
-    row.operator("rodin.forget", text="Forget", icon="TRASH")
+    _draw_buttons(column, task)
+    # Below the buttons, so that they stay under the mouse when a trouble comes or goes.
+    _draw_news(column, task, width)
 
     if task.kind:
         submissions.draw_wish(layout, task, width)
@@ -66,26 +42,72 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
         header.label(text="Import Settings for All Tasks")
         if body:
             preferences_page.draw_import_settings(body, wishes)
-
     if task.jobs:
-        header, body = layout.panel("rodin_jobs", default_closed=len(task.jobs) > 5)
-        header.label(text="Jobs")
+        # Blender keeps by its name whether a panel is closed.
+        failed = any(map(is_failed, task.jobs))
+        header, body = layout.panel("rodin_failed_jobs" if failed else "rodin_jobs", default_closed=not failed)
+        header.label(text=f"Jobs ({task.jobs_done} of {len(task.jobs)} done)")
         if body:
             _draw_jobs(body, task)
 
 
-def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
+def draw_hidden(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
+    """In the place of the details of a task that is not to be seen in the list: nothing that acts on it."""
+    text = f"'{task.name}' is chosen, but the filter hides it. Choose a task in the list to see more of it."
+    column = layout.column()
+    paragraph(column, text, context.region.width, icon="FILTER")
+    column.operator("rodin.show_all_tasks", icon="X")
+
+
+def draw_selection(layout: bpy.types.UILayout) -> None:
+    """In the place of one task's details while several are selected."""
+    tasks = app().task_list.selection()
+    column = layout.column()
+    column.label(text=f"{len(tasks)} selected" if tasks else "Check tasks in the list", icon="CHECKBOX_HLT")
+    row = column.row(align=True)
+    row.operator("rodin.select_tasks", text="All").action = "ALL"
+    row.operator("rodin.select_tasks", text="None").action = "NONE"
+    row.operator("rodin.select_tasks", text="Invert").action = "INVERT"
+    buttons = column.column(align=True)
+    buttons.operator("rodin.download_selected", text="Download", icon="IMPORT")
+    buttons.operator("rodin.import_selected", text="Add to Scene", icon="OUTLINER_OB_MESH")
+    row = buttons.row(align=True)
+    row.operator("rodin.pause_selected", text="Pause", icon="PAUSE")
+    row.operator("rodin.resume_selected", text="Resume", icon="PLAY")
+    buttons.operator("rodin.forget_selected", text="Forget", icon="TRASH")
+
+
+def _draw_state(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    if task.jobs and not task.status.final:
+        done = f"{words.word(task)}, {task.jobs_done} of {len(task.jobs)} jobs done"
+        layout.progress(text=done, factor=task.jobs_done / len(task.jobs))
+        return
+    sentence = words.sentence(task)
+    if task.files:
+        files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
+        sentence += f": {files}, {size_text(task.size)}"
+    paragraph(layout, sentence, width)
+
+
+def _draw_clock(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """Always two lines while it is followed."""
+    now = time.time()
     session = app().session
     column = layout.column(align=True)
-    column.scale_y = 0.8
+    begun = f"{'Begun' if task.kind else 'Followed since'} {clock_text(task.tracked_at)}"
     if task.status.final:
         took = task.finished_at - task.tracked_at
-        column.label(text=f"Finished after {duration_text(took)}" if took >= 1.0 else "Already finished when tracked")
+        if task.kind or took >= 1.0:
+            paragraph(column, f"{begun}, took {duration_text(took)}", width)
+            paragraph(column, _kept_text(task, now), width)
+        else:
+            text = f"It was finished before it came into the list ({clock_text(task.tracked_at)})"
+            paragraph(column, text, width)
         return
+    column.scale_y = 0.8
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
-    if queues:
-        column.label(text=f"{max(queues)} jobs ahead in the queue" if max(queues) else "Next in the queue")
-    column.label(text=f"Tracked for {duration_text(now - task.tracked_at)}")
+    queue = (f"{max(queues)} jobs ahead" if max(queues) else "next in the queue") if queues else ""
+    column.label(text=f"{begun}, {queue or duration_text(now - task.tracked_at)}")
     checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
     if task.followed and not session.obstacle:
         wait = max(task.next_check_at, session.held_until) - now
@@ -93,27 +115,50 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, now: float) -> None:
     column.label(text=checked)
 
 
-def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
-    """The download, and what can be done with what it brought."""
+def _kept_text(task: Task, now: float) -> str:
+    left = task.finished_at + RESULTS_KEPT - now
+    if left < 0.0:
+        return "No longer kept by the service"
+    days = int(left // 86400)
+    return f"Kept by the service for {f'{days} more days' if days > 1 else 'a day or less'}"
+
+
+def _draw_buttons(layout: bpy.types.UILayout, task: Task) -> None:
+    row = layout.row(align=True)
+    if not task.status.final:
+        if task.followed:
+            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
+            row.operator("rodin.pause", text="Pause", icon="PAUSE")
+        elif task.watch is Watch.REFUSED:
+            row.operator("rodin.check_now", text="Check Now", icon="FILE_REFRESH")
+        else:
+            row.operator("rodin.resume", text="Resume", icon="PLAY")
+    row = layout.row(align=True)
+    row.operator("rodin.copy_key", text="Copy Task", icon="COPYDOWN")
+    row.operator("rodin.forget", text="Forget", icon="TRASH")
+
+
+def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """The trouble in asking, with the download or the import, and what to do."""
     session = app().session
-    if task.task_id in session.downloads:
-        _draw_progress(layout, session.downloads[task.task_id], width)
-    elif task.task_id in session.imports:
-        waits_for = session.imports[task.task_id].waits_for
-        paragraph(layout, f"It is imported when {waits_for}." if waits_for else "Importing", width, icon="TIME")
-        layout.operator("rodin.cancel_download", text="Cancel", icon="X")
-    else:
-        if task.status.has_files and task.download is not Download.SAVED:
-            row = layout.row()
-            row.scale_y = 1.5
-            row.operator("rodin.hand_off", text="Download Missing Files" if task.files else "Download", icon="IMPORT")
-        elif not task.status.final and task.task_uuid:
-            layout.operator("rodin.hand_off", text="Download Available", icon="IMPORT")
-        if task.download is Download.WANTED:
-            text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
-            paragraph(layout, text, width, icon="INFO")
-        if task.folder:
-            _draw_saved(layout, task)
+    if task.message and not (session.obstacle and task.followed):
+        harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
+        paragraph(layout, task.message, width, icon="INFO" if harmless else "ERROR")
+    elif task.status is Status.PARTLY_FAILED:
+        failed = len(task.jobs) - task.jobs_done
+        paragraph(layout, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
+    elif task.status is Status.FAILED:
+        text = "The service could not make it. Start it again at Hyper3D, or ask their support."
+        paragraph(layout, text, width, icon="ERROR")
+    progress = session.downloads.get(task.task_id)
+    if progress and progress.waiting:
+        paragraph(layout, progress.waiting, width, icon="TIME")
+    elif task.download is Download.WANTED and not progress:
+        text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
+        paragraph(layout, text, width, icon="INFO")
+    wish = session.imports.get(task.task_id)
+    if wish and wish.waits_for and not progress:
+        paragraph(layout, f"It is imported when {wish.waits_for}.", width, icon="TIME")
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
@@ -122,23 +167,46 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         paragraph(layout, taken, width, icon="INFO")
 
 
+def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    """The download, and what can be done with what it brought."""
+    session = app().session
+    if task.task_id in session.downloads:
+        _draw_progress(layout, session.downloads[task.task_id])
+    elif task.task_id in session.imports:
+        row = layout.row(align=True)
+        row.scale_y = 1.5
+        row.label(text="Importing", icon="TIME")
+        row.operator("rodin.cancel_download", text="Cancel", icon="X")
+    else:
+        if task.status.has_files and task.download is not Download.SAVED:
+            row = layout.row()
+            row.scale_y = 1.5
+            row.operator("rodin.hand_off", text="Download Missing Files" if task.files else "Download", icon="IMPORT")
+        elif not task.status.final and task.task_uuid:
+            layout.operator("rodin.hand_off", text="Download Available", icon="IMPORT")
+        if task.folder:
+            _draw_saved(layout, task)
+
+
 def over_the_hint() -> bool:
     """Whether downloaded files take more than the user wished to be told of."""
     return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.bytes_saved
 
 
-def _draw_progress(layout: bpy.types.UILayout, progress: Progress, width: float) -> None:
-    row = layout.row(align=True)
+def _draw_progress(layout: bpy.types.UILayout, progress: Progress) -> None:
+    """As high as the button that it takes the place of."""
+    column = layout.column(align=True)
+    row = column.row(align=True)
     if progress.waiting:
         row.label(text="Downloading" if progress.count else "Download", icon="IMPORT")
     else:
         text = progress_text(progress.received, progress.size, progress.speed)
         row.progress(text=text, factor=progress.share)
     row.operator("rodin.cancel_download", text="Cancel" if progress.waiting else "", icon="X")
-    if progress.count:
-        paragraph(layout, f"File {progress.number} of {progress.count}: {progress.name}", width)
-    if progress.waiting:
-        paragraph(layout, progress.waiting, width, icon="TIME")
+    row = column.row()
+    row.scale_y = 0.5
+    name = f"File {progress.number} of {progress.count}: {progress.name}" if progress.count else ""
+    row.label(text=name, translate=False)
 
 
 def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
@@ -152,11 +220,6 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
         row.operator("rodin.import_model", text="Import", icon="OUTLINER_OB_MESH")
         if len(found) > 1:
             row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
-    if task.files:
-        files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
-        layout.label(text=f"{files}, {size_text(task.size)}")
-    else:
-        layout.label(text="No file is whole yet")
     row = layout.row(align=True)
     row.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = task.folder
     row.operator("rodin.delete_files", text="Delete Files", icon="TRASH")

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which tasks' models are in the open file: looked up when that may have changed, since the list is drawn often."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import redraw
+from .app import app
+from .importing import TASK_UUID
+
+
+@persistent
+def look(*_arguments: object) -> None:
+    """Look through all objects."""
+    found: dict[str, str] = {}
+    for item in bpy.data.objects:
+        uuid = item.get(TASK_UUID)
+        # What was deleted may stay in the file until that is saved, for no users.
+        if uuid and item.users:
+            found.setdefault(str(uuid), item.name)
+    if found != app().task_list.in_scene:
+        app().task_list.in_scene = found
+        redraw.sidebars()
+
+
+@persistent
+def _updated(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Called for each change and frame: it looks for what was there, and only where a collection has changed."""
+    known = app().task_list.in_scene
+    if known and depsgraph.id_type_updated("COLLECTION"):
+        here = (bpy.data.objects.get(name) for name in known.values())
+        if not all(item and item.users and item.get(TASK_UUID) for item in here):
+            look()
+
+
+_HANDLERS = (
+    (bpy.app.handlers.load_post, look),
+    (bpy.app.handlers.undo_post, look),
+    (bpy.app.handlers.redo_post, look),
+    (bpy.app.handlers.depsgraph_update_post, _updated),
+)
+
+
+def register() -> None:
+    for handlers, handler in _HANDLERS:
+        handlers.append(handler)
+
+
+def unregister() -> None:
+    for handlers, handler in _HANDLERS:
+        handlers.remove(handler)

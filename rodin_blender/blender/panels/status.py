@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is missing or new, on a line that is always there: what comes and goes moves no button under the mouse."""
+
+from __future__ import annotations
+
+import time
+
+import bpy
+
+from ...tasks.listing import Group
+from ...tracking.messages import Obstacle
+from ..app import app
+from ..folders import PACKAGE
+from ..layouts import fits, paragraph, ui_scale
+from . import welcome
+
+UNITS = 16
+"""The width of a text that a button opens, in the interface's own units of 20 pixels."""
+UNDO_SHOWN = 60.0
+"""Seconds for which the line offers to have back what was forgotten; the menu does until Blender quits."""
+_SHORT = {
+    "offline": "Blender is offline",
+    "no_key": "No API key",
+    "bad_key": "API key not accepted",
+    "address": "Wrong service address",
+    "client": "A part is missing",
+    "store": "The list is not readable",
+    "settings": "Wrong settings",
+}
+
+
+def draw_line(layout: bpy.types.UILayout, width: float) -> None:
+    """One line: what keeps all tasks from being asked, else what was told last, else what there is."""
+    session = app().session
+    obstacle = _obstacle()
+    row = layout.row(align=True)
+    if obstacle:
+        row.alert = True
+        row.popover("RODIN_PT_obstacle", text=_SHORT.get(obstacle.kind, "Nothing can be asked"), icon="ERROR")
+        # What mends it can be pressed at once.
+        if obstacle.kind == "offline":
+            row.operator("rodin.allow_online", text="", icon="INTERNET")
+        elif obstacle.kind in ("no_key", "bad_key") and not app().api_key.source.fixed:
+            row.operator("rodin.enter_api_key", text="", icon="KEY_HLT")
+    elif session.notice:
+        row.popover("RODIN_PT_notice", text=session.notice, icon="INFO", translate=False)
+        row.operator("rodin.dismiss", text="", icon="X")
+    elif session.forgotten and time.time() < session.forgotten_at + UNDO_SHOWN:
+        draw_undo(row)
+    else:
+        row.label(text=_summary(width))
+
+
+def draw_in_full(layout: bpy.types.UILayout, width: float) -> None:
+    """The same at its whole length, where no list is yet whose buttons it could move."""
+    session, obstacle = app().session, _obstacle()
+    if obstacle and welcome.leads(obstacle):
+        welcome.draw_steps(layout, obstacle, width)
+    elif obstacle:
+        _draw_obstacle(layout.box(), obstacle, width)
+    if session.notice:
+        row = layout.box().row()
+        paragraph(row, session.notice, width - 30, icon="INFO")
+        row.operator("rodin.dismiss", text="", icon="X", emboss=False)
+
+
+def undo_text() -> str:
+    """What Undo Forget brings back: "Undo Forget 'A vase'"."""
+    forgotten = app().session.forgotten
+    if not forgotten:
+        return "Undo Forget"
+    group = forgotten[-1]
+    return f"Undo Forget '{group[0].name}'" if len(group) == 1 else f"Undo Forget of {len(group)} Tasks"
+
+
+def _obstacle() -> Obstacle | None:
+    """What the user has to know of: not what is over in a moment."""
+    obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
+    return None if obstacle is None or obstacle.pending else obstacle
+
+
+def _draw_obstacle(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
+    """What is missing before anything can be asked, with the button that mends it."""
+    paragraph(layout, obstacle.text, width, icon="ERROR")
+    match obstacle.kind:
+        case "bad_key" if app().api_key.source.fixed:
+            text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
+            paragraph(layout, text, width)
+        case "offline" | "no_key" | "bad_key":
+            welcome.draw_mending(layout, obstacle)
+        case "address":
+            draw_preferences_button(layout, text="Open Preferences", emboss=True)
+
+
+def draw_undo(layout: bpy.types.UILayout) -> None:
+    """What was forgotten last can be had back."""
+    if app().session.forgotten:
+        layout.operator("rodin.undo_forget", text=undo_text(), translate=False, icon="LOOP_BACK")
+
+
+def draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bool) -> None:
+    button = layout.operator("preferences.addon_show", text=text, icon="PREFERENCES", emboss=emboss)
+    button.module = PACKAGE
+
+
+def _summary(width: float) -> str:
+    """How many tasks stand how, as far as there is room for it, those first that wait for the user."""
+    members = app().task_list.members
+    said = [
+        f"{len(members[group])} {words}"
+        for group, words in (
+            (Group.ATTENTION, "need attention" if len(members[Group.ATTENTION]) > 1 else "needs attention"),
+            (Group.DONE, "to download"),
+            (Group.RUNNING, "in progress"),
+        )
+        if members[group]
+    ]
+    while len(said) > 1 and not fits(" · ".join(said), width):
+        said.pop()
+    total = sum(map(len, members.values()))
+    return " · ".join(said) or ("1 task" if total == 1 else f"{total} tasks")
+
+
+class RODIN_PT_obstacle(bpy.types.Panel):
+    """Why the service is not asked, and what to do"""
+
+    bl_idname = "RODIN_PT_obstacle"
+    bl_label = "Nothing Can Be Asked"
+    bl_space_type = "VIEW_3D"
+    # Of a region that shows no panels: it comes by its button only.
+    bl_region_type = "HEADER"
+    bl_ui_units_x = UNITS
+
+    def draw(self, context: bpy.types.Context) -> None:
+        obstacle = _obstacle()
+        if obstacle:
+            _draw_obstacle(self.layout.column(), obstacle, UNITS * 20 * ui_scale())
+
+
+class RODIN_PT_notice(bpy.types.Panel):
+    """All of what is told here"""
+
+    bl_idname = "RODIN_PT_notice"
+    bl_label = "News"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "HEADER"
+    bl_ui_units_x = UNITS
+
+    def draw(self, context: bpy.types.Context) -> None:
+        paragraph(self.layout, app().session.notice, UNITS * 20 * ui_scale(), icon="INFO")
