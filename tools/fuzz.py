@@ -91,7 +91,7 @@ def check(data: bytes) -> None:
 def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
     from rodin_blender.service import answers
     from rodin_blender.service.errors import BadAnswer, NotAuthorized, Refused, Throttled
-    from rodin_blender.tasks import submission
+    from rodin_blender.tasks import refusals, submission
     from rodin_blender.tasks.task import Status, is_done, status_of
 
     _check_wait(answers.retry_after_seconds(retry_after, NOW))
@@ -99,9 +99,10 @@ def _check_answer(http_status: int, retry_after: str, body: bytes) -> None:
         answer = answers.read(http_status, body, retry_after, NOW)
     except (NotAuthorized, Throttled, Refused, BadAnswer) as error:
         _check_told(error)
-        refusal = submission.refusal(error)
+        refusal = refusals.of_submission(error)
         assert refusal is not None or type(error) is BadAnswer
-        assert refusal is None or (refusal.text.isprintable() and 0 < len(refusal.text) < 400), refusal
+        told = str(refusal.trouble) if refusal else "nothing"
+        assert told.isprintable() and 0 < len(told) < 400, refusal
         if isinstance(error, Throttled):
             _check_wait(error.retry_after)
         return

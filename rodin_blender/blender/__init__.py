@@ -21,7 +21,7 @@ def register() -> None:
     try:
         handlers.load()
     except BadInput as error:
-        app.app().session.tell(str(error))
+        app.app().session.tell(error.trouble)
     app.app().wake(timer.FIRST_INTERVAL)
 
 

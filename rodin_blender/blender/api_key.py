@@ -123,7 +123,7 @@ class ApiKey:
 
     def obstacle_changed(self, obstacle: Obstacle | None) -> None:
         """When the service refuses the key, another Blender may have a new one, and so may the command."""
-        self._refused = obstacle is not None and obstacle.kind == "bad_key"
+        self._refused = obstacle is not None and obstacle.code == "bad_key"
         if self._refused and time.monotonic() > self._asked_at + SHORTEST_RENEWAL:
             self.renew()
 

@@ -10,6 +10,7 @@ import bpy
 
 from ..configuration.logs import Logging
 from ..storage import folders as places
+from ..texts.text import Text
 from ..tracking.tracker import Tracker
 from . import folders
 from .api_key import ApiKey
@@ -19,6 +20,7 @@ from .settings import SettingsInUse
 from .studio_files import StudioFiles
 from .task_list import TaskList
 from .threads import Threads
+from .voice import say
 
 
 class App:
@@ -101,10 +103,10 @@ class App:
         self.previews.end()
         self.logging.end()
 
-    def _brought(self, news: list[str]) -> None:
+    def _brought(self, news: list[Text]) -> None:
         """What an earlier version kept elsewhere is in the user's folder now."""
         if news:
-            self.session.tell(" ".join(news))
+            self.session.tell(" ".join(map(say, news)))
             # The tracker may have looked at the list, and ended, before.
             self.tracker().refresh()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from ..storage import folders, takeover
+from ..texts.text import Text
 
 PACKAGE = __package__.rpartition(".")[0]
 """The extension's own name: bl_ext.user_default.rodin_blender, or another repository's."""
@@ -46,8 +47,8 @@ def _resources() -> Path | None:
     return resources if resources.name == "portable" else None
 
 
-def bringing() -> Callable[[], list[str]]:
-    """What a worker does to bring what earlier versions kept elsewhere, see `takeover`; returns sentences for the user.
+def bringing() -> Callable[[], list[Text]]:
+    """What a worker does to bring what earlier versions kept elsewhere, see `takeover`; returns news for the user.
 
     That was the extension's own folder, one for each repository that it came from.
     """

@@ -24,9 +24,11 @@ from ..tasks import options
 from ..tasks.options import OPTIONS, Option, Value
 from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
-from ..tracking.messages import Obstacle
+from ..texts.text import Text, Trouble
+from ..tracking.messages import PENDING, Obstacle
 from . import folders, option_properties
 from .app import app
+from .voice import say
 
 BALANCE_HOLDS = 600.0
 """Seconds after which the balance that is shown is asked for again: other programs spend, too."""
@@ -54,23 +56,24 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
     show()
 
 
-def _fault_of(path: str) -> str:
-    """Why the service would not take a picture, "" where it would. Reads its file, so it is for a thread."""
+def _fault_of(path: str) -> Text | Trouble | None:
+    """Why the service would not take a picture, None where it would. Reads its file, so it is for a thread."""
     try:
         with Path(path).open("rb") as file:
             check_picture(Path(path).name, file, os.fstat(file.fileno()).st_size)
     except BadInput as error:
-        return str(error)
+        return error.trouble
     except OSError as error:
-        return f"The picture {path} cannot be read: {os_reason(error)}. Choose it again."
-    return ""
+        text = "The picture {path} cannot be read: {reason}. Choose it again."
+        return Text(text, path=path, reason=os_reason(error))
+    return None
 
 
-def _take_in_fault(path: str, fault: str) -> None:
+def _take_in_fault(path: str, fault: Text | Trouble | None) -> None:
     session = app().session
     session.form.faults[path] = fault
     if fault and path in pictures():
-        session.news.tell(fault)
+        session.news.tell(say(fault))
         session.undrawn = True
 
 
@@ -306,7 +309,7 @@ def obstacle() -> Obstacle | None:
         where = app().settings.resolve("allow_generation").origin
         return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
     found = app().settings.for_tracker().obstacle or app().session.obstacle
-    return None if found and found.pending else found
+    return None if found and found.code == PENDING else found
 
 
 def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
@@ -325,18 +328,18 @@ def check_price(price: float) -> None:
         )
 
 
-def trouble() -> str:
-    """Why what stands in the form cannot be asked for, "" where it can."""
+def trouble() -> Text | Trouble | None:
+    """Why what stands in the form cannot be asked for, None where it can."""
     try:
         check(app().session.form.prompt, len(pictures()), all_chosen())
     except BadInput as error:
-        return str(error)
-    return next((fault for fault in map(fault_of, pictures()) if fault), "")
+        return error.trouble
+    return next((fault for fault in map(fault_of, pictures()) if fault), None)
 
 
-def fault_of(path: str) -> str:
+def fault_of(path: str) -> Text | Trouble | None:
     """Why the service would not take this picture of the form, as far as that is known."""
-    return app().session.form.faults.get(path, "")
+    return app().session.form.faults.get(path)
 
 
 def wish_again(task: Task, folder: Path) -> None:

@@ -59,13 +59,13 @@ def begin_waiting() -> None:
         try:
             begin()
         except BadInput as error:
-            app().session.take_in(NotSubmitted(task_id, str(error)))
+            app().session.take_in(NotSubmitted(task_id, error.trouble))
 
 
 def _begin(drafts: Sequence[Draft]) -> None:
     obstacle = form.obstacle()
     if obstacle:
-        raise BadInput(obstacle.text)
+        raise BadInput(obstacle)
     wishes = [_wish(draft) for draft in drafts]
     session, tracker = app().session, app().tracker()
     for wish in wishes:

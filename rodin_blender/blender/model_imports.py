@@ -62,7 +62,7 @@ def _hand_off(task_id: str, **more: object) -> None:
     try:
         hand_off.call(task_id, **more)
     except BadInput as error:
-        app().session.tell_of_files(task_id, str(error), trouble=True)
+        app().session.tell_of_files(task_id, error.trouble, trouble=True)
 
 
 def _context_for(task_id: str, wish: Import) -> dict[str, object]:

@@ -4,6 +4,8 @@
 import bpy
 
 from ..service.proxies import masked, unmasked
+from ..texts.actions import Action
+from ..texts.text import Trouble
 
 
 def shown_proxy(preferences: bpy.types.AddonPreferences) -> str:
@@ -28,13 +30,10 @@ def timeout() -> float:
     return float(bpy.context.preferences.system.network_timeout) or 20.0
 
 
-def offline() -> str:
-    """Why the internet may not be used; "" where it may."""
+def offline() -> Trouble | None:
+    """Why the internet may not be used; None where it may."""
     if bpy.app.online_access:
-        return ""
-    way = (
-        "Blender was started in offline mode: start it without --offline-mode."
-        if bpy.app.online_access_override
-        else "Allow it in Preferences > System > Network."
-    )
-    return f"Blender is not allowed to go online. {way} Tasks go on by themselves then."
+        return None
+    if bpy.app.online_access_override:
+        return Trouble("offline", "Blender was started in offline mode: start it without --offline-mode.")
+    return Trouble("offline", "Blender is not allowed to go online.", Action.ALLOW_ONLINE)

@@ -18,7 +18,7 @@ def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
             # What was typed behind the dots is the whole key.
             app().api_key.enter(keys.api_key(text.strip().strip("•")))
         except BadInput as error:
-            app().session.tell(str(error))
+            app().session.tell(error.trouble)
         app().tracker()
 
 

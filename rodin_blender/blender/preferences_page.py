@@ -15,6 +15,7 @@ from . import links
 from .app import app
 from .folders import user_folder
 from .layouts import paragraph
+from .voice import say
 
 _LABELS = {
     "deadline": "Stop Checking After (min)",
@@ -80,7 +81,7 @@ def _draw_account(layout: bpy.types.UILayout, width: float) -> None:
     row.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
     tested = app().session.key_test
     if tested:
-        paragraph(layout, tested.text, width, icon="CHECKMARK" if tested.accepted else "ERROR")
+        paragraph(layout, say(tested.said), width, icon="CHECKMARK" if tested.accepted else "ERROR")
 
 
 def _draw_places(layout: bpy.types.UILayout, width: float) -> None:

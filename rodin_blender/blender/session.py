@@ -16,7 +16,7 @@ from .. import handlers
 from ..service.files import Progress
 from ..service.keys import Generation, Secret
 from ..tasks.task import Status, Task
-from ..texts.wording import size_text
+from ..texts.text import Text, Trouble
 from ..tracking.messages import (
     BalanceTold,
     DownloadEnded,
@@ -43,6 +43,7 @@ from ..tracking.messages import (
 from ..tracking.tracker import Tracker
 from .news import News
 from .presses import Press
+from .voice import say
 
 
 @dataclass
@@ -193,8 +194,9 @@ class Session:
         together: list[Task] = []
         self._forgotten_together.update((task_id, together) for task_id in task_ids)
 
-    def tell(self, text: str) -> None:
+    def tell(self, said: Text | Trouble | str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
+        text = say(said)
         self._notice, self._told_at = text, time.time()
         self.news.tell(text)
         self.undrawn = True
@@ -258,14 +260,14 @@ class Session:
                 self.forgotten_at = time.time()
             case Restored(task_id):
                 self.select = task_id
-            case NotFollowed(text):
+            case NotFollowed(said):
                 self._press.fail()
                 self._end_press()
-                self.tell(text)
-            case Notice(text):
-                self.tell(text)
-            case NotSubmitted(task_id, text):
-                self.tell(text)
+                self.tell(said)
+            case Notice(said):
+                self.tell(said)
+            case NotSubmitted(task_id, said):
+                self.tell(said)
                 self.begun_here.discard(task_id)
                 self.select = ""
                 if task_id in self.form.sent:
@@ -285,7 +287,7 @@ class Session:
             case DownloadProgress(task_id, progress):
                 self.downloads[task_id] = progress
                 self.file_troubles.pop(task_id, None)
-            case DownloadEnded(task_id, folder, text, cancelled, missing):
+            case DownloadEnded(task_id, folder, said, cancelled, missing):
                 self.downloads.pop(task_id, None)
                 if not folder:
                     self.imports.pop(task_id, None)
@@ -293,9 +295,9 @@ class Session:
                     self.pending_calls.append((handlers.download_done, self.tasks[task_id]))
                 if self.tracker and task_id in self.imports:
                     self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
-                self.tell_of_files(task_id, text, trouble=bool(missing) or not (folder or cancelled))
-            case FilesDeleted(task_id, text, failed):
-                self.tell_of_files(task_id, text, trouble=failed)
+                self.tell_of_files(task_id, said, trouble=bool(missing) or not (folder or cancelled))
+            case FilesDeleted(task_id, said, failed):
+                self.tell_of_files(task_id, said, trouble=failed)
             case ModelChecked(task_id, _path, size, trouble):
                 self._take_in_check(task_id, size, trouble)
             case Idle(calls):
@@ -336,7 +338,7 @@ class Session:
         if before is None or before.status.submitted or task.status is before.status:
             return
         if task.status is Status.REJECTED:
-            self.news.tell(f"'{task.name}' was rejected. {task.message}")
+            self.news.tell(f"'{task.name}' was rejected. {say(task.trouble)}")
         elif task.status is Status.UNCERTAIN:
             self.news.tell(f"Nobody knows whether '{task.name}' was accepted; see the sidebar")
 
@@ -345,22 +347,24 @@ class Session:
         for trouble in handlers.call(functions, *arguments):
             self.tell(trouble)
 
-    def tell_of_files(self, task_id: str, text: str, *, trouble: bool) -> None:
+    def tell_of_files(self, task_id: str, said: Text | Trouble | str | None, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""
+        text = say(said)
         if task_id in self.tasks and text:
             self.file_troubles.pop(task_id, None)
             if trouble:
                 self.file_troubles[task_id] = text
             self.news.tell(f"'{self.tasks[task_id].name}': {text}")
 
-    def _take_in_check(self, task_id: str, size: int, trouble: str) -> None:
+    def _take_in_check(self, task_id: str, size: int, trouble: Text | Trouble | None) -> None:
         wish = self.imports.get(task_id)
         if wish is None:
             return
         if not trouble and wish.by_itself and size > LARGEST_BY_ITSELF:
-            trouble = (
-                f"The model has {size_text(size)}: Blender stands still while it imports that. "
-                "Press Import when you can wait."
+            trouble = Text(
+                "The model has {size:size}: Blender stands still while it imports that. "
+                "Press Import when you can wait.",
+                size=size,
             )
         if trouble:
             del self.imports[task_id]
@@ -371,4 +375,4 @@ class Session:
 
 def message_of(task: Task, obstacle: Obstacle | None) -> str:
     """What the user reads of a task beside its status: what keeps all tasks from being asked, or its own trouble."""
-    return obstacle.text if obstacle and task.followed else task.message
+    return say(obstacle if obstacle and task.followed else task.trouble)

@@ -14,7 +14,7 @@ from ..service.errors import BadInput
 from ..service.keys import Secret
 from ..storage import folders as places
 from ..storage.paths import NoBlendFile
-from ..tracking.messages import Obstacle, Settings
+from ..tracking.messages import PENDING, Obstacle, Settings
 from . import network, option_properties
 from .api_key import ApiKey
 from .folders import addon_preferences, blend_folder, user_folder
@@ -88,8 +88,8 @@ class SettingsInUse:
             return self.resolve(name)
 
         if self._file.trouble:
-            kind = "pending" if self._file.pending else "settings"
-            return Settings(timeout=network.timeout(), obstacle=Obstacle(kind, self._file.trouble))
+            code = PENDING if self._file.pending else "settings"
+            return Settings(timeout=network.timeout(), obstacle=Obstacle(code, self._file.trouble))
         return configuration.tracker_settings(
             resolve,
             self._file.values,

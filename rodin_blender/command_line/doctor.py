@@ -17,10 +17,12 @@ from ..service import keys
 from ..service.errors import BadInput, RodinError, os_reason
 from ..service.proxies import masked
 from ..storage.folders import FOLDER_VARIABLE
+from ..texts.text import Trouble
 from . import places
 from .following import opened
 from .host import Host
-from .output import Exit, Output, for_a_shell
+from .output import Exit, Output
+from .voice import SHELL
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 _NEEDED = ("requests", "urllib3")
@@ -98,7 +100,7 @@ def _certificates(host: Host) -> dict[str, str]:
 
         return {"trusted": certificates.in_use(str(host.value("ca_file")).strip()), "trouble": ""}
     except (OSError, RodinError, ImportError) as error:
-        return {"trusted": "", "trouble": for_a_shell(str(error))}
+        return {"trusted": "", "trouble": SHELL.say(error.trouble if isinstance(error, RodinError) else str(error))}
 
 
 def _folders(host: Host) -> dict[str, dict[str, str]]:
@@ -120,7 +122,7 @@ def _setting(host: Host, name: str) -> dict[str, Any]:
         if name == "hand_off_operator":
             host.check_operator(str(found.value))
     except BadInput as error:
-        return {"trouble": str(error)}
+        return {"trouble": SHELL.say(error.trouble)}
     value = found.value
     if name in ("api_key", "api_key_command"):
         value = "set" if value else "not set"
@@ -172,24 +174,23 @@ def _list(host: Host, output: Output) -> dict[str, Any]:
             with opened(host.list_path, output) as store:
                 tasks = len(store.tasks())
     except RodinError as error:
-        trouble = for_a_shell(str(error))
+        trouble = SHELL.say(error.trouble)
     except OSError as error:
         trouble = os_reason(error)
     return {"path": str(host.list_path), "tasks": tasks, "trouble": trouble}
 
 
 def _service(host: Host) -> dict[str, Any]:
-    settings, trouble = host.settings, ""
-    if settings.obstacle:
-        trouble = settings.obstacle.text
-    else:
+    settings = host.settings
+    trouble: Trouble | str | None = settings.obstacle
+    if not trouble:
         try:
             from ..service.client import Client
 
             Client(settings.connection).balance()
         except RodinError as error:
-            trouble = str(error)
+            trouble = error.trouble
         except ImportError:
             trouble = "cannot be asked without requests"
-    text = for_a_shell(trouble) or "answers and accepts the API key"
+    text = SHELL.say(trouble) or "answers and accepts the API key"
     return {"address": settings.address, "ok": not trouble, "text": text}

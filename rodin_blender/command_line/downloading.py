@@ -83,7 +83,7 @@ def fetch(
         return {}
     names = {task.task_id: f"'{task.name}'" for task in wanted}
     checked = {task.task_id: task.checked_at for task in wanted}
-    left, begun, told = set(names), set[str](), set[tuple[str, int, str]]()
+    left, begun, told = set(names), set[str](), set[tuple[str, int, object]]()
     troubles: dict[str, tuple[Exit, str]] = {}
 
     def end(task_id: str, code: Exit, text: str) -> None:
@@ -104,13 +104,15 @@ def fetch(
                         follower.tracker.download(task.task_id, parent, again=again)
                 case DownloadProgress(task_id, progress) if (task_id, progress.number, progress.waiting) not in told:
                     told.add((task_id, progress.number, progress.waiting))
-                    what = progress.waiting or f"{progress.number} of {progress.count}: {progress.name}"
+                    what = output.voice.say(progress.waiting, task=task_id)
+                    what = what or f"{progress.number} of {progress.count}: {progress.name}"
                     follower.live(f"{names.get(task_id, task_id)}  {what}")
-                case DownloadEnded(task_id, "", "") if task_id in left:
+                case DownloadEnded(task_id, _, None) if task_id in left:
                     # Another program was at it. This time it is waited for.
                     begun.add(task_id)
                     follower.tracker.download(task_id, parent, again=again)
-                case DownloadEnded(task_id, folder, text) if task_id in left:
+                case DownloadEnded(task_id, folder, said) if task_id in left:
+                    text = output.voice.say(said, task=task_id)
                     follower.live(f"{names[task_id]}  {text}")
                     left.discard(task_id)
                     if not folder:

@@ -110,7 +110,7 @@ def _look(task: Task, now: float, *, read: bool) -> _Found:
             continue
         size += state.st_size
         youngest = max(youngest or 0.0, state.st_mtime)
-    wrong = {file.name: why for file in task.files if (why := difference(folder, file))} if read else {}
+    wrong = {file.name: str(why) for file in task.files if (why := difference(folder, file))} if read else {}
     # A file of tomorrow is from a clock that was ahead.
     return _Found(task, size, None if youngest is None else max(now - youngest, 0.0), wrong)
 

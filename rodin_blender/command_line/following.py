@@ -15,6 +15,7 @@ from .. import handlers
 from ..service.errors import RodinError
 from ..storage.store import Store
 from ..tasks.task import Status, Task
+from ..texts.text import Text, Trouble
 from ..tracking.messages import (
     DownloadEnded,
     Message,
@@ -45,10 +46,10 @@ NOT_ACCEPTED = {
 
 
 class Ended(RodinError):
-    """The command ends here, with this exit code; the sentence says why."""
+    """The command ends here, with this exit code, and why."""
 
-    def __init__(self, code: Exit, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, code: Exit, said: Text | Trouble | str) -> None:
+        super().__init__(said if isinstance(said, Trouble) else Trouble(code.name.lower(), said))
         self.code = code
 
 
@@ -56,7 +57,7 @@ def check(obstacle: Obstacle | None) -> None:
     """Raises Ended for what keeps all tasks from being asked about."""
     if obstacle:
         codes = {"offline": Exit.OFFLINE, "store": Exit.TROUBLE}
-        raise Ended(codes.get(obstacle.kind, Exit.USAGE), obstacle.text)
+        raise Ended(codes.get(obstacle.code, Exit.USAGE), obstacle)
 
 
 @contextmanager
@@ -126,10 +127,10 @@ class Follower:
                 case TaskRemoved(task_id):
                     self.tasks.pop(task_id, None)
                 case ObstacleChanged(obstacle):
-                    if not (obstacle and obstacle.kind == "bad_key" and self._renew_key()):
+                    if not (obstacle and obstacle.code == "bad_key" and self._renew_key()):
                         check(obstacle)
-                case Notice(text):
-                    self.live(text)
+                case Notice(said):
+                    self.live(said)
             yield message
 
     def _settings(self) -> Settings:
@@ -149,12 +150,12 @@ class Follower:
         self.tracker.configure(self._settings())
         return True
 
-    def live(self, text: str) -> None:
-        self._output.live(text, time.time())
+    def live(self, said: Text | Trouble | str) -> None:
+        self._output.live(said, time.time())
 
     def live_task(self, task: Task) -> None:
         """Tell how a task is, unless that was the last that was told of it."""
-        line = task_line(task)
+        line = task_line(task, self._output.voice)
         if self._told.get(task.task_id) != line:
             self._told[task.task_id] = line
             self.live(line)

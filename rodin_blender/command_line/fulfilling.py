@@ -15,11 +15,13 @@ from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task, Watch
 from ..tasks.wish import Wish, unsent
+from ..texts.text import Text, Trouble
 from ..tracking.messages import DownloadEnded, Message, NotSubmitted, TaskChanged, TaskRemoved
 from .following import Ended, Follower
 from .output import Exit, Output
 from .planning import Begun, Item, again, cost
 from .results import Journal, Results
+from .voice import of_batch
 
 COUNT_EVERY = 60.0
 """Seconds between two lines that count."""
@@ -36,6 +38,7 @@ class Fulfillment:
         self, output: Output, folder: Path, items: Iterable[Item], results: Results, journal: Journal, begun: Begun
     ) -> None:
         self._output = output
+        output.voice = of_batch(folder)
         self._folder = folder
         self._results = results
         self._journal = journal
@@ -47,11 +50,11 @@ class Fulfillment:
         self._by_id: dict[str, Item] = {}
         self._wishes: dict[str, Wish] = {}
         """What is to be generated anew."""
-        self._troubles: dict[str, dict[str, str]] = {}
+        self._troubles: dict[str, dict[str, Text]] = {}
         """What is wrong with files of results that were written before."""
         self.left: set[str] = set()
         """Those without a result, or whose files are not whole."""
-        self._stopped: dict[str, tuple[Exit, str]] = {}
+        self._stopped: dict[str, tuple[Exit, Trouble]] = {}
         self._told: set[str] = set()
         """Those whose results were told in this run."""
         self._fetched: set[str] = set()
@@ -123,7 +126,7 @@ class Fulfillment:
             text = "It was discarded. It is sent once more with --retry-failed, or where the row says something else."
             if task_id in self._results.by_id:
                 text = "Its files are not whole any more, and the list has lost it, so they cannot be fetched."
-            self._stopped[task_id] = Exit.FAILED, text
+            self._stopped[task_id] = Exit.FAILED, _trouble(Exit.FAILED, text)
 
     def _note_left(self, task_id: str, written: Task | None) -> None:
         # What a result tells of may have been deleted or damaged since.
@@ -178,19 +181,19 @@ class Fulfillment:
                 if task.task_id in self.left:
                     follower.live_task(task)
                     self._take_task(follower, task)
-            case NotSubmitted(task_id, text) if task_id in self.left:
-                self._stop(follower, task_id, Exit.TROUBLE, text)
+            case NotSubmitted(task_id, said) if task_id in self.left:
+                self._stop(follower, task_id, Exit.TROUBLE, said)
             case TaskRemoved(task_id) if task_id in self.left:
                 self._stop(follower, task_id, Exit.FAILED, "It was removed from the list.")
-            case DownloadEnded(task_id, _, text, _, missing):
+            case DownloadEnded(task_id, _, said, _, missing):
                 self._fetching.discard(task_id)
-                if task_id in self.left and not text:
+                if task_id in self.left and not said:
                     # A program that was just killed may seem to be at it still.
                     self._fetch(follower, task_id)
                 elif task_id in self.left:
-                    self._stop(follower, task_id, Exit.TROUBLE, text)
+                    self._stop(follower, task_id, Exit.TROUBLE, said)
                 elif missing and task_id in self._by_id:
-                    follower.live(f"{self._by_id[task_id].row.name}  {text}")
+                    follower.live(f"{self._by_id[task_id].row.name}  {self._output.voice.say(said, task=task_id)}")
 
     def _take_task(self, follower: Follower, task: Task) -> None:
         if not task.status.submitted:
@@ -212,15 +215,14 @@ class Fulfillment:
             self._fetch(follower, task.task_id)
             self._send_waiting(follower)
         elif task.watch is not Watch.FOLLOWING and not task.status.final:
-            self._stop(follower, task.task_id, Exit.TROUBLE, task.message)
+            self._stop(follower, task.task_id, Exit.TROUBLE, task.trouble)
 
     def _take_unaccepted(self, follower: Follower, task: Task) -> None:
         task_id = task.task_id
         if task.status is Status.UNCERTAIN:
-            text = f"{task.message} Run `settle {task_id} --batch {self._folder}`, see its --help."
-            self._stop(follower, task_id, Exit.UNCERTAIN, text, told=True)
+            self._stop(follower, task_id, Exit.UNCERTAIN, task.trouble, told=True)
         elif task.status is Status.REJECTED:
-            self._stop(follower, task_id, Exit.FAILED, f"{task.message} It is sent once more with --retry-failed.")
+            self._stop(follower, task_id, Exit.FAILED, task.trouble)
         elif task.status is Status.SENDING:
             self._sent.add(task_id)
             self._waiting.discard(task_id)
@@ -234,7 +236,7 @@ class Fulfillment:
             self._most_at_once = 1
         elif task_id in self._sent:
             # Such as after an hour without a network.
-            self._stop(follower, task_id, Exit.TROUBLE, task.message)
+            self._stop(follower, task_id, Exit.TROUBLE, task.trouble)
 
     def _send_next(self, follower: Follower) -> None:
         """Have as many sent as may be under way."""
@@ -270,7 +272,9 @@ class Fulfillment:
         self._open.discard(task_id)
         self._waiting.discard(task_id)
 
-    def _stop(self, follower: Follower, task_id: str, code: Exit, text: str, *, told: bool = False) -> None:
+    def _stop(
+        self, follower: Follower, task_id: str, code: Exit, said: Text | Trouble | str | None, *, told: bool = False
+    ) -> None:
         if task_id in self._open:
             self._in_a_row += 1
         if code is not Exit.UNCERTAIN and task_id in self._open:
@@ -281,9 +285,9 @@ class Fulfillment:
             # Of a model that is there, sidecars cannot be had any more.
             self.left.discard(task_id)
         else:
-            self._stopped[task_id] = code, text
+            self._stopped[task_id] = code, _trouble(code, said)
         if not told:
-            follower.live(f"{self._by_id[task_id].row.name}  {text}")
+            follower.live(f"{self._by_id[task_id].row.name}  {self._output.voice.say(said, task=task_id)}")
 
     def _has_models(self, task_id: str) -> bool:
         written = self._written(task_id)
@@ -313,7 +317,8 @@ class Fulfillment:
         failed: list[tuple[str, str]] = []
         for item in self.items:
             if item.row.refused:
-                refused = Task("", item.row.name, Secret(""), status=Status.REJECTED, message=item.row.refused)
+                trouble = Trouble("error_answer", item.row.refused)
+                refused = Task("", item.row.name, Secret(""), status=Status.REJECTED, trouble=trouble)
                 self._output.task(refused)
                 failed.append((item.row.name, f"line {item.row.line}: {item.row.refused}"))
         for task_id, item in self._by_id.items():
@@ -333,11 +338,13 @@ class Fulfillment:
             text = f"{pending} of {count} tasks have no result yet; run it again to go on."
             raise Ended(Exit.TIME_RAN_OUT, text)
         for code in (Exit.UNCERTAIN, Exit.TROUBLE, Exit.USAGE, Exit.FAILED):
-            found = {self._by_id[task_id].row.name: text for task_id, (of, text) in stopped.items() if of is code}
+            found = {self._by_id[task_id].row.name: task_id for task_id, (of, _) in stopped.items() if of is code}
             if found:
-                name = min(found)
-                advice = _ADVICE[code]
-                raise Ended(code, f"{len(stopped)} of {count} tasks have no result; {advice}. '{name}': {found[name]}")
+                name, task_id = min(found.items())
+                trouble = stopped[task_id][1]
+                why = self._output.voice.say(trouble, task=task_id)
+                text = f"{len(stopped)} of {count} tasks have no result; {_ADVICE[code]}. '{name}': {why}"
+                raise Ended(code, Trouble(trouble.code, text))
         if failed:
             text = f"{len(failed)} of {count} tasks failed or failed in part"
             raise Ended(Exit.FAILED, f"{text}. '{failed[0][0]}': {failed[0][1]}")
@@ -350,8 +357,12 @@ class Fulfillment:
             known = self._begun.tasks.get(task_id)
             task = known or (unsent(replace(wish, task_id=task_id), 0.0, ()) if wish else None)
             task = task or Task(task_id, item.row.name, Secret(""))
-        text = self._stopped[task_id][1] if task_id in self._stopped else task.message
-        return replace(task, name=item.row.name, message=text)
+        trouble = self._stopped[task_id][1] if task_id in self._stopped else task.trouble
+        return replace(task, name=item.row.name, trouble=trouble)
+
+
+def _trouble(code: Exit, said: Text | Trouble | str | None) -> Trouble:
+    return said if isinstance(said, Trouble) else Trouble(code.name.lower(), said or "")
 
 
 _ADVICE = {

@@ -19,6 +19,7 @@ from ..tasks.options import OPTIONS, Value
 from ..tasks.submission import answer_in, fields, submission
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
+from ..texts.text import Trouble
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
 from ..tracking.sending import settled, unchecked_text
 from . import arguments, hooks
@@ -171,7 +172,10 @@ def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
         except (Ended, BadInput) as error:
             code = error.code if isinstance(error, Ended) else Exit.USAGE
             # Something else may have ended it, such as a key that is refused for another task.
-            raise Ended(code, f"{error} {go_on(host)}" if left or code is Exit.TROUBLE else str(error)) from None
+            if not (left or code is Exit.TROUBLE):
+                raise Ended(code, error.trouble) from None
+            text = f"{output.voice.say(error.trouble.text)} {go_on(host)}"
+            raise Ended(code, Trouble(error.trouble.code, text)) from None
     return [wish.task_id for wish in wishes]
 
 
@@ -181,9 +185,9 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
     told: dict[str, int] = {}
     for message in follower.messages(float("inf")) if left else ():
         match message:
-            case NotSubmitted(task_id, text) if task_id in left:
+            case NotSubmitted(task_id, said) if task_id in left:
                 left.remove(task_id)
-                troubles.append((Exit.USAGE, text))
+                troubles.append((Exit.USAGE, output.voice.say(said, task=task_id)))
             case SubmissionProgress(task_id, sent, total) if task_id in left and total > 1_000_000:
                 tenth = sent * 10 // total
                 if told.get(task_id) != tenth:
@@ -193,12 +197,12 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
                 if task.status.submitted or task.status in (Status.REJECTED, Status.UNCERTAIN):
                     left.remove(task.task_id)
                     output.task(task)
-                    troubles += _trouble(task)
-                elif task.status is Status.UNSENT and not task.next_check_at and task.message:
+                    troubles += _trouble(output, task)
+                elif task.status is Status.UNSENT and not task.next_check_at and task.trouble:
                     # It waits for somebody to say so, such as after an hour without a network.
                     left.remove(task.task_id)
                     output.task(task)
-                    troubles.append((Exit.TROUBLE, f"'{task.name}': {task.message}"))
+                    troubles.append((Exit.TROUBLE, _said(output, task)))
                 else:
                     follower.live_task(task)
             case TaskRemoved(task_id) if task_id in left:
@@ -210,13 +214,16 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
         raise Ended(max(code for code, _ in troubles), " ".join(text for _, text in troubles))
 
 
-def _trouble(task: Task) -> list[tuple[Exit, str]]:
+def _trouble(output: Output, task: Task) -> list[tuple[Exit, str]]:
     if task.status is Status.UNCERTAIN:
-        how = f"Run `settle {task.task_id}` with --answer FILE, --again or --discard."
-        return [(Exit.UNCERTAIN, f"'{task.name}': {task.message} {how}")]
+        return [(Exit.UNCERTAIN, _said(output, task))]
     if task.status is Status.REJECTED:
-        return [(Exit.FAILED, f"'{task.name}': {task.message}")]
+        return [(Exit.FAILED, _said(output, task))]
     return []
+
+
+def _said(output: Output, task: Task) -> str:
+    return f"'{task.name}': {output.voice.say(task.trouble, task=task.task_id)}"
 
 
 def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:

@@ -29,6 +29,7 @@ from ..service.keys import Secret
 from ..storage import api_key, folders, key_command
 from ..storage.paths import NoBlendFile
 from ..tasks.task import Task
+from ..texts.text import Trouble
 from ..tracking.messages import Obstacle, Settings
 
 
@@ -60,8 +61,8 @@ class Host:
     folder: Path
     """The user's folder, see `storage.folders`."""
     versions: Mapping[str, str]
-    offline: str = ""
-    """Why the internet may not be used; "" where it may."""
+    offline: Trouble | None = None
+    """Why the internet may not be used; None where it may."""
     timeout: float = 20.0
     import_models: Importer | None = None
     """None where there is no Blender."""

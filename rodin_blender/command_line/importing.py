@@ -79,7 +79,7 @@ def _model(task: Task, advice: str) -> Path:
     model = _model_or_none(task)
     if model is None:
         found = task_folder.troubles(task.folder, models(task.files))
-        name, why = next(iter(found.items()), ("", ""))
+        name, why = next(iter(found.items()), ("", None))
         what = f"'{name}' in {task.folder}: {why} {advice}"
         if not name:
             what = f"there is no model among its files in {task.folder}."

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from ..storage.disk import write_reason
 from ..storage.store import Store
 from ..tasks import schedule
 from ..tasks.task import Status, Task, Watch
+from ..texts.text import Trouble
 from ..tracking.messages import TaskChanged, TaskRemoved
 from . import (
     arguments,
@@ -68,11 +68,11 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
     except KeyboardInterrupt:
         return output.error("Interrupted. Nothing is lost: run the same command again to go on.", Exit.INTERRUPTED)
     except Ended as error:
-        return output.error(str(error), error.code)
+        return output.error(error.trouble, error.code)
     except (BadInput, NotAuthorized) as error:
-        return output.error(str(error), Exit.USAGE)
+        return output.error(error.trouble, Exit.USAGE)
     except RodinError as error:
-        return output.error(str(error), Exit.TROUBLE)
+        return output.error(error.trouble, Exit.TROUBLE)
     except ModuleNotFoundError as error:
         return output.error(f"This Python has no '{error.name}', which the command needs: install it.", Exit.USAGE)
     except BrokenPipeError:
@@ -158,12 +158,11 @@ def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Ex
                 code = max(code, downloading.run(host, output, Namespace(tasks=whole, to=given.to, again=False)))
         return code
     except RodinError as error:
-        # What other commands advise, to run the same once more, would be paid for here.
-        text = re.sub(r"Press Download( again)?", "Run `download`", str(error))
-        text = re.sub(r"press Download( again)?", "run `download`", text)
         code = Exit.USAGE if isinstance(error, (BadInput, NotAuthorized)) else Exit.TROUBLE
         code = error.code if isinstance(error, Ended) else code
-        raise Ended(code, f"{text} {generating.go_on(host)}") from None
+        # Without its actions: to run the same command once more would be paid for here.
+        text = f"{output.voice.say(error.trouble.text)} {generating.go_on(host)}"
+        raise Ended(code, Trouble(error.trouble.code, text)) from None
 
 
 def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:

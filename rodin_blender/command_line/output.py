@@ -30,14 +30,13 @@ over; none is taken away or changes its meaning without another schema. No objec
              faults: a text for each thing that is wrong
     hook     a function or command of the user's that failed: hook ("exec", or which list of `handlers`), name and
              task_id of what it was called for, text
-    error    text, and exit: the exit code that follows. Always the last one
+    error    text, its code (see docs/pipeline.md), and exit: the exit code that follows. Always the last one
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from contextlib import suppress
 from enum import IntEnum
@@ -45,31 +44,12 @@ from io import TextIOWrapper
 from typing import Any, TextIO
 
 from ..tasks.task import Status, Task, Watch
+from ..texts.text import Text, Trouble, Voice
 from ..texts.wording import clock_text
 from .execution import Execution
+from .voice import SHELL
 
 SCHEMA = 1
-
-_FOR_A_SHELL = (
-    (r'Press Download and enter the', "Give it by `track KEY --task-uuid UUID`: the"),
-    (r"Enter another key, then press Download", "Set another"),
-    (r" Nothing is asked until it changes, or you press Check Now\.", " Set another."),
-    (r"account is needed\.", "account is needed: set RODIN_API_KEY."),
-    (r"set it in the preferences", "set it by RODIN_API_URL"),
-    (r"the longest time is set in the preferences", "RODIN_DEADLINE sets the longest time"),
-    (r"set another folder in the preferences", "choose another folder"),
-    (r"Allow it in Preferences > System > Network", r"\g<0>, or start Blender with --online-mode"),
-    (r" Tasks go on by themselves then\.", ""),
-    (r"The clipboard holds", "What was given holds"),
-    (r", then paste", ""),
-    (r"restart Blender", "run the command again"),
-    (r"Press Download( again)?", "Run the command again"),
-    (r"press Download( again)?", "run the command again"),
-    (r"Press (Resume|Check Now)", "Run `resume`"),
-    (r"press (Resume|Check Now)", "run `resume`"),
-)
-"""Tracker and list speak to a user of the window, and may be that one's. What they say, as it is said in a shell."""
-
 
 class Exit(IntEnum):
     DONE = 0
@@ -89,14 +69,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-def for_a_shell(text: str) -> str:
-    """What the tracker says or the list holds, with commands in the place of buttons."""
-    for pattern, words in _FOR_A_SHELL:
-        text = re.sub(pattern, words, text)
-    return text
-
-
-def describe(task: Task) -> dict[str, Any]:
+def describe(task: Task, voice: Voice = SHELL) -> dict[str, Any]:
     """A task for others to read. The subscription key is left out. Times are seconds since the epoch, 0 for never."""
     return {
         "task_id": task.task_id,
@@ -104,7 +77,8 @@ def describe(task: Task) -> dict[str, Any]:
         "task_uuid": task.task_uuid,
         "status": task.status.value,
         "watch": task.watch.value,
-        "message": for_a_shell(task.message),
+        "message": voice.say(task.trouble, task=task.task_id or "TASK"),
+        "code": task.trouble.code if task.trouble else "",
         "jobs": [{"uuid": job.uuid, "status": job.status} for job in task.jobs],
         "jobs_done": task.jobs_done,
         "jobs_total": len(task.jobs),
@@ -122,7 +96,7 @@ def describe(task: Task) -> dict[str, Any]:
     }
 
 
-def task_line(task: Task) -> str:
+def task_line(task: Task, voice: Voice = SHELL) -> str:
     """A task in one line of words."""
     status = task.status.value.lower().replace("_", " ")
     if task.status is Status.UNKNOWN and task.kind and not task.message:
@@ -130,7 +104,10 @@ def task_line(task: Task) -> str:
     if not task.status.final and task.watch is not Watch.FOLLOWING:
         status = f"{task.watch.value.lower()}, was {status}"
     jobs = f"{task.jobs_done} of {len(task.jobs)} jobs" if task.jobs else ""
-    return "  ".join(part for part in (task.task_id, task.name, status, jobs, for_a_shell(task.message)) if part)
+    message = voice.say(task.trouble, task=task.task_id or "TASK")
+    if task.trouble and task.followed and task.failures:
+        message += f" Next check at {clock_text(task.next_check_at)}."
+    return "  ".join(part for part in (task.task_id, task.name, status, jobs, message) if part)
 
 
 def _apart() -> TextIO:
@@ -155,6 +132,7 @@ class Output:
         self._results = _apart() if as_json and own_process else sys.stdout
         self.execution: Execution | None = None
         self.failed_hooks = 0
+        self.voice = SHELL
         if isinstance(sys.stdout, TextIOWrapper):
             # A name may hold what a Windows code page does not.
             sys.stdout.reconfigure(errors="backslashreplace")
@@ -170,7 +148,7 @@ class Output:
             raise
 
     def task(self, task: Task) -> None:
-        self.tell("task", task_line(task), **describe(task))
+        self.tell("task", task_line(task, self.voice), **describe(task, self.voice))
 
     def result(self, event: str, words: str, /, **members: Any) -> None:
         """What the command was run for, which is given to the command of --exec as well. Raises OSError."""
@@ -185,16 +163,17 @@ class Output:
         if self._as_json:
             self.tell("hook", text, hook=hook, task_id=task_id, name=name, text=text)
 
-    def live(self, text: str, now: float) -> None:
+    def live(self, said: Text | Trouble | str, now: float) -> None:
         """What goes on meanwhile, with the time of day."""
-        self._say(f"{clock_text(now)}  {for_a_shell(text)}")
+        self._say(f"{clock_text(now)}  {self.voice.say(said)}")
 
-    def error(self, text: str, code: Exit) -> Exit:
+    def error(self, said: Text | Trouble | str, code: Exit) -> Exit:
         """Why it ends with this exit code."""
-        text = for_a_shell(text)
+        text = self.voice.say(said)
         self._say(f"rodin: {text}")
         if self._as_json:
-            self.tell("error", text, text=text, exit=int(code))
+            word = said.code if isinstance(said, Trouble) else code.name.lower()
+            self.tell("error", text, text=text, code=word, exit=int(code))
         return code
 
     def _say(self, line: str) -> None:

@@ -15,6 +15,7 @@ from ..service.files import SavedFile
 from ..service.keys import Secret
 from ..storage import task_folder
 from ..tasks.task import Status, Task
+from ..texts.text import Text
 from . import arguments
 from .output import SCHEMA, Output, describe
 
@@ -33,12 +34,12 @@ class Results:
         for task in _told(_whole_lines(path), path):
             self._keep(task)
 
-    def troubles(self, uuid: str) -> dict[str, str]:
+    def troubles(self, uuid: str) -> dict[str, Text]:
         """What is wrong with files that the task's line tells of, by name."""
         task = self.written[uuid]
         return task_folder.troubles(task.folder, task.files)
 
-    def has_models(self, uuid: str, troubles: dict[str, str]) -> bool:
+    def has_models(self, uuid: str, troubles: dict[str, Text]) -> bool:
         """Whether the task has a line, and all that it needs is there, though there are these troubles."""
         files = self.written[uuid].files if uuid in self.written else ()
         return len(troubles) < len(files) and not any(map(task_folder.is_needed, troubles))

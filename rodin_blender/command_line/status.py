@@ -8,10 +8,12 @@ from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..service.errors import NotAuthorized, Refused, ServiceError, Throttled
+from ..service.errors import NotAuthorized, ServiceError, Throttled
 from ..storage.store import Store
+from ..tasks import refusals
+from ..tasks.schedule import NO_JOBS
 from ..tasks.task import Status, Task, status_of
-from ..texts.wording import clock_text, refusal
+from ..texts.text import Text, Trouble
 from .following import NOT_ACCEPTED, Ended, check, opened, told_refused
 from .host import Host
 from .named import meant
@@ -53,14 +55,13 @@ def _asked(client: Client, store: Store, task: Task) -> tuple[Exit, Task]:
     code = Exit.DONE
     try:
         jobs = client.status(task.subscription_key)
-        message = "" if jobs else "The service lists no jobs yet."
-        task = replace(task, jobs=jobs, status=status_of(jobs), message=message)
+        task = replace(task, jobs=jobs, status=status_of(jobs), trouble=None if jobs else NO_JOBS)
     except NotAuthorized:
         raise
     except ServiceError as error:
         if isinstance(error, Throttled) and error.retry_after:
             store.hold(time.time() + error.retry_after, time.time())
-        task = replace(task, message=refusal(error) if isinstance(error, Refused) else str(error))
+        task = replace(task, trouble=refusals.of_check(error))
         code = Exit.TROUBLE
     return (Exit.FAILED if task.status in (Status.FAILED, Status.PARTLY_FAILED) else code), task
 
@@ -69,5 +70,6 @@ def _await_turn(store: Store) -> None:
     """Until a request may be sent: they are counted for all programs of a user. Raises Ended."""
     while (at := store.take_request(now := time.time())) > now:
         if at - now > LONGEST_TURN:
-            raise Ended(Exit.TROUBLE, f"The service asks not to be asked before {clock_text(at)}.")
+            text = Text("The service asks not to be asked before {at:clock}.", at=at)
+            raise Ended(Exit.TROUBLE, Trouble("throttled", text))
         time.sleep(at - now)

@@ -15,7 +15,9 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..storage import paths
 from ..tasks.schedule import Pace
-from ..tracking.messages import Obstacle, Settings
+from ..texts.actions import Action
+from ..texts.text import Trouble
+from ..tracking.messages import PENDING, Obstacle, Settings
 from .fields import FIELDS, GENERATE, SERVICE_ADDRESS, Field, Value
 from .studio import (
     FILE_VARIABLE,
@@ -66,7 +68,7 @@ def tracker_settings(
     *,
     blend_folder: Path | None = None,
     timeout: float = 20.0,
-    offline: str = "",
+    offline: Trouble | None = None,
     program: str = "",
 ) -> Settings:
     """What the tracker is to know, with what keeps it from asking, if anything does.
@@ -91,7 +93,7 @@ def tracker_settings(
         requests_per_minute, parallel_generations = limits
         proxy, ca_file = keys.Secret(str(value("proxy")).strip()), path_of(resolve("ca_file"), blend_folder)
     except BadInput as error:
-        return Settings(timeout=timeout, obstacle=Obstacle("address", str(error)))
+        return Settings(timeout=timeout, obstacle=Obstacle("address", error.trouble.text, *error.trouble.actions))
     known = partial(
         Settings,
         timeout=timeout,
@@ -104,13 +106,13 @@ def tracker_settings(
         parallel_generations=parallel_generations,
     )
     if offline and not keys.is_loopback(address):
-        return known(obstacle=Obstacle("offline", offline))
+        return known(obstacle=offline)
     try:
         api_key = keys.api_key(str(value("api_key")))
     except NotYet as error:
-        return known(obstacle=Obstacle("pending", str(error)))
+        return known(obstacle=Obstacle(PENDING, error.trouble.text))
     except BadInput as error:
-        return known(obstacle=Obstacle("bad_key", str(error)))
+        return known(obstacle=Obstacle("bad_key", error.trouble.text))
     if not api_key:
-        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed."))
+        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed.", Action.GIVE_KEY))
     return known(address, api_key)

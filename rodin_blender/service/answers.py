@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from ..texts.actions import Action
+from ..texts.text import Text
 from .errors import BadAnswer, NotAuthorized, Refused, Throttled
 from .keys import Secret, quoted, shown
 
@@ -74,27 +76,28 @@ def read(
     if http_status in (401, 403):
         # The service answers in JSON; a bare 401 may be its own, too.
         if answer is None and (http_status == 403 or _is_page(body)):
-            raise BadAnswer(
-                http_status,
-                f"A firewall or proxy, and not the service, refused the request (HTTP {http_status}); "
-                "if this stays, tell whoever looks after the network.",
-            )
+            text = "A firewall or proxy, and not the service, refused the request (HTTP {status})."
+            raise BadAnswer(http_status, Text(text, status=http_status), Action.TELL_NETWORK)
         raise NotAuthorized(http_status, code, detail)
     if http_status == 429:
         raise Throttled(retry_after_seconds(retry_after, now))
     if code and http_status < 500:
         raise NotAuthorized(http_status, code, detail) if code in _NOT_AUTHORIZED else Refused(code, detail)
     if 300 <= http_status < 400:
-        where = f"to {redirect}" if redirect else "elsewhere"
-        text = f"The service address redirects {where} (HTTP {http_status}); the API key is not sent there."
+        text = "The service address redirects elsewhere (HTTP {status}); the API key is not sent there."
+        if redirect:
+            text = "The service address redirects to {address} (HTTP {status}); the API key is not sent there."
         if redirect and http_status in (301, 308):
-            text += " If that is the service's new address, set it in the preferences."
-        raise BadAnswer(http_status, text)
+            text += " It may be the service's new address."
+        actions = [Action.SET_ADDRESS] if redirect and http_status in (301, 308) else []
+        raise BadAnswer(http_status, Text(text, address=redirect, status=http_status), *actions)
     if not 200 <= http_status < 300:
-        raise BadAnswer(http_status, f"The service is in trouble (HTTP {http_status}).")
+        raise BadAnswer(http_status, Text("The service is in trouble (HTTP {status}).", status=http_status))
     if answer is None:
-        what = "an empty answer" if not body.strip() else "something that is not a JSON object"
-        raise BadAnswer(http_status, f"The service is in trouble: HTTP {http_status} with {what}.")
+        text = "The service is in trouble: its answer is empty (HTTP {status})."
+        if body.strip():
+            text = "The service is in trouble: its answer makes no sense (HTTP {status}, not a JSON object)."
+        raise BadAnswer(http_status, Text(text, status=http_status))
     return answer
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import requests.utils
 
+from ..texts.text import Text
 from .errors import Unusable, os_reason
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -92,8 +93,8 @@ def _naming(kind: Any, trust: Trust) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, path: Path, source: str) -> None:
     """Have the certificates of a PEM file trusted, or of a folder as OpenSSL has it. Raises Unusable."""
 
-    def unusable(what: str) -> Unusable:
-        return Unusable("tls", f"The CA file {path} ({source}) {what}")
+    def unusable(text: str, reason: str = "") -> Unusable:
+        return Unusable("tls", Text(text, path=str(path), source=source, reason=reason))
 
     try:
         if path.is_dir():
@@ -102,19 +103,23 @@ def _load(context: ssl.SSLContext, path: Path, source: str) -> None:
         with path.open("rb") as file:
             content = file.read(_LARGEST_FILE)
     except FileNotFoundError:
-        raise unusable("is not there.") from None
+        raise unusable("The CA file {path} ({source}) is not there.") from None
     except (OSError, ValueError) as error:
-        raise unusable(f"cannot be read: {os_reason(error) if isinstance(error, OSError) else 'no path'}.") from None
+        reason = os_reason(error) if isinstance(error, OSError) else "no path"
+        raise unusable("The CA file {path} ({source}) cannot be read: {reason}.", reason) from None
     if not content.strip():
-        raise unusable("is empty.")
+        raise unusable("The CA file {path} ({source}) is empty.")
     if b"-----BEGIN CERTIFICATE-----" not in content and b"-----BEGIN TRUSTED CERTIFICATE-----" not in content:
         if content[:1] == b"\x30":
             raise unusable(
-                "is in the binary form (DER). It is needed as text (PEM), which "
+                "The CA file {path} ({source}) is in the binary form (DER). It is needed as text (PEM), which "
                 "`openssl x509 -inform der -in FILE -out FILE.pem` makes of it."
             )
-        raise unusable("holds no certificate. It is to be text that begins with -----BEGIN CERTIFICATE-----.")
+        raise unusable(
+            "The CA file {path} ({source}) holds no certificate. It is to be text that begins with "
+            "-----BEGIN CERTIFICATE-----."
+        )
     try:
         context.load_verify_locations(path)
     except (ssl.SSLError, OSError):
-        raise unusable("is damaged: a certificate in it cannot be read.") from None
+        raise unusable("The CA file {path} ({source}) is damaged: a certificate in it cannot be read.") from None

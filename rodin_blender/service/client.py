@@ -21,6 +21,7 @@ from urllib.parse import urljoin
 import requests
 import urllib3.exceptions
 
+from ..texts.text import Text
 from . import answers, transport
 from .connection import Connection
 from .errors import (
@@ -35,7 +36,7 @@ from .errors import (
 )
 from .keys import Secret, is_loopback, shown
 from .multipart import Multipart, Picture, Unreadable
-from .trouble import BROKE_OFF, unreachable
+from .trouble import BROKE_OFF, FILE_SERVER, SERVICE, unreachable
 
 LARGEST_ANSWER = 8 * 1024 * 1024
 LARGEST_PROMISE = 1024 * 1024
@@ -47,7 +48,6 @@ _LINK_REFUSED = (400, 401, 403, 410)
 """What file servers answer to a link whose time is over: mostly 403, Google's 400."""
 LONGEST_SILENCE = 120.0
 """Seconds that a submission waits: for the line to take more of it, and for the answer."""
-_CUT_SHORT = "The call was cut short."
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,12 @@ class Client:
             ):
                 return self._as_it_came(response, timeout)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failure = self._explained(error, "service", self.connection.address)
+            failure = self._explained(error, SERVICE, self.connection.address)
             if not connected.is_set():
                 if isinstance(error, Unreadable):
-                    raise NotSent("picture", f"The picture {error}. Choose it again.") from None
-                raise NotSent(getattr(failure, "cause", "aborted"), str(failure)) from None
+                    text = Text("The picture {name} cannot be read. Choose it again.", name=str(error))
+                    raise NotSent("picture", text) from None
+                raise NotSent(getattr(failure, "cause", "aborted"), failure.trouble) from None
             if body.unreadable:
                 raise Unreachable("connection", "A picture could not be read to its end while it was sent.") from None
             if body.sent < len(body) and getattr(failure, "cause", "") == "timeout":
@@ -163,15 +164,24 @@ class Client:
             elif response.status_code in _LINK_REFUSED:
                 raise LinkExpired(
                     response.status_code,
-                    f"The file server refuses the link to {name} (HTTP {response.status_code}).",
+                    Text(
+                        "The file server refuses the link to {name} (HTTP {status}).",
+                        name=name,
+                        status=response.status_code,
+                    ),
                 )
             elif response.status_code != 416:
                 raise BadAnswer(
                     response.status_code,
-                    f"The file server does not hand out {name} (HTTP {response.status_code}).",
+                    Text(
+                        "The file server does not hand out {name} (HTTP {status}).",
+                        name=name,
+                        status=response.status_code,
+                    ),
                 )
         if not headers:
-            raise BadAnswer(response.status_code, f"The file server hands out only a part of {name}.")
+            text = Text("The file server hands out only a part of {name}.", name=name)
+            raise BadAnswer(response.status_code, text)
         with self.fetch(file) as content:
             yield content
 
@@ -187,13 +197,14 @@ class Client:
     def pause(self, seconds: float) -> None:
         """Wait before another call. Raises Aborted when that is cut short."""
         if self._abortion.wait(seconds):
-            raise Aborted(_CUT_SHORT)
+            raise Aborted()
 
     def _following(self, url: str, headers: dict[str, str], name: str) -> requests.Response:
         """The file server's answer after its redirects. The session that asks knows no key and no cookie of ours."""
         for _ in range(MOST_REDIRECTS + 1):
             if not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
-                raise BadAnswer(200, f"The address given for {name} is not https; it was not asked.")
+                text = Text("The address given for {name} is not https; it was not asked.", name=name)
+                raise BadAnswer(200, text)
             response = self._sending("GET", url, self._files, None, headers)
             target = response.headers.get("Location")
             if response.status_code not in (301, 302, 303, 307, 308) or not target:
@@ -203,7 +214,8 @@ class Client:
                 url = urljoin(url, target)
             except ValueError:
                 break
-        raise BadAnswer(response.status_code, f"The file server sends us from one address to the next for {name}.")
+        text = Text("The file server sends us from one address to the next for {name}.", name=name)
+        raise BadAnswer(response.status_code, text)
 
     def _call_about_task(self, path: str, body: dict[str, str], *secrets: Secret) -> dict[str, Any]:
         """As `_call`. The balance, which is free, tells whether a refusal is for the API key or for this task alone.
@@ -219,7 +231,7 @@ class Client:
         try:
             self._call("GET", "/check_balance")
         except Refused as error:
-            text = f"The service does not tell whether it accepts the API key ({error.code})."
+            text = Text("The service does not tell whether it accepts the API key ({code}).", code=error.code)
             raise BadAnswer(refused.http_status, text) from None
         raise refused.of_task()
 
@@ -229,16 +241,14 @@ class Client:
             content = bytearray()
             size = _announced_length(response) or 0
             if size <= LARGEST_ANSWER:
-                for piece in self._pieces(response, "service"):
+                for piece in self._pieces(response, SERVICE):
                     content += piece
                     size = len(content)
                     if size > LARGEST_ANSWER:
                         break
             if size > LARGEST_ANSWER:
-                raise BadAnswer(
-                    response.status_code,
-                    f"The service is in trouble: HTTP {response.status_code} with more than 8 MB, which was not read.",
-                )
+                text = "The service is in trouble: its answer has more than 8 MB, which were not read (HTTP {status})."
+                raise BadAnswer(response.status_code, Text(text, status=response.status_code))
             return answers.read(
                 response.status_code,
                 bytes(content),
@@ -252,7 +262,7 @@ class Client:
         """The answer, or what came of one that breaks off or does not end: it may hold the key of a paid task."""
         body, end = bytearray(), time.monotonic() + longest
         with suppress(ServiceError):
-            for piece in self._pieces(response, "service", chunk=16):
+            for piece in self._pieces(response, SERVICE, chunk=16):
                 body += piece
                 if len(body) > LARGEST_PROMISE or time.monotonic() > end:
                     break
@@ -278,12 +288,12 @@ class Client:
                 stream=True,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._explained(error, "service" if session is self._api else "file server", url) from None
+            raise self._explained(error, SERVICE if session is self._api else FILE_SERVER, url) from None
 
     def _pieces(
         self,
         response: requests.Response,
-        whose: str = "file server",
+        whose: Text = FILE_SERVER,
         expected: int | None = None,
         chunk: int = _CHUNK,
     ) -> Iterator[bytes]:
@@ -300,7 +310,7 @@ class Client:
             return
         # Without an announced length, an answer cut short by `abort` looks like a whole one.
         if self.aborted:
-            raise Aborted(_CUT_SHORT)
+            raise Aborted()
         # urllib3 before 2 lets an answer cut short pass, and none looks at the length that a Content-Range tells.
         if expected is not None:
             raise Unreachable("reset", BROKE_OFF)
@@ -310,10 +320,10 @@ class Client:
         request.headers["Authorization"] = f"Bearer {self.connection.api_key.reveal()}"
         return request
 
-    def _explained(self, error: Exception, whose: str, url: str = "") -> ServiceError:
+    def _explained(self, error: Exception, whose: Text, url: str = "") -> ServiceError:
         """What it means. With `url` for a request that may have met trouble on its way to there."""
         if self.aborted:
-            return Aborted(_CUT_SHORT)
+            return Aborted()
         with suppress(ValueError):  # A link that is no address has no proxy.
             return unreachable(error, whose, self._route.proxy(url) if url else None, past_proxy=self._route.past_proxy)
         return unreachable(error, whose)

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..texts.text import Text
+
 PREVIEW = "preview.webp"
 """The service's picture of the model, without texture."""
 MODEL_KINDS = (".glb", ".gltf", ".fbx", ".obj", ".stl", ".usdz", ".usdc", ".usda", ".usd")
@@ -80,7 +82,7 @@ class Progress:
     """None where the file server announces none."""
     speed: float = 0.0
     """Bytes a second, lately."""
-    waiting: str = ""
+    waiting: Text | None = None
     """What it waits for, instead of receiving anything."""
 
     @property
@@ -133,20 +135,20 @@ def stated_size(head: bytes) -> int | None:
     return None
 
 
-def fault(name: str, head: bytes, size: int) -> str:
-    """Why a file cannot be what its name says, by its first `HEAD` bytes and its size; "" where nothing is wrong."""
+def fault(name: str, head: bytes, size: int) -> Text | None:
+    """Why a file cannot be what its name says, by its first `HEAD` bytes and its size; None where nothing is wrong."""
     kind = kind_of(name)
     beginning = _BEGINNINGS.get(kind)
     if beginning and not size:
-        return "It is empty."
+        return Text("It is empty.")
     if _WEB_PAGE.match(head) and kind not in (".html", ".htm"):
-        return "It is a web page."
+        return Text("It is a web page.")
     if beginning and not re.match(beginning, head.removeprefix(b"\xef\xbb\xbf"), re.DOTALL):
-        return f"It does not begin as a {kind} file does."
+        return Text("It does not begin as a {kind} file does.", kind=kind)
     stated = stated_size(head)
     if stated is not None and stated > size:
-        return f"It is incomplete: {size} of the {stated} bytes that it says it has."
-    return ""
+        return Text("It is incomplete: {size} of the {stated} bytes that it says it has.", size=size, stated=stated)
+    return None
 
 
 def safe_name(name: str, taken: Iterable[str] = (), longest: int = LONGEST_PATH) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..texts.actions import WORDS, Action
+from ..texts.text import Text
 from .errors import BadInput
 
 LONGEST_KEY = 8192
@@ -24,9 +26,16 @@ _WEB_ADDRESS = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:)?//.*|www\..*|[\w-]+(?:\.[\w-]+)*\.(?:ai|app|com|io|net|org)(?:[/?#:].*)?", re.IGNORECASE
 )
 _OF_THE_VENDOR = re.compile(r"(?i)^(?:https?:)?/{0,2}(?:[\w-]+\.)*(?:hyper3d\.(?:ai|com)|deemos\.com)(?![\w.-])")
-NEEDED = "Give the whole answer that came back when the task was started, or only the subscription key in it."
-"""What a user is told to bring instead."""
-WHERE_THE_UUID_IS = 'It is the "uuid", not one of the "uuids", in the answer that came back when the task was started.'
+WHERE_THE_UUID_IS = WORDS[Action.FIND_UUID]
+
+
+class NoTask(BadInput):
+    """What was given tells no task to follow: the user is told what to give instead."""
+
+    _code = "no_task"
+
+    def __init__(self, said: Text | str) -> None:
+        super().__init__(said, Action.GIVE_ANSWER)
 
 
 class Secret:
@@ -69,30 +78,28 @@ def subscription_key(text: str) -> Secret:
     """The subscription key in `text`. Raises BadInput with the reason when it cannot be one."""
     text = _unwrapped(text)
     if not text:
-        raise BadInput(
-            f"No subscription key was given. {NEEDED}"
-        )
+        raise NoTask("No subscription key was given.")
     if re.fullmatch(UUID, text):
-        raise BadInput(
+        raise NoTask(
             "This looks like a uuid, not a subscription key; perhaps the two are swapped. "
-            f"The subscription key is much longer. {NEEDED}"
+            "The subscription key is much longer."
         )
     if len(text) <= LONGEST_KEY and _WEB_ADDRESS.fullmatch(text):
-        raise BadInput(
-            f"This is a link to {'the website of Hyper3D' if _OF_THE_VENDOR.search(text) else 'a web page'}, "
-            f"and does not tell which task to follow. {NEEDED}"
-        )
+        what = Text("the website of Hyper3D") if _OF_THE_VENDOR.search(text) else Text("a web page")
+        told = Text("This is a link to {what}, and does not tell which task to follow.", what=what)
+        raise NoTask(told)
     if len(text) > LONGEST_KEY:
-        raise BadInput(
-            f"This text of {size_of(len(text))} is too long for a subscription key (about 300 characters are usual). "
-            f"{NEEDED}"
+        told = Text(
+            "This text of {size} is too long for a subscription key (about 300 characters are usual).",
+            size=size_of(len(text)),
         )
+        raise NoTask(told)
     if not text.isascii() or not text.isprintable() or " " in text:
-        raise BadInput(
-            f"A subscription key has no spaces, line breaks or special characters, and this text has. {NEEDED}"
+        raise NoTask(
+            "A subscription key has no spaces, line breaks or special characters, and this text has."
         )
     if "***" in text or "..." in text or not any(map(str.isalnum, text)):
-        raise BadInput(f"A part of this subscription key was left out where it was shown. {NEEDED}")
+        raise NoTask("A part of this subscription key was left out where it was shown.")
     return Secret(text)
 
 
@@ -106,10 +113,11 @@ def task_uuid(text: str) -> str:
     if len(text) > 60 or text.count(".") >= 2:
         raise BadInput(
             "This looks like a subscription key, not a task uuid; perhaps the two are swapped. "
-            f"The task uuid is short. {WHERE_THE_UUID_IS}"
+            "The task uuid is short.",
+            Action.FIND_UUID,
         )
     form = "123e4567-e89b-12d3-a456-426614174000"
-    raise BadInput(f"This is not a task uuid. One looks like {form}. {WHERE_THE_UUID_IS}")
+    raise BadInput(Text("This is not a task uuid. One looks like {form}.", form=form), Action.FIND_UUID)
 
 
 def api_key(text: str) -> Secret:
@@ -133,7 +141,7 @@ def service_address(text: str) -> str:
         parts, port = urlsplit(""), None
     fine = parts.scheme in {"http", "https"} and parts.hostname and port != 0 and text.isascii() and text.isprintable()
     if not fine or parts.query or parts.fragment or "@" in parts.netloc or " " in text:
-        raise BadInput("The service address must look like https://api.hyper3d.com/api/v2; set it in the preferences.")
+        raise BadInput("The service address must look like https://api.hyper3d.com/api/v2.", Action.SET_ADDRESS)
     if parts.scheme == "http" and not is_loopback(text):
         raise BadInput(
             "The service address must begin with https://, since the API key is sent to it. "
@@ -176,5 +184,7 @@ def _unwrapped(text: str) -> str:
     return text
 
 
-def size_of(characters: int) -> str:
-    return f"{characters / 1e6:.1f} MB" if characters >= 100_000 else f"{characters} characters"
+def size_of(characters: int) -> Text:
+    if characters >= 100_000:
+        return Text("{size:size}", size=characters)
+    return Text("{count} characters", count=characters)

@@ -25,7 +25,7 @@ _BETWEEN_REPORTS = 0.1
 
 
 class Unreadable(OSError):
-    """A picture cannot be read, or has become shorter since it was opened."""
+    """A picture cannot be read, or has become shorter since it was opened. `str` is its name, where it is known."""
 
 
 class Multipart:
@@ -67,7 +67,7 @@ class Multipart:
                     size = file.seek(0, io.SEEK_END)
                     file.seek(0)
                 except OSError as error:
-                    raise Unreadable(f"{shown(name, 60)!r} cannot be read") from error
+                    raise Unreadable(repr(shown(name, 60))) from error
                 add(f'{self._disposition("images")}; filename="{_escaped(name)}"\r\nContent-Type: {kind}\r\n\r\n')
                 parts.append((file, size))
                 add("\r\n")
@@ -111,10 +111,10 @@ class Multipart:
                     chunk = file.read(min(left, _CHUNK))
                 except OSError as error:
                     self.unreadable = True
-                    raise Unreadable("A picture cannot be read") from error
+                    raise Unreadable from error
                 if not chunk:
                     self.unreadable = True
-                    raise Unreadable("A picture has become shorter")
+                    raise Unreadable
                 left -= len(chunk)
                 yield chunk
 

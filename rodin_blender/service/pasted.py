@@ -15,8 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from ..texts.actions import Action
+from ..texts.text import Text
 from .errors import BadInput
-from .keys import NEEDED, SHORTEST_SECRET, UUID, Generation, Secret, quoted, shown, size_of, subscription_key, task_uuid
+from .keys import SHORTEST_SECRET, UUID, Generation, NoTask, Secret, quoted, shown, size_of, subscription_key, task_uuid
 
 LONGEST_PASTE = 256 * 1024
 """Characters that are read on Blender's main thread."""
@@ -54,11 +56,11 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Skipped:
     """Why a part of what was pasted is not followed; `number` is its place among the tasks, beginning at 1."""
 
     number: int
-    text: str
+    text: Text
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Pasted:
     """What was read: at least one task to follow, each key once, in the order of the text."""
 
     generations: tuple[Generation, ...]
-    refused: tuple[Trouble, ...] = ()
+    refused: tuple[Skipped, ...] = ()
     """Error answers among them: the service did not start these."""
-    wrong: tuple[Trouble, ...] = ()
+    wrong: tuple[Skipped, ...] = ()
     """What was meant for a task, and cannot be one."""
 
 
@@ -90,12 +92,12 @@ def read(text: str, api_key: Secret | None = None, longest: int = LONGEST_PASTE)
     Raises BadInput, with what was given instead and what is needed, when there is no task in it.
     """
     if len(text) > longest:
-        raise BadInput(f"This is a text of {size_of(len(text))}, far too much to look for a task in. {NEEDED}")
+        raise NoTask(Text("This is a text of {size}, far too much to look for a task in.", size=size_of(len(text))))
     text = _COLORS.sub("", text).replace("\ufeff", "").replace("\xa0", " ").strip()
     if not text:
-        raise BadInput(f"Nothing was given. {NEEDED}")
+        raise NoTask("Nothing was given.")
     if _BINARY.search(text):
-        raise BadInput(f"This is data that is not text. {NEEDED}")
+        raise NoTask("This is data that is not text.")
     # Word processors and chats change quotation marks, and what prints a text in quotation marks escapes those in it.
     variants = dict.fromkeys((text, text.translate(_STRAIGHT_QUOTES), _unescaped(text)))
     best: list[Generation | BadInput] = []
@@ -146,19 +148,20 @@ def _without_a_key(answer: dict[object, object]) -> BadInput:
         code = error.strip().removeprefix("API_")
         message = answer.get("message")
         said = f"{error}: {message}" if isinstance(message, str) and message else error
-        text = f"This is an error answer ({quoted(said, 120)}): nothing was started, so there is nothing to follow."
+        text = "This is an error answer ({said}): nothing was started, so there is nothing to follow."
         # Answers to status checks stand in logs as well, and so do other programs' errors.
-        return (_Refused if _ERROR_CODE.fullmatch(error) and code != "NO_SUCH_TASK" else _Other)(text)
+        kind = _Refused if _ERROR_CODE.fullmatch(error) and code != "NO_SUCH_TASK" else _Other
+        return kind(Text(text, said=quoted(said, 120)))
     if "generation_id" in answer:
-        return BadInput(
+        return NoTask(
             "This is the answer of another Hyper3D tool. It has a generation id and no subscription key, so the task "
-            f"can only be followed with that tool, or in a web browser. {NEEDED}"
+            "can only be followed with that tool, or in a web browser."
         )
     if isinstance(answer.get("jobs"), list):
-        return _Other(f"This answer tells a task's status, and not its subscription key. {NEEDED}")
+        return _Other("This answer tells a task's status, and not its subscription key.", Action.GIVE_ANSWER)
     if isinstance(answer.get("list"), list):
-        return _Other(f"This answer is a list of files to download, without a subscription key. {NEEDED}")
-    return BadInput(f"There is no subscription key in this answer. {NEEDED}")
+        return _Other("This answer is a list of files to download, without a subscription key.", Action.GIVE_ANSWER)
+    return NoTask("There is no subscription key in this answer.")
 
 
 def _read_one(part: _Candidate, api_key: Secret | None) -> Generation | BadInput:
@@ -170,13 +173,10 @@ def _read_one(part: _Candidate, api_key: Secret | None) -> Generation | BadInput
     except BadInput as error:
         return error
     if generation.subscription_key == api_key:
-        return BadInput(f"This is your API key, which tells who you are, and not which task to follow. {NEEDED}")
+        return NoTask("This is your API key, which tells who you are, and not which task to follow.")
     alone = generation.subscription_key.reveal() if isinstance(part, str) else ""
     if _API_KEY.fullmatch(alone):
-        return BadInput(
-            "This looks like an API key, which tells who you are and belongs in the preferences, and not which task "
-            f"to follow. {NEEDED}"
-        )
+        return NoTask("This looks like an API key, which belongs in the preferences and tells of no task.")
     return generation
 
 
@@ -195,8 +195,8 @@ def _is_whole(found: list[Generation | BadInput]) -> bool:
 def _sorted(found: list[Generation | BadInput]) -> Pasted:
     """Raises BadInput where nothing that was found can be followed."""
     generations: dict[Secret, Generation] = {}
-    refused: list[Trouble] = []
-    wrong: list[Trouble] = []
+    refused: list[Skipped] = []
+    wrong: list[Skipped] = []
     tasks = [part for part in found if not isinstance(part, _Other)] or found
     for number, part in enumerate(tasks, 1):
         if isinstance(part, Generation):
@@ -206,15 +206,16 @@ def _sorted(found: list[Generation | BadInput]) -> Pasted:
             generations[part.subscription_key] = merged
         else:
             # Whoever brings many knows what is needed: it is told where there is nothing else.
-            (refused if isinstance(part, _Refused) else wrong).append(
-                Trouble(number, str(part).removesuffix(NEEDED).strip())
-            )
+            (refused if isinstance(part, _Refused) else wrong).append(Skipped(number, part.trouble.text))
     if generations:
         return Pasted(tuple(generations.values()), tuple(refused), tuple(wrong))
     if not tasks:
-        raise BadInput(f"There is no task in this text. {NEEDED}")
-    several = f"None of these {len(tasks)} can be followed. The first: " if len(tasks) > 1 else ""
-    raise BadInput(f"{several}{tasks[0]}")
+        raise NoTask("There is no task in this text.")
+    first = next(part for part in tasks if isinstance(part, BadInput))
+    if len(tasks) == 1:
+        raise first
+    text = "None of these {count} can be followed. The first: {first}"
+    raise BadInput(Text(text, count=len(tasks), first=first.trouble))
 
 
 def _candidates(text: str) -> list[_Candidate]:
@@ -227,7 +228,7 @@ def _candidates(text: str) -> list[_Candidate]:
     if len(lines) > 1 and not decoded and _is_broken_key(lines):
         return ["".join(lines)]
     if not decoded and _LIKE_JSON.match(text) and not _CUT_KEY.search(text):
-        return [BadInput(f"This cannot be read; perhaps a part of it is missing. {NEEDED}")]
+        return [NoTask("This cannot be read; perhaps a part of it is missing.")]
     sentences = any(len(line.split()) > 1 for line in lines) and (answers or len(lines) > 1)
     for part in parts:
         if isinstance(part, BadInput):
@@ -235,13 +236,13 @@ def _candidates(text: str) -> list[_Candidate]:
         elif not isinstance(part, str):
             found += [*part] if len(parts) == 1 and _is_list_of_keys(part) else _answers(part)
         elif _CUT_KEY.search(part) and not _LABELED_KEY.search(part):
-            found.append(BadInput(f"A part of this answer is missing. {NEEDED}"))
+            found.append(NoTask("A part of this answer is missing."))
         else:
             keys = [line for line in _lines(part) if _is_meant_for_a_key(line, answers, sentences)]
-            short = BadInput(f"This is too short for a subscription key, which has some 300 characters. {NEEDED}")
+            short = NoTask("This is too short for a subscription key, which has some 300 characters.")
             found += (line if len(line) >= SHORTEST_SECRET or len(lines) == 1 else short for line in keys)
     if not found and _LIKE_JSON.match(text):
-        found.append(BadInput(f"There is no subscription key in this answer. {NEEDED}"))
+        found.append(NoTask("There is no subscription key in this answer."))
     return found
 
 
@@ -316,7 +317,7 @@ def _parts(text: str) -> Iterator[object]:
         if value is None:
             wasted += cost
             if wasted > 8 * len(text) + 100_000:
-                yield BadInput(f"This text cannot be read: it has too many brackets. {NEEDED}")
+                yield NoTask("This text cannot be read: it has too many brackets.")
                 return
             at = start + 1
             continue

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from typing import BinaryIO
 
+from ..texts.text import Text
 from .errors import BadInput
 from .keys import shown
 
@@ -54,23 +55,31 @@ def check_picture(name: str, content: bytes | BinaryIO, size: int) -> str:
         return file.read(count)
 
     if size <= 0:
-        raise BadInput(f"{name} is empty. Choose another picture, or save it again.")
+        raise BadInput(Text("{name} is empty. Choose another picture, or save it again.", name=name))
     found = _measured(read, size)
     if found is None:
-        raise BadInput(f"{name} is {_kind(read(0, 16))}. Choose a PNG, JPEG or WebP picture.")
+        kind_of = _kind(read(0, 16))
+        raise BadInput(Text("{name} is {kind}. Choose a PNG, JPEG or WebP picture.", name=name, kind=kind_of))
     kind, width, height = found
     if not width or not height:
-        raise BadInput(f"{name} is damaged or cut short: its size in pixels is missing. Save or copy it again.")
+        text = "{name} is damaged or cut short: its size in pixels is missing. Save or copy it again."
+        raise BadInput(Text(text, name=name))
     if size > LARGEST_PICTURE:
-        raise BadInput(
-            f"{name} has {size / 1e6:,.1f} MB, and the service takes {LARGEST_PICTURE / 1e6:.0f} MB at most. "
-            "Save it smaller, or as JPEG."
-        )
+        text = "{name} has {size:size}, and the service takes {most} MB at most. Save it smaller, or as JPEG."
+        raise BadInput(Text(text, name=name, size=size, most=LARGEST_PICTURE // 1_000_000))
     if min(width, height) < LEAST_PIXELS or max(width, height) > MOST_PIXELS:
-        wrong = "small" if min(width, height) < LEAST_PIXELS else "large"
+        wrong = Text("too small") if min(width, height) < LEAST_PIXELS else Text("too large")
         raise BadInput(
-            f"{name} is too {wrong}: it has {width} x {height} pixels, and each side must have "
-            f"{LEAST_PIXELS} to {MOST_PIXELS}. Scale it, or choose another picture."
+            Text(
+                "{name} is {wrong}: it has {width} x {height} pixels, and each side must have {least} to {most}. "
+                "Scale it, or choose another picture.",
+                name=name,
+                wrong=wrong,
+                width=width,
+                height=height,
+                least=LEAST_PIXELS,
+                most=MOST_PIXELS,
+            )
         )
     return kind
 
@@ -132,12 +141,11 @@ def _webp(head: bytes, size: int) -> tuple[int, int]:
     return 0, 0
 
 
-def _kind(head: bytes) -> str:
+def _kind(head: bytes) -> Text:
     for beginning, kind in _OTHER_KINDS.items():
         if head.startswith(beginning):
-            return f"a file of the kind {kind}"
+            return Text("a file of the kind {kind}", kind=kind)
     if head[4:8] == b"ftyp":
-        return {b"heic": "a HEIC file", b"avif": "an AVIF file"}.get(
-            head[8:12], "a film or a kind of picture unknown here"
-        )
-    return "no picture that is known here"
+        brands = {b"heic": Text("a HEIC file"), b"avif": Text("an AVIF file")}
+        return brands.get(head[8:12], Text("a film or a kind of picture unknown here"))
+    return Text("no picture that is known here")

@@ -8,6 +8,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
+from ..texts.text import Text
 from .errors import Unusable
 from .keys import Secret, shown
 
@@ -37,11 +38,8 @@ class Proxy:
         except ValueError:
             raise self._wrong() from None
         if parts.scheme not in ("http", "https"):
-            raise Unusable(
-                "proxy",
-                f"The proxy {self} is of a kind that does not work here ({shown(parts.scheme, 20)}). "
-                "Give an HTTP proxy: http://HOST:PORT.",
-            )
+            text = "The proxy {proxy} is of a kind that does not work here ({kind}). Give an HTTP proxy: http://HOST:PORT."
+            raise Unusable("proxy", Text(text, proxy=str(self), kind=shown(parts.scheme, 20)))
         if not host or parts.path not in ("", "/") or parts.query or parts.fragment or not host.isprintable():
             raise self._wrong()
         host = f"[{host}]" if ":" in host else host
@@ -55,8 +53,10 @@ class Proxy:
         return "@" in self.value.reveal()
 
     def _wrong(self) -> Unusable:
-        encoded = " In a name or a password, write @ : / ? # as %40 %3A %2F %3F %23." if self.has_login else ""
-        return Unusable("proxy", f"The proxy {self} is no address of the form http://HOST:PORT.{encoded}")
+        text = "The proxy {proxy} is no address of the form http://HOST:PORT."
+        if self.has_login:
+            text += " In a name or a password, write @ : / ? # as %40 %3A %2F %3F %23."
+        return Unusable("proxy", Text(text, proxy=str(self)))
 
 
 def authorization(address: str) -> str:

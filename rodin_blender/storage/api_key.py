@@ -10,6 +10,7 @@ from pathlib import Path
 from ..service import keys
 from ..service.errors import BadInput, os_reason
 from ..service.keys import LONGEST_KEY, Secret
+from ..texts.text import Text
 from . import private_files
 
 
@@ -27,12 +28,13 @@ def read(folder: Path) -> Secret:
     except FileNotFoundError:
         return Secret("")
     except OSError as error:
-        raise BadInput(f"The API key in {path} cannot be read: {os_reason(error)}.") from None
+        text = Text("The API key in {path} cannot be read: {reason}.", path=str(path), reason=os_reason(error))
+        raise BadInput(text) from None
     try:
         # Characters beyond ASCII are replaced, and then refused.
         return keys.api_key(content.decode("ascii", "replace"))
     except BadInput:
-        raise BadInput(f"What {path} holds is no API key. Enter the key anew.") from None
+        raise BadInput(Text("What {path} holds is no API key. Enter the key anew.", path=str(path))) from None
 
 
 def write(folder: Path, key: Secret) -> None:
@@ -76,21 +78,22 @@ class Writer:
         self._wished += 1
         return self._wished
 
-    def write(self, number: int, folder: Path, key: Secret) -> str:
-        """Keep the key unless a later wish was written already. Returns what went wrong, "" for nothing."""
+    def write(self, number: int, folder: Path, key: Secret) -> Text | None:
+        """Keep the key unless a later wish was written already. Returns what went wrong, None for nothing."""
         with self._lock:
             if number < self._written:
-                return ""
+                return None
             try:
                 write(folder, key)
             except OSError as error:
-                what = "be kept" if key else "be removed"
-                return (
-                    f"The API key could not {what} in {path_in(folder)}: {os_reason(error)}. "
-                    "It holds until Blender quits; enter it again when that is mended."
-                )
+                if key:
+                    text = "The API key could not be kept in {path}: {reason}."
+                else:
+                    text = "The API key could not be removed from {path}: {reason}."
+                text += " It holds until Blender quits; enter it again when that is mended."
+                return Text(text, path=str(path_in(folder)), reason=os_reason(error))
             self._written = number
-            return ""
+            return None
 
 
 writer = Writer()

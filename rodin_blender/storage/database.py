@@ -11,11 +11,13 @@ from pathlib import Path
 
 from ..service.errors import RodinError
 from ..tasks.task import Status, Watch
+from ..texts.actions import Action
+from ..texts.text import Text
 from . import rows
 from .disk import write_reason
 from .locks import Locked
 
-OLDEST_READER = 6
+OLDEST_READER = 7
 """The oldest schema version whose code may use a file that this version wrote."""
 
 _SCHEMA = (
@@ -28,7 +30,7 @@ _SCHEMA = (
         status TEXT NOT NULL,
         jobs TEXT NOT NULL,
         watch TEXT NOT NULL,
-        message TEXT NOT NULL,
+        trouble TEXT NOT NULL,
         tracked_at REAL NOT NULL,
         finished_at REAL NOT NULL,
         checked_at REAL NOT NULL,
@@ -65,10 +67,11 @@ def _make_schema(db: sqlite3.Connection) -> None:
 
 
 def _take_over_first_lists(db: sqlite3.Connection) -> None:
-    """Bring a list of a snapshot of 0.1.0, schema versions 1 to 5, to version 6.
+    """Bring a list of a snapshot of 0.1.0, schema versions 1 to 5, to the present one.
 
     The table is made anew since SQLite cannot take NOT NULL from a column.
     """
+    _have_troubles(db)
     columns = {row[1] for row in db.execute("PRAGMA table_info(hold)")}
     holds = db.execute(f"SELECT until, {'since' if 'since' in columns else '0.0'} FROM hold").fetchall()
     requests = db.execute("SELECT at FROM request").fetchall()
@@ -85,9 +88,15 @@ def _take_over_first_lists(db: sqlite3.Connection) -> None:
     db.executemany("INSERT INTO request (at) VALUES (?)", requests)
 
 
+def _have_troubles(db: sqlite3.Connection) -> None:
+    """Bring a list of version 6 to version 7. Its sentences stay: `rows` reads each as a text without fields."""
+    db.execute("ALTER TABLE task RENAME COLUMN message TO trouble")
+
+
 _MIGRATIONS: dict[int, tuple[int, Callable[[sqlite3.Connection], None]]] = {
-    0: (6, _make_schema),
-    **dict.fromkeys(range(1, 6), (6, _take_over_first_lists)),
+    0: (7, _make_schema),
+    **dict.fromkeys(range(1, 6), (7, _take_over_first_lists)),
+    6: (7, _have_troubles),
 }
 """What leads from each schema version (SQLite's `user_version`) to a later one. A change of the schema adds a row."""
 VERSION = max(target for target, _ in _MIGRATIONS.values())
@@ -102,6 +111,8 @@ _INDEX = f"CREATE INDEX IF NOT EXISTS followed ON task (next_check_at) WHERE {FO
 
 class StoreError(RodinError):
     """The list of tasks cannot be read or written now; the sentence says why."""
+
+    _code = "store"
 
 
 def opened(path: Path, patience: float) -> sqlite3.Connection:
@@ -151,8 +162,8 @@ def _migrate(db: sqlite3.Connection) -> None:
             db.execute("INSERT INTO reader (oldest) VALUES (?)", (OLDEST_READER,))
         elif db.execute("SELECT max(oldest) FROM reader").fetchone()[0] > VERSION:
             raise StoreError(
-                "The list of tasks was written by a newer version of the Rodin extension. "
-                "Update the extension in this Blender; the list is left as it is."
+                "The list of tasks was written by a newer version of the Rodin extension, and is left as it is.",
+                Action.UPDATE,
             )
         db.execute("COMMIT")
     finally:
@@ -171,32 +182,40 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-_LOCKED = "another program holds it locked; close other Blenders if this stays"
-_DAMAGED = "it is damaged; restart Blender, and it is set aside"
+_LOCKED = Text("another program holds it locked"), Action.CLOSE_BLENDERS
+_DAMAGED = Text("it is damaged, and is set aside at the next start"), Action.RESTART
+_REASONS: dict[int, tuple[Text, Action]] = {
+    sqlite3.SQLITE_FULL: (Text("the disk is full"), Action.FREE_SPACE),
+    sqlite3.SQLITE_IOERR: (Text("the disk reports an error, perhaps it is full"), Action.FREE_SPACE),
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_READONLY: (Text("it is read-only"), Action.ALLOW_WRITING),
+    sqlite3.SQLITE_CANTOPEN: (Text("it cannot be opened"), Action.ALLOW_WRITING),
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    0: _DAMAGED,
+}
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
+    def unusable(reason: Text, *actions: Action) -> StoreError:
+        return StoreError(
+            Text("The list of tasks ({path}) cannot be used: {reason}.", path=str(path), reason=reason), *actions
+        )
+
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        reason = {
-            sqlite3.SQLITE_FULL: "the disk is full; free some space",
-            sqlite3.SQLITE_IOERR: "the disk reports an error, perhaps it is full; free some space",
-            sqlite3.SQLITE_BUSY: _LOCKED,
-            sqlite3.SQLITE_READONLY: "it is read-only; allow writing to it",
-            sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check the folder and its permissions",
-            sqlite3.SQLITE_CORRUPT: _DAMAGED,
-            sqlite3.SQLITE_NOTADB: _DAMAGED,
-            0: _DAMAGED,
-        }.get(code, f"SQLite says {getattr(error, 'sqlite_errorname', type(error).__name__)}")
-        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
-            reason = "its file was just moved or deleted; try again in a moment"
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {reason}.") from None
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_READONLY_DBMOVED:
+            raise unusable(Text("its file was just moved or deleted"), Action.TRY_AGAIN) from None
+        if code & 0xFF in _REASONS:
+            raise unusable(*_REASONS[code & 0xFF]) from None
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
+        raise unusable(Text("SQLite says {error}", error=name)) from None
     except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {_DAMAGED}.") from None
+        raise unusable(*_DAMAGED) from None
     except Locked:
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {_LOCKED}.") from None
+        raise unusable(*_LOCKED) from None
     except OSError as error:
-        raise StoreError(f"The list of tasks ({path}) cannot be used: {write_reason(error, path)}.") from None
+        raise unusable(write_reason(error, path)) from None

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..service.errors import os_reason
+from ..texts.text import Text
 
 PATIENCE = 5.0
 """Seconds for which a refused rename is tried again."""
 _PAUSE = 0.2
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY)
 
-CONTROLLED = (
+CONTROLLED = Text(
     "its folder is there, but the system says that it is not found. On Windows this is how Controlled folder access "
     "keeps a program from writing: allow Blender in Windows Security > Virus & threat protection > Ransomware "
     "protection"
@@ -49,6 +50,6 @@ def is_controlled(error: OSError, path: Path) -> bool:
         return False
 
 
-def write_reason(error: OSError, path: Path) -> str:
+def write_reason(error: OSError, path: Path) -> Text:
     """What the system says of a file or folder that could not be made or written, and what may be behind it."""
-    return CONTROLLED if is_controlled(error, path) else os_reason(error)
+    return CONTROLLED if is_controlled(error, path) else Text("{reason}", reason=os_reason(error))

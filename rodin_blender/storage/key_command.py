@@ -16,6 +16,7 @@ from typing import IO, cast
 from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import LONGEST_KEY, Secret
+from ..texts.text import Text
 
 LONGEST_RUN = 60.0
 """Seconds: a password manager may first ask its user to unlock it."""
@@ -47,9 +48,10 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
     # What it printed lies in the pipe. The pipe's end may never come: a program that it left behind may hold it open.
     lines.join(_LAST_LINES)
     if code is None:
-        raise BadInput(f"The API key command did not end within {longest:g} s. Try it in a terminal.")
+        text = "The API key command did not end within {longest} s. Try it in a terminal."
+        raise BadInput(Text(text, longest=longest))
     if code:
-        raise BadInput(f"The API key command failed (exit code {code}). Try it in a terminal.")
+        raise BadInput(Text("The API key command failed (exit code {code}). Try it in a terminal.", code=code))
     try:
         key = keys.api_key(lines.first.decode("ascii", "replace"))
     except BadInput:
@@ -72,7 +74,8 @@ def _begun(words: str | list[str]) -> subprocess.Popen[bytes]:
         )
     except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it names no program"
-        raise BadInput(f"The API key command cannot be started: {reason}. Give the program's whole path.") from None
+        text = "The API key command cannot be started: {reason}. Give the program's whole path."
+        raise BadInput(Text(text, reason=reason)) from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

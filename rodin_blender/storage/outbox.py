@@ -28,6 +28,8 @@ from ..service.files import safe_name
 from ..service.pictures import check_picture
 from ..tasks.submission import Picture
 from ..tasks.wish import Wish
+from ..texts.actions import Action
+from ..texts.text import Text
 from . import locks, private_files
 from .request import Request, described, read
 
@@ -48,6 +50,8 @@ _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 class OutboxError(RodinError):
     """A submission's folder cannot be read or written; the sentence says why."""
+
+    _code = "outbox"
 
 
 class NotToBeSent(RodinError):
@@ -108,7 +112,7 @@ class Outbox:
             except (FileNotFoundError, NotADirectoryError):
                 raise OutboxError("What was to be sent is no longer on the disk.") from None
             except (ValueError, TypeError, KeyError, AttributeError, BadInput):
-                raise OutboxError(f"The request at {path} is damaged. Discard it, and make it anew.") from None
+                raise OutboxError(Text("The request at {path} is damaged.", path=str(path)), Action.DISCARD) from None
 
     def ids(self) -> list[str]:
         """The ids of all submissions that lie here."""
@@ -164,7 +168,7 @@ class Outbox:
             path = folder / f"{_last(_names(folder))}.answer"
             found = _answer_in(path)
             if found is None:
-                raise OutboxError(f"The answer at {path} is damaged.")
+                raise OutboxError(Text("The answer at {path} is damaged.", path=str(path)))
             return found
 
     @contextmanager
@@ -288,7 +292,7 @@ def _mark(path: Path, said: dict[str, object]) -> None:
         # Nothing was sent by it, so it is no attempt.
         with suppress(OSError):
             path.unlink()
-        raise OutboxError(f"What is to be sent cannot be kept in {path.parent}: {os_reason(error)}.") from None
+        raise _not_kept(path.parent, error) from None
     private_files.sync_folder(path.parent)
 
 
@@ -348,7 +352,8 @@ def _copied(path: Path, folder: Path, number: int) -> Picture:
             source.seek(0)
             content = source.read()
     except OSError as error:
-        raise BadInput(f"The picture {path} cannot be read: {os_reason(error)}. Choose it again.") from None
+        text = "The picture {path} cannot be read: {reason}. Choose it again."
+        raise BadInput(Text(text, path=str(path), reason=os_reason(error))) from None
     # In a folder of its own, so that it keeps the name by which its user knows it, whatever the others are called.
     name = f"{number}/{safe_name(path.stem + _ENDINGS[kind])}"
     (folder / name).parent.mkdir(mode=0o700)
@@ -362,4 +367,9 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutboxError(f"What is to be sent cannot be kept in {folder}: {os_reason(error)}.") from None
+        raise _not_kept(folder, error) from None
+
+
+def _not_kept(folder: Path, error: OSError) -> OutboxError:
+    text = "What is to be sent cannot be kept in {folder}: {reason}."
+    return OutboxError(Text(text, folder=str(folder), reason=os_reason(error)))

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 from ..service.errors import BadInput
+from ..texts.text import Text
 
 WINDOWS = sys.platform == "win32"
 SYSTEM = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")
@@ -61,22 +62,28 @@ def absolute(
     if text.startswith("//"):
         if not shares or _is_beside_blend(text):
             if blend_folder is None:
-                raise NoBlendFile(f"{written} lies beside the .blend file, which is not saved yet.")
+                told = "{path} lies beside the .blend file, which is not saved yet."
+                raise NoBlendFile(Text(told, path=written))
             return Path(os.path.normpath(blend_folder / text[2:].replace("\\", "/")))
         if not windows:
             raise BadInput(
-                f"{written} is a network share, which only Windows has: write //.{text[1:]} for a folder beside "
-                "the .blend file, or give each system a path of its own."
+                Text(
+                    "{path} is a network share, which only Windows has: write {beside} for a folder beside the .blend "
+                    "file, or give each system a path of its own.",
+                    path=written,
+                    beside=f"//.{text[1:]}",
+                )
             )
     pure: PurePath = PureWindowsPath(text) if windows else PurePosixPath(text)
     if text.startswith("~"):
         try:
             pure = Path(text).expanduser()
         except RuntimeError:
-            raise BadInput(f"{written} names a user whose home folder is not known.") from None
+            raise BadInput(Text("{path} names a user whose home folder is not known.", path=written)) from None
     if not pure.is_absolute():
         example = r"P:/show/rodin or \\server\share" if windows else "/show/rodin or ~/rodin"
-        raise BadInput(f"{written} is no whole path: write one such as {example}, or //rodin beside the .blend file.")
+        told = "{path} is no whole path: write one such as {example}, or //rodin beside the .blend file."
+        raise BadInput(Text(told, path=written, example=example))
     return Path(pure)
 
 
@@ -92,10 +99,12 @@ def _with_variables(written: str, environment: Mapping[str, str], *, windows: bo
         if match.lastgroup == "dollar":
             return "$"
         if not environment.get(name):
-            raise UndefinedVariable(f"{written} names the variable {name}, which is not set.")
+            told = "{path} names the variable {name}, which is not set."
+            raise UndefinedVariable(Text(told, path=written, name=name))
         return environment[name]
 
     text = (_VARIABLE_OR_PERCENT if windows else _VARIABLE).sub(value, written)
     if "${" in _VARIABLE.sub("", written):
-        raise BadInput(f"{written} has a $ with a brace that is no variable: write ${{NAME}}, or $$ for a $.")
+        told = "{path} has a $ with a brace that is no variable: write {variable}, or $$ for a $."
+        raise BadInput(Text(told, path=written, variable="${NAME}"))
     return text

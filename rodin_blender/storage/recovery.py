@@ -103,7 +103,9 @@ def _salvaged(path: Path) -> list[Task]:
         # For a file that is shorter than it says: without this SQLite refuses all of it.
         db.execute("PRAGMA writable_schema = ON")
         there = {row[1] for row in db.execute("PRAGMA table_info(task)")}
-        columns = ", ".join(column if column in there else _MISSING.get(column, "''") for column in rows.COLUMNS)
+        # Before version 7 a trouble was a sentence in a column of another name.
+        missing = {**_MISSING, "trouble": "message"} if "message" in there else _MISSING
+        columns = ", ".join(column if column in there else missing.get(column, "''") for column in rows.COLUMNS)
         # From both ends, since reading stops at damage; one by one, since Python reads a row ahead and so loses one.
         for start, beyond, order in ((-1, ">", "ASC"), (2**62, "<", "DESC")):
             rowid = start

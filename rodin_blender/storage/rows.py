@@ -13,15 +13,16 @@ from ..service.answers import Job
 from ..service.files import SavedFile
 from ..service.keys import Secret
 from ..tasks.task import Box, Download, Placement, Status, Task, Watch
+from ..texts.text import Trouble, as_json, from_json
 
 COLUMNS = (
-    "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "message", "tracked_at",
+    "task_id", "name", "subscription_key", "task_uuid", "status", "jobs", "watch", "trouble", "tracked_at",
     "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "folder",
     "files", "download", "took", "kind", "parent", "prompt", "options", "pictures", "placement", "price", "credits",
 )  # fmt: skip
 SELECTED = ", ".join(COLUMNS)
 
-_TEXTS = ("task_id", "name", "task_uuid", "message", "folder", "kind", "parent", "prompt")
+_TEXTS = ("task_id", "name", "task_uuid", "trouble", "folder", "kind", "parent", "prompt")
 _NUMBERS = (
     "tracked_at", "finished_at", "checked_at", "next_check_at", "interval", "failures", "watched", "took", "price"
 )  # fmt: skip
@@ -33,6 +34,7 @@ def row(task: Task) -> dict[str, Any]:
     """The values of a task's columns."""
     values = {column: getattr(task, column) for column in COLUMNS}
     values["subscription_key"] = task.subscription_key.reveal() or None
+    values["trouble"] = json.dumps(as_json(task.trouble)) if task.trouble else ""
     values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
     values["files"] = json.dumps([[file.name, file.size, file.sha256] for file in task.files])
     values["options"] = json.dumps(dict(task.options))
@@ -59,6 +61,7 @@ def task(values: tuple[Any, ...]) -> Task:
         found["status"] = _word(Status, found["status"], Status.UNKNOWN)
         found["watch"] = _word(Watch, found["watch"], Watch.PAUSED)
         found["download"] = _word(Download, found["download"], Download.NONE)
+        found["trouble"] = _trouble(found["trouble"])
         found["jobs"] = tuple(_job(*job) for job in json.loads(found["jobs"]))
         found["files"] = tuple(_file(*file) for file in json.loads(found["files"]))
         found["options"] = _options(json.loads(found["options"]))
@@ -76,6 +79,17 @@ def _word(kind: type[Word], text: object, unknown: Word) -> Word:
         if isinstance(text, str) and text.isascii() and text.replace("_", "").isalpha():
             return unknown
         raise
+
+
+def _trouble(text: str) -> Trouble | None:
+    """What is no JSON of ours is a sentence that an earlier version wrote, and is shown as it stands there."""
+    if not text:
+        return None
+    try:
+        found = from_json(json.loads(text))
+    except (ValueError, RecursionError):
+        return Trouble("", text)
+    return found if isinstance(found, Trouble) else Trouble("", found)
 
 
 def _job(uuid: object, status: object, queue_length: object) -> Job:

@@ -21,6 +21,7 @@ from pathlib import Path
 from ..service.errors import RodinError
 from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
 from ..tasks.task import Status, Task
+from ..texts.text import Text
 from . import recovery, rows, second_copy
 from .database import FOLLOWED, explained, opened, opened_or_none
 
@@ -47,7 +48,8 @@ class KeyTaken(RodinError):
     """A task cannot have a subscription key by which another one is followed."""
 
     def __init__(self, other: Task) -> None:
-        super().__init__(f"The key that it got is that of '{other.name}', which is in the list already.")
+        text = "The key that it got is that of '{name}', which is in the list already."
+        super().__init__(Text(text, name=other.name))
 
 
 @dataclass(frozen=True)
@@ -112,16 +114,22 @@ class Store:
         with explained(self.path):
             self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
-    def damage_text(self) -> str:
-        """What became of a damaged list, for the user; "" when it was sound. Raises StoreError."""
+    def damage_text(self, folder: Path | None = None) -> Text | None:
+        """What became of a damaged list, for the user; None when it was sound. Raises StoreError.
+
+        `folder` is where the damaged file is about to be moved to.
+        """
         if self._was_gone:
-            return f"The list of tasks was gone. It was made anew from its second copy, with {len(self.tasks())} tasks."
+            text = "The list of tasks was gone. It was made anew from its second copy, with {count} tasks."
+            return Text(text, count=len(self.tasks()))
         if not self.set_aside:
-            return ""
-        return (
-            f"The list of tasks was damaged. It now lies at {self.set_aside}; "
-            f"{len(self.tasks())} of its tasks could still be read and are in the list."
+            return None
+        text = (
+            "The list of tasks was damaged. It now lies at {path}; {count} of its tasks could still be read and are in "
+            "the list."
         )
+        path = folder / self.set_aside.name if folder else self.set_aside
+        return Text(text, path=str(path), count=len(self.tasks()))
 
     @property
     def moved(self) -> bool:

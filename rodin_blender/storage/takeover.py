@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ..service.errors import os_reason
 from ..tasks.task import Task
+from ..texts.text import Text, Trouble
 from . import folders, locks, private_files, rows
 from .database import StoreError, explained
 from .locks import Locked
@@ -35,12 +36,12 @@ _UNFINISHED = ".taken-over."
 """What the name of a copy begins with while it is made."""
 
 
-def take_over(places: Iterable[Path], folder: Path) -> list[str]:
-    """Bring what lies in old places into the user's folder. Returns sentences for the user.
+def take_over(places: Iterable[Path], folder: Path) -> list[Text]:
+    """Bring what lies in old places into the user's folder. Returns news for the user.
 
     What another Blender is bringing is left to it.
     """
-    news: list[str] = []
+    news: list[Text] = []
     for place in places:
         try:
             if _holds_anything(place) and not _same(place, folder):
@@ -49,18 +50,18 @@ def take_over(places: Iterable[Path], folder: Path) -> list[str]:
         except Locked:
             continue
         except (StoreError, OSError) as error:
-            reason = f"{os_reason(error)}." if isinstance(error, OSError) else str(error)
+            reason = _reason(error) if isinstance(error, OSError) else error.trouble
             news.append(_left_text(place, reason))
     return news
 
 
-def _take_over(place: Path, folder: Path) -> Iterator[str]:
+def _take_over(place: Path, folder: Path) -> Iterator[Text]:
     old_list, new_list = folders.list_path(place), folders.list_path(folder)
-    damage = ""
+    damage = None
     if old_list.exists():
         # Opening puts a damaged list right, and brings one of an old schema to the present one.
         with closing(Store(old_list, copied=False)) as store:
-            damage = store.damage_text().replace(str(place), str(folder))
+            damage = store.damage_text(folder)
     with closing(Store(new_list)):
         pass
     moved, trouble = _copy_all(place, folder)
@@ -73,15 +74,22 @@ def _take_over(place: Path, folder: Path) -> Iterator[str]:
     if trouble:
         yield _left_text(place, trouble)
     elif count or moved:
-        tasks = "1 task" if count == 1 else f"{count} tasks"
-        yield f"What Rodin kept in {place} now lies in {folder}, where it outlives the extension: {tasks}, all files."
+        tasks = Text("1 task") if count == 1 else Text("{count} tasks", count=count)
+        text = "What Rodin kept in {place} now lies in {folder}, where it outlives the extension: {tasks}, all files."
+        yield Text(text, place=str(place), folder=str(folder), tasks=tasks)
 
 
-def _left_text(place: Path, reason: str) -> str:
-    return (
-        f"Some of what Rodin kept in {place} could not be brought from there: {reason} It is tried again at the next "
-        "start. Do not uninstall the extension before, since that deletes the folder."
+def _left_text(place: Path, reason: Text | Trouble) -> Text:
+    return Text(
+        "Some of what Rodin kept in {place} could not be brought from there: {reason} It is tried again at the next "
+        "start. Do not uninstall the extension before, since that deletes the folder.",
+        place=str(place),
+        reason=reason,
     )
+
+
+def _reason(error: OSError) -> Text:
+    return Text("{reason}.", reason=os_reason(error))
 
 
 def _holds_anything(place: Path) -> bool:
@@ -189,9 +197,10 @@ def _merged(stored: Task, other: Task) -> Task:
 # Files.
 
 
-def _copy_all(place: Path, folder: Path) -> tuple[dict[Path, Path], str]:
+def _copy_all(place: Path, folder: Path) -> tuple[dict[Path, Path], Text | None]:
     """Have copies of all files in the user's folder. Returns them by what they are copies of, and what went wrong."""
-    moved, trouble = {}, ""
+    moved: dict[Path, Path] = {}
+    trouble: Text | None = None
     old_downloads = folders.downloads(place)
     for source in (*_entries(old_downloads), *_entries(place)):
         if source == old_downloads or source.name in _STAYS:
@@ -203,9 +212,9 @@ def _copy_all(place: Path, folder: Path) -> tuple[dict[Path, Path], str]:
                     stack.enter_context(locks.held(source / _DOWNLOADING))
                 moved[source] = _copied(source, parent)
         except Locked:
-            trouble = trouble or f"another Blender is downloading into {source.name}."
+            trouble = trouble or Text("another Blender is downloading into {name}.", name=source.name)
         except OSError as error:
-            trouble = trouble or f"{source.name}: {os_reason(error)}."
+            trouble = trouble or Text("{name}: {reason}.", name=source.name, reason=os_reason(error))
     return moved, trouble
 
 

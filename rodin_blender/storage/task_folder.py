@@ -16,12 +16,15 @@ from pathlib import Path
 
 from ..service.errors import RodinError, os_reason
 from ..service.files import HEAD, NEEDED_KINDS, SavedFile, fault, safe_name, stated_size
+from ..texts.text import Text
 from . import locks
 from .disk import put_in_place
 
 
 class BeingSaved(RodinError):
     """Another Blender is saving into the same folder."""
+
+    _code = "being_saved"
 
     def __init__(self) -> None:
         super().__init__("Another Blender is downloading this task.")
@@ -48,41 +51,45 @@ def version_of(folder: Path, name: str) -> Path:
     return folder / f".{name.replace('/', '_')}.version"
 
 
-def trouble(folder: Path, file: SavedFile) -> str:
-    """Why a file is not there as it was saved, as a sentence; "" when it is. Its first bytes are read only.
+NOT_THERE = Text("It is not there.")
+
+
+def trouble(folder: Path, file: SavedFile) -> Text | None:
+    """Why a file is not there as it was saved; None when it is. Its first bytes are read only.
 
     What the user made of a file is as good as what was saved, unless it looks as if its end were missing.
     """
     try:
         head, size = head_of(folder / file.name)
     except (FileNotFoundError, NotADirectoryError):
-        return "It is not there."
+        return NOT_THERE
     except OSError as error:
-        return f"It cannot be read: {os_reason(error)}."
+        return Text("It cannot be read: {reason}.", reason=os_reason(error))
     found = fault(file.name, head, size)
     if not found and size < file.size and stated_size(head) is None:
-        found = f"It is incomplete: {size} of the {file.size} bytes that were saved."
+        text = "It is incomplete: {size} of the {whole} bytes that were saved."
+        found = Text(text, size=size, whole=file.size)
     return found
 
 
-def difference(folder: Path, file: SavedFile) -> str:
-    """How a file is not what was saved, as a sentence; "" where nothing is known to be. All of it is read."""
+def difference(folder: Path, file: SavedFile) -> Text | None:
+    """How a file is not what was saved; None where nothing is known to be different. All of it is read."""
     try:
         now = saved_file(folder, file.name)
     except (FileNotFoundError, NotADirectoryError):
-        return "It is not there."
+        return NOT_THERE
     except OSError as error:
-        return f"It cannot be read: {os_reason(error)}."
+        return Text("It cannot be read: {reason}.", reason=os_reason(error))
     if now.size != file.size:
-        return f"It has {now.size} bytes, and {file.size} were saved."
+        return Text("It has {size} bytes, and {whole} were saved.", size=now.size, whole=file.size)
     if file.sha256 and now.sha256 != file.sha256:
-        return "It has as many bytes as were saved, but not the same."
-    return ""
+        return Text("It has as many bytes as were saved, but not the same.")
+    return None
 
 
-def troubles(folder: str, files: Iterable[SavedFile]) -> dict[str, str]:
+def troubles(folder: str, files: Iterable[SavedFile]) -> dict[str, Text]:
     """The `trouble` of each of a task's files that has one, by name. Without a folder none is there."""
-    found = {file.name: trouble(Path(folder), file) if folder else "It is not there." for file in files}
+    found = {file.name: trouble(Path(folder), file) if folder else NOT_THERE for file in files}
     return {name: why for name, why in found.items() if why}
 
 

@@ -7,12 +7,14 @@ service takes depends on the tier and on the mesh mode: ask `Option.takes`, `cho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..service.errors import BadInput
 from ..service.keys import shown
+from ..texts.text import Text
 
 Value = str | int | bool
 
@@ -260,7 +262,8 @@ def checked(options: Mapping[str, Any]) -> dict[str, Value]:
     """
     for name in options:
         if name not in OPTIONS:
-            raise BadInput(f"There is no option '{shown(str(name), 40)}'. The options are {_listed(OPTIONS, 'and')}.")
+            text = "There is no option '{name}'. The options are {options}."
+            raise BadInput(Text(text, name=shown(str(name), 40), options=", ".join(OPTIONS)))
     values = {name: _typed(option, options.get(name, option.default)) for name, option in OPTIONS.items()}
     for option in OPTIONS.values():
         trouble = _trouble(option, values)
@@ -315,15 +318,17 @@ def _typed(option: Option, value: object) -> Value:
     if isinstance(option.default, bool):
         found = value if isinstance(value, bool) else _TRUE_OR_FALSE.get(str(value).lower())
         if found is None:
-            raise BadInput(f"{option.label} is either true or false, not '{shown(str(value), 40)}'.")
+            text = "{option} is either true or false, not '{value}'."
+            raise BadInput(Text(text, option=option.label, value=shown(str(value), 40)))
         return found
     if isinstance(option.default, int):
         return _number(option, value)
     by_word = {choice.casefold(): choice for choice in option.choices}
     choice = by_word.get(value.casefold()) if isinstance(value, str) else None
     if choice is None:
-        named = _listed([choice for choice in option.choices if choice], "or")
-        raise BadInput(f"{option.label} cannot be '{shown(str(value), 40)}'. Choose {named}.")
+        text = "{option} cannot be '{value}'. Choose {choices}."
+        choices = _either([choice for choice in option.choices if choice])
+        raise BadInput(Text(text, option=option.label, value=shown(str(value), 40), choices=choices))
     return choice
 
 
@@ -340,11 +345,10 @@ def _number(option: Option, value: object) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
     if number is None:
-        raise BadInput(f"{option.label} is a whole number, not '{shown(_text(value), 40)}'.")
+        raise BadInput(Text("{option} is a whole number, not '{value}'.", option=option.label, value=_text(value)))
     if number != option.default and not option.low <= number <= option.high:
-        raise BadInput(
-            f"{option.label} must lie between {option.low:,} and {option.high:,}, which {_text(number)} does not."
-        )
+        text = "{option} must lie between {low:n} and {high:n}, which {value} does not."
+        raise BadInput(Text(text, option=option.label, low=option.low, high=option.high, value=_text(number)))
     return number
 
 
@@ -356,41 +360,41 @@ def _text(value: object) -> str:
         return "a very large number"
 
 
-def _trouble(option: Option, values: Mapping[str, Value]) -> str:
-    """Why an option cannot be as it is with the chosen tier and mesh mode, and what to change; "" where it can."""
+def _trouble(option: Option, values: Mapping[str, Value]) -> Text | None:
+    """Why an option cannot be as it is with the chosen tier and mesh mode, and what to change; None where it can."""
     value = values[option.name]
     if value == option.default:
-        return ""
+        return None
     tier, mesh_mode = str(values["tier"]), str(values["mesh_mode"])
     if not option.takes(tier, mesh_mode):
-        reset = f"set {option.label} back to {_named(option.default)}"
+        said = partial(Text, tier=tier, option=option.label, default=_named(option.default))
         other = next((mode for mode in (RAW, QUAD) if option.takes(tier, mode)), None)
         if other:
-            return (
-                f"{tier} does not take {option.label} with the mesh {mesh_mode}: choose the mesh {other}, or {reset}."
-            )
-        able = _listed([name for name in TIERS if any(option.takes(name, mode) for mode in (RAW, QUAD))], "or")
-        return f"{tier} does not take {option.label}: {reset}, or choose {able} as the tier."
+            text = "{tier} does not take {option} with the mesh {mesh}: use the mesh {other}, or set it to {default}."
+            return said(text, mesh=mesh_mode, other=other)
+        able = _either([name for name in TIERS if any(option.takes(name, mode) for mode in (RAW, QUAD))])
+        text = "{tier} does not take {option}: set {option} back to {default}, or choose {able} as the tier."
+        return said(text, able=able)
     choices = option.choices_for(tier)
     if option.choices and value not in choices:
-        able = _listed([name for name in TIERS if option.only(name, str(value))], "or")
-        return f"{tier} does not make {option.label} {value}: choose {_listed(choices, 'or')}, or {able} as the tier."
+        able = _either([name for name in TIERS if option.only(name, str(value))])
+        text = "{tier} does not make {option} {value}: choose {choices}, or {able} as the tier."
+        return Text(text, tier=tier, option=option.label, value=str(value), choices=_either(choices), able=able)
     if not option.choices and not isinstance(value, bool):
         low, high = option.limits_for(tier, mesh_mode)
         if not low <= int(value) <= high:
-            return (
-                f"{option.label} must lie between {low:,} and {high:,} for {tier} with the mesh {mesh_mode}, "
-                f"which {value:,} does not."
-            )
-    return ""
+            text = "For {tier} with the mesh {mesh}, {option} must lie between {low:n} and {high:n}, not {value:n}."
+            return Text(text, option=option.label, low=low, high=high, tier=tier, mesh=mesh_mode, value=value)
+    return None
 
 
-def _named(value: Value) -> str:
+def _named(value: Value) -> Text:
     if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) or "what the tier chooses"
+        return Text("on") if value else Text("off")
+    return Text("{value}", value=value) if value != "" else Text("what the tier chooses")
 
 
-def _listed(words: Mapping[str, object] | list[str] | tuple[str, ...], last: str) -> str:
-    words = list(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
+def _either(words: Sequence[str]) -> Text:
+    """Words of which one is to be chosen."""
+    *others, last = words
+    return Text("{others} or {last}", others=", ".join(others), last=last) if others else Text("{last}", last=last)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from ..service.answers import Job
 from ..service.keys import Generation
-from ..texts.wording import clock_text, duration_text
+from ..texts.actions import Action
+from ..texts.text import Text, Trouble
 from .task import Task, Watch, new_task_id, status_of
 
 FIRST_CHECK = 0.5
@@ -33,6 +34,7 @@ REQUESTS_PER_MINUTE = 60
 CLOCK_SLACK = 10.0
 """A time that lies this much ahead is no sign of a clock that was set back: another Blender read its clock while we
 waited for the store, or runs on another computer."""
+NO_JOBS = Trouble("no_jobs", "The service lists no jobs yet.")
 LONGEST_STEP = 60.0
 """The most that one check adds to a task's watched time: a closed laptop does not use up the deadline."""
 
@@ -100,16 +102,18 @@ def after_answer(
     before = task
     task = replace(_checked(task, now), failures=0)
     if not jobs:
-        task = replace(task, message="The service lists no jobs yet.")
+        task = replace(task, trouble=NO_JOBS)
         return _at_next_interval(task, now, pace, chance, durations, changed=False)
     status = status_of(jobs)
-    task = replace(task, status=status, jobs=jobs, message="")
+    task = replace(task, status=status, jobs=jobs, trouble=None)
     if status.final:
         return replace(task, finished_at=now, next_check_at=0.0, took=_took(before, now) if status.has_files else 0.0)
     return _at_next_interval(task, now, pace, chance, durations, changed=jobs != before.jobs)
 
 
-def after_failure(task: Task, message: str, now: float, pace: Pace, chance: float, retry_after: float | None) -> Task:
+def after_failure(
+    task: Task, trouble: Trouble, now: float, pace: Pace, chance: float, retry_after: float | None
+) -> Task:
     """The task after a check that brought no answer: status as it was, asked again later.
 
     The server's wish wins, but "at once" is not heard: it would use up the minute's requests of all tasks.
@@ -120,13 +124,12 @@ def after_failure(task: Task, message: str, now: float, pace: Pace, chance: floa
         wait = min(pace.shortest * 2.0 ** min(failures, 16), LONGEST_BACKOFF) * (1.0 + JITTER * (2.0 * chance - 1.0))
     else:
         wait = max(retry_after, pace.shortest)
-    message = f"{message} Next check at {clock_text(now + wait)}."
-    return _with_deadline(replace(task, failures=failures, message=message, next_check_at=now + wait), pace)
+    return _with_deadline(replace(task, failures=failures, trouble=trouble, next_check_at=now + wait), pace)
 
 
-def after_refusal(task: Task, message: str, now: float) -> Task:
+def after_refusal(task: Task, trouble: Trouble, now: float) -> Task:
     """The task after the service said that it does not know it: nothing more is asked until the user wishes it."""
-    return replace(_checked(task, now), watch=Watch.REFUSED, message=message, next_check_at=0.0)
+    return replace(_checked(task, now), watch=Watch.REFUSED, trouble=trouble, next_check_at=0.0)
 
 
 def resumed(task: Task, now: float) -> Task:
@@ -136,7 +139,7 @@ def resumed(task: Task, now: float) -> Task:
     return replace(
         task,
         watch=Watch.FOLLOWING,
-        message="",
+        trouble=None,
         watched=0.0,
         interval=0.0,
         failures=0,
@@ -152,12 +155,8 @@ def asked_now(task: Task, now: float) -> Task:
 
 def paused(task: Task) -> Task:
     """The task left alone by us. The service has no cancel call, so it goes on there."""
-    return replace(
-        task,
-        watch=Watch.PAUSED,
-        message="Paused: not asking. The service goes on with it; press Resume to look again.",
-        next_check_at=0.0,
-    )
+    trouble = Trouble("paused", "Paused: it is not checked. The service goes on with it.", Action.RESUME)
+    return replace(task, watch=Watch.PAUSED, trouble=trouble, next_check_at=0.0)
 
 
 def _checked(task: Task, now: float) -> Task:
@@ -198,10 +197,6 @@ def _expected_delay(durations: Sequence[float], check: float) -> float:
 def _with_deadline(task: Task, pace: Pace) -> Task:
     if task.watched < pace.deadline:
         return task
-    return replace(
-        task,
-        watch=Watch.OVERDUE,
-        message=f"Not finished after {duration_text(task.watched)} of asking, so asking has stopped. "
-        "Press Resume to go on; the longest time is set in the preferences.",
-        next_check_at=0.0,
-    )
+    text = "Not finished after {watched:duration} of checking, so it is not checked any more."
+    trouble = Trouble("overdue", Text(text, watched=task.watched), Action.RESUME, Action.SET_DEADLINE)
+    return replace(task, watch=Watch.OVERDUE, trouble=trouble, next_check_at=0.0)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one paid call, POST /rodin: what is sent, what its answer means, and what a refusal is called. Pure functions.
+"""The one paid call, POST /rodin: what is sent, and what an answer that means yes promises. Pure functions.
 
-A submission is sent once. Whether it may be sent again is said by `refusal`: only where the service surely has not
-taken it.
+A submission is sent once. Whether it may be sent again is said by `refusals.of_submission`: only where the service
+surely has not taken it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..service import keys, pasted
-from ..service.errors import (
-    BadAnswer,
-    BadInput,
-    ClientUnavailable,
-    NotAuthorized,
-    NotSent,
-    Refused,
-    ServiceError,
-    Throttled,
-)
+from ..service.errors import BadAnswer, BadInput
 from ..service.keys import LONGEST_KEY, Secret
+from ..texts.text import Text
 from .options import OPTIONS, Value, checked
 
 LONGEST_PROMPT = 1024
@@ -63,35 +55,19 @@ class Accepted:
     credits: float | None
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """Why a submission came to nothing, and surely cost nothing. `advice` says what to do now.
-
-    `code` is for scripts: the service's own word, HTTP_ and a number, or NOT_SENT. `again_by_itself` says that sending
-    the same again later may succeed without anybody's doing.
-    """
-
-    code: str
-    text: str
-    advice: str
-    again_by_itself: bool = False
-
-
 def submission(prompt: str, picture_count: int, options: Mapping[str, Any]) -> Submission:
     """A submission whose pictures are still to be checked and added. Raises BadInput with what to change."""
     prompt = prompt.strip()
     if not prompt and not picture_count:
         raise BadInput("Say what you want to make, or add a picture.")
     if len(prompt) > LONGEST_PROMPT:
-        raise BadInput(
-            f"The text has {len(prompt):,} characters, and the service takes {LONGEST_PROMPT:,} at most. Shorten it."
-        )
+        text = "The text has {length:n} characters, and the service takes {most:n} at most. Shorten it."
+        raise BadInput(Text(text, length=len(prompt), most=LONGEST_PROMPT))
     if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
         raise BadInput("The text holds characters that are no text. Type it again.")
     if picture_count > MOST_PICTURES:
-        raise BadInput(
-            f"There are {picture_count} pictures, and the service takes {MOST_PICTURES} at most. Remove some."
-        )
+        text = "There are {count} pictures, and the service takes {most} at most. Remove some."
+        raise BadInput(Text(text, count=picture_count, most=MOST_PICTURES))
     return Submission(prompt, checked(options))
 
 
@@ -114,8 +90,13 @@ def accepted(answer: Mapping[str, Any]) -> Accepted:
     jobs = jobs if isinstance(jobs, dict) else {}
     task_uuid, key = _identifier(answer.get("uuid")), _identifier(jobs.get("subscription_key"))
     if not task_uuid or not key:
-        missing = "subscription key" if task_uuid else "task uuid" if key else "task uuid and no subscription key"
-        raise BadAnswer(200, f"The service's answer has no {missing}, so that the task cannot be followed.")
+        if task_uuid:
+            text = "The service's answer has no subscription key, so that the task cannot be followed."
+        elif key:
+            text = "The service's answer has no task uuid, so that the task cannot be followed."
+        else:
+            text = "The service's answer has no task uuid and no subscription key, so that the task cannot be followed."
+        raise BadAnswer(200, text)
     uuids = jobs.get("uuids")
     job_uuids = tuple(filter(None, map(_identifier, uuids))) if isinstance(uuids, list) else ()
     return Accepted(task_uuid, Secret(key), job_uuids, _credits(answer.get("consumed")))
@@ -132,8 +113,10 @@ def answer_in(text: str) -> bytes:
     except (ValueError, AttributeError, RecursionError, BadAnswer):
         found = [generation for generation in pasted.read(text).generations if generation.task_uuid]
     if len(found) != 1:
-        several = f"There are {len(found)} answers in it" if found else "The answer in it has no task uuid"
-        raise BadInput(f"{several}. Give the whole answer to this task, and no other.")
+        text = "The answer in it has no task uuid. Give the whole answer to this task."
+        if found:
+            text = "There are {count} answers in it. Give the one to this task, and no other."
+        raise BadInput(Text(text, count=len(found)))
     return pasted.copied(found[0]).encode()
 
 
@@ -151,85 +134,12 @@ def is_checked(answer: bytes, prompt: str) -> bool:
     """
     told, asked = prompt_in(answer), keys.quoted(prompt, LONGEST_PROMPT_TOLD)
     if told and asked and told.casefold() != asked.casefold():
-        raise BadInput(
-            f"This is the answer to another prompt, '{told}'. If it is this task's all the same, track it by its key, "
+        text = (
+            "This is the answer to another prompt, '{prompt}'. If it is this task's all the same, track it by its key, "
             "and discard this one."
         )
+        raise BadInput(Text(text, prompt=told))
     return bool(told and asked)
-
-
-def refusal(error: ServiceError) -> Refusal | None:
-    """What an error means for a submission; None where the service may have taken it all the same."""
-    match error:
-        case NotSent():
-            return Refusal("NOT_SENT", str(error), "It was not sent.", error.cause not in ("aborted", "picture"))
-        case ClientUnavailable():
-            return Refusal("NOT_SENT", str(error), "It was not sent.")
-        case Throttled():
-            return Refusal("THROTTLED", str(error), "It is sent again by itself in a while.", again_by_itself=True)
-        case NotAuthorized() if error.code in _REFUSALS:
-            return _refused(Refused(error.code, error.detail))
-        case NotAuthorized():
-            return Refusal("UNAUTHORIZED", str(error), _OTHER_KEY)
-        case Refused():
-            return _refused(error)
-        case BadAnswer(http_status=status) if 300 <= status < 500 and status not in _MAY_HAVE_BEEN_TAKEN:
-            advice = (
-                "The pictures may be too large for a proxy on the way: use smaller ones."
-                if status == 413
-                else "Check the service address in the preferences, and your proxy."
-            )
-            return Refusal(f"HTTP_{status}", str(error), advice)
-    return None
-
-
-_MAY_HAVE_BEEN_TAKEN = (408, 409, 425, 499)
-"""HTTP codes of a service or a proxy that has begun with a request and not ended it."""
-
-_OTHER_KEY = "Enter another API key in the preferences, then send it again."
-_OTHER_PLAN = "See your plan at hyper3d.ai, then send it again."
-_MORE_CREDITS = "Get credits at hyper3d.ai, then send it again."
-_AGAIN = "Send it again; if that does not help, write to the service's support."
-
-_REFUSALS: dict[str, tuple[str, str]] = {
-    "INSUFFICIENT_FUND": ("The account has too few credits.", _MORE_CREDITS),
-    "INSUFFICIENT_FUNDS": ("The account has too few credits.", _MORE_CREDITS),
-    "NO_ACTIVE_SUBSCRIPTION": ("The account has no active plan.", _OTHER_PLAN),
-    "SUBSCRIPTION_PLAN_TOO_LOW": ("The account's plan does not allow this.", _OTHER_PLAN),
-    "INVALID_REQUEST": (
-        "The service does not take this combination.",
-        "Change an option or a picture, then send it again.",
-    ),
-    "PERMISSION_DENIED": ("The account is not allowed to do this.", "See your plan, or enter another API key."),
-    "PARALLELISM_LIMIT_REACHED": (
-        "As many tasks as your plan allows are running already.",
-        "It is sent by itself when one of them has ended.",
-    ),
-    "IMAGE_CONTENT_VIOLATION": (
-        "The service's moderation does not accept a picture or the text.",
-        "Use other pictures or other words. Pictures of flat colors are refused, too.",
-    ),
-    "OBJECT_NOT_FOUND_ON_IMAGE": (
-        "The service finds no object in a picture.",
-        "Use a picture in which the object stands out from the background.",
-    ),
-    "IMAGE_LABEL_LENGTH_TOO_LONG": ("The service finds more labels than pictures.", _AGAIN),
-    "USER_NOT_FOUND": ("The service does not know whose API key this is.", _OTHER_KEY),
-    "GROUP_NOT_FOUND": ("The service does not know whose API key this is.", _OTHER_KEY),
-    "NO_SUCH_TASK": ("The service does not know the task.", _AGAIN),
-    "UNKNOWN": ("The service refused, and does not say why.", _AGAIN),
-}
-
-
-def _refused(error: Refused) -> Refusal:
-    code = error.code.removeprefix("API_")
-    known = _REFUSALS.get(code)
-    if known is None:
-        return Refusal(code, f"{error}.".replace("..", "."), _AGAIN)
-    text, advice = known
-    if code == "INVALID_REQUEST" and error.detail:
-        text = f"{text[:-1]}: {error.detail}"
-    return Refusal(code, text, advice, code == "PARALLELISM_LIMIT_REACHED")
 
 
 def _form_text(name: str, value: Value) -> str:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from ..service.answers import Job
 from ..service.files import SavedFile
 from ..service.keys import Secret
+from ..texts.text import Trouble
 
 
 class Status(enum.StrEnum):
-    """The last known state of a task. Trouble in asking is no status: it stands in `Task.message`.
+    """The last known state of a task. Trouble in asking is no status: it stands in `Task.trouble`.
 
     The first four are of a task that was begun here and has no subscription key yet.
     """
@@ -111,8 +112,8 @@ class Task:
     status: Status = Status.UNKNOWN
     jobs: tuple[Job, ...] = ()
     watch: Watch = Watch.FOLLOWING
-    message: str = ""
-    """The trouble in asking, or what to do next; empty when all is well."""
+    trouble: Trouble | None = None
+    """What is in the way, or what to do next; None when all is well."""
     tracked_at: float = 0.0
     finished_at: float = 0.0
     checked_at: float = 0.0
@@ -146,6 +147,11 @@ class Task:
     """Credits that it was expected to cost."""
     credits: float | None = None
     """Credits that the service said it cost."""
+
+    @property
+    def message(self) -> str:
+        """The trouble in English, for scripts: a front end says it in its own words, see `texts.text.Voice`."""
+        return str(self.trouble or "")
 
     @property
     def followed(self) -> bool:

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from ..texts.text import Text, Trouble
+from .refusals import Refusal
 from .schedule import FIRST_CHECK
-from .submission import Accepted, Refusal
+from .submission import Accepted
 from .task import Status, Task
 
 Change = Callable[[Task], Task]
@@ -33,33 +35,35 @@ _MAY_FOLLOW = {
 """An older copy of the list may know less than the outbox, which is why UNSENT may be followed by any end."""
 
 
-def _moved(task: Task, to: Status, message: str, due: float = 0.0) -> Task:
+def _moved(task: Task, to: Status, trouble: Trouble | None = None, due: float = 0.0) -> Task:
     """The task in another state; as it is where somebody else has moved it on meanwhile."""
     if to is not task.status and to not in _MAY_FOLLOW.get(task.status, ()):
         return task
-    return replace(task, status=to, message=message, next_check_at=due)
+    return replace(task, status=to, trouble=trouble, next_check_at=due)
 
 
 def sending() -> Change:
-    return partial(_moved, to=Status.SENDING, message="")
+    return partial(_moved, to=Status.SENDING)
 
 
-def waiting(message: str, due: float = 0.0) -> Change:
+def waiting(trouble: Trouble, due: float = 0.0) -> Change:
     """Not sent; to be sent again by itself at the time `due`, or when the user says so where that is 0.0."""
 
     def change(task: Task) -> Task:
-        moved = _moved(task, Status.UNSENT, message, due)
+        moved = _moved(task, Status.UNSENT, trouble, due)
         return replace(moved, failures=moved.failures + 1) if due and moved is not task else moved
 
     return change
 
 
 def rejected(refusal: Refusal) -> Change:
-    return partial(_moved, to=Status.REJECTED, message=f"{refusal.text} Nothing was charged. {refusal.advice}")
+    why = refusal.trouble
+    told = Trouble(why.code, Text("{why} Nothing was charged.", why=why.text), *why.actions)
+    return partial(_moved, to=Status.REJECTED, trouble=told)
 
 
-def uncertain(message: str) -> Change:
-    return partial(_moved, to=Status.UNCERTAIN, message=message)
+def uncertain(trouble: Trouble) -> Change:
+    return partial(_moved, to=Status.UNCERTAIN, trouble=trouble)
 
 
 def accepted(found: Accepted, now: float) -> Change:
@@ -69,7 +73,7 @@ def accepted(found: Accepted, now: float) -> Change:
         if task.status.submitted:
             return task
         return replace(
-            _moved(task, Status.UNKNOWN, "", now + FIRST_CHECK),
+            _moved(task, Status.UNKNOWN, due=now + FIRST_CHECK),
             subscription_key=found.subscription_key,
             task_uuid=found.task_uuid,
             credits=found.credits,

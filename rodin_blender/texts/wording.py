@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Times, sizes and errors as a user reads them."""
+"""Times and sizes as a user reads them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-
-from ..service.errors import Aborted, Refused, RodinError
 
 
 def duration_text(seconds: float) -> str:
@@ -49,35 +47,3 @@ def listed(words: Sequence[str], limit: int, separator: str = ", ") -> str:
     """Words in a row: a, b and 3 more."""
     more = f" and {len(words) - limit} more" if len(words) > limit else ""
     return separator.join(words[:limit]) + more
-
-
-def sentence(error: Exception) -> str:
-    """What the user reads of a failed call."""
-    if isinstance(error, Aborted):
-        return "The service took too long over its answer."
-    if isinstance(error, Refused):
-        return refusal(error)
-    return str(error) if isinstance(error, RodinError) else unexpected(error)
-
-
-def unexpected(error: Exception) -> str:
-    """What the user reads of a foreign exception. Its own text is left out: it may quote a secret."""
-    return f"Something in the Rodin extension itself went wrong ({type(error).__name__}); please report it."
-
-
-NOT_PERMITTED = (
-    "The service accepts the API key, but does not let it see this task (PERMISSION_DENIED): "
-    "it may be another account's."
-)
-
-
-def refusal(error: Refused) -> str:
-    """What the user reads when the service said no to a status check."""
-    if error.code == "PERMISSION_DENIED":
-        return f"{NOT_PERMITTED} Forget the task, or press Check Now to ask once more."
-    if error.code == "NO_SUCH_TASK":
-        return (
-            "The service knows no such task (NO_SUCH_TASK). The subscription key is wrong, was swapped with the task "
-            "uuid, or is older than 7 days. Forget the task, or press Check Now to ask once more."
-        )
-    return f"{str(error).rstrip('.')}. Nothing more is asked; press Check Now to ask once more."

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from ..service.connection import Connection
-from ..service.errors import NotAuthorized
-from ..texts.wording import sentence
+from ..service.errors import NotAuthorized, trouble_of
+from ..texts.text import Text
 from .messages import BalanceTold, KeyTested, Message, Settings
 from .polling import Polling
 from .workers import Question
@@ -26,7 +26,7 @@ class Account:
         """See whether the API key is accepted, of these settings or of those in use. Answered by KeyTested."""
         settings = settings or self._settings()
         if settings.obstacle:
-            self._tell(KeyTested(False, settings.obstacle.text, settings.api_key))
+            self._tell(KeyTested(False, settings.obstacle, settings.api_key))
         else:
             self._ask(partial(self._tested, settings.connection), settings.connection)
 
@@ -43,14 +43,15 @@ class Account:
         ours = connection.same_account(self._settings().connection)
         if isinstance(balance, Exception):
             refused = isinstance(balance, NotAuthorized)
-            if refused and ours:
-                self._polling.refuse(str(balance))
-            self._tell(KeyTested(False, sentence(balance), connection.api_key, refused))
+            if isinstance(balance, NotAuthorized) and ours:
+                self._polling.refuse(balance.trouble)
+            self._tell(KeyTested(False, trouble_of(balance), connection.api_key, refused))
             return
         if ours:
             self._polling.refresh()
             self._tell(BalanceTold(balance))
-        self._tell(KeyTested(True, f"The API key is accepted. Balance: {balance:g} credits.", connection.api_key))
+        text = "The API key is accepted. The account has {credits} credits."
+        self._tell(KeyTested(True, Text(text, credits=balance), connection.api_key))
 
     def _told(self, balance: float | Exception) -> None:
         if isinstance(balance, float):

@@ -16,12 +16,21 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from ..service.connection import Connection
-from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, ServiceError, os_reason
+from ..service.errors import (
+    Aborted,
+    ClientUnavailable,
+    NotAuthorized,
+    Refused,
+    ServiceError,
+    os_reason,
+    trouble_of,
+)  # fmt: skip
 from ..service.files import LONGEST_FOLDER, Progress, SavedFile, fault, models, safe_name
-from ..service.keys import WHERE_THE_UUID_IS
 from ..storage.task_folder import BeingSaved, head_of, remove
+from ..tasks.refusals import NOT_PERMITTED
 from ..tasks.task import Download, Status, Task, without_files
-from ..texts.wording import NOT_PERMITTED, sentence, size_text
+from ..texts.actions import Action
+from ..texts.text import Text, Trouble
 from .fetching import Download as Fetching
 from .fetching import missing_text
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
@@ -29,10 +38,14 @@ from .workers import Pool, Question
 
 DOWNLOADERS = 2
 
-_UNKNOWN_UUID = (
-    "The service knows no task with this uuid (NO_SUCH_TASK). Press Download and enter the right one. "
-    f"{WHERE_THE_UUID_IS} Results are kept for 7 days."
+_UNKNOWN_UUID = Trouble(
+    "no_such_task",
+    "The service knows no task with this uuid (NO_SUCH_TASK), or keeps its files no more: it does so for 7 days.",
+    Action.ENTER_UUID,
+    Action.FIND_UUID,
 )
+
+WAITING = Text("Waiting to download")
 
 Change = Callable[[str, Callable[[Task], Task]], None]
 
@@ -50,7 +63,7 @@ class _Outcome:
 
     saved: tuple[SavedFile, ...]
     error: Exception | None
-    missing: str = ""
+    missing: Text | None = None
     gone: frozenset[str] = frozenset()
     """The names of files that were saved before, and are not there any more."""
 
@@ -107,7 +120,7 @@ class Downloads:
         except BaseException:
             del self._running[task.task_id]
             raise
-        self._progressed(task.task_id, Progress(waiting="Waiting to download"))
+        self._progressed(task.task_id, Progress(waiting=WAITING))
         self.pool.ask(question)
 
     def note_wanted(self, tasks: Iterable[Task]) -> None:
@@ -115,7 +128,8 @@ class Downloads:
         if self._to_go_on is None:
             self._to_go_on = [task.task_id for task in tasks if task.download is Download.WANTED]
             for task_id in self._to_go_on:
-                self._tell(DownloadProgress(task_id, Progress(waiting="Goes on as soon as the service can be asked")))
+                waiting = Text("Goes on as soon as the service can be asked")
+                self._tell(DownloadProgress(task_id, Progress(waiting=waiting)))
 
     def go_on(self, tasks: Iterable[Task], connection: Connection) -> None:
         """Go on with those. One that another Blender is at is left to it. Raises StoreError."""
@@ -125,7 +139,7 @@ class Downloads:
                     self.begin(task, Path(task.folder).parent, connection, wait=False)
                 else:
                     # Ended or cancelled by another Blender meanwhile.
-                    self._tell(DownloadEnded(task.task_id, "", ""))
+                    self._tell(DownloadEnded(task.task_id, "", None))
             self._to_go_on = []
 
     def note_ended(self) -> None:
@@ -144,7 +158,7 @@ class Downloads:
         if running:
             self.pool.cancel(running.question)
         elif task.task_id in (self._to_go_on or ()):
-            self._end(task, Path(task.folder), _Outcome((), Aborted("Cancelled.")))
+            self._end(task, Path(task.folder), _Outcome((), Aborted()))
 
     def forget(self, task: Task) -> None:
         """The task has left the list. Whole files stay; nobody is to go on with the others."""
@@ -165,17 +179,24 @@ class Downloads:
             names = [file.name for file in task.files]
             freed, reasons = remove(Path(task.folder), names) if task.folder else (0, {})
         except BeingSaved as error:
-            text = "It is being downloaded: cancel that first." if here else f"{error} Cancel that there first."
+            text = Text("{why} Cancel that there first.", why=error.trouble)
+            if here:
+                text = Text("It is being downloaded: cancel that first.")
             self._tell(FilesDeleted(task.task_id, text, failed=True))
             return
         left = tuple(file for file in task.files if file.name in reasons)
         self.note_ended()
         self._change(task.task_id, partial(without_files, left=left))
-        text = f"{size_text(freed)} deleted."
+        text = Text("{freed:size} deleted.", freed=freed)
         if left:
-            name = left[0].name
-            text += f" '{name}' in {task.folder} could not be deleted: {reasons[name]}."
-            text += " Close what uses it, or allow writing there, and try again."
+            text = Text(
+                "{freed:size} deleted. '{name}' in {folder} could not be deleted: {reason}. Close what uses it, or "
+                "allow writing there, and try again.",
+                freed=freed,
+                name=left[0].name,
+                folder=task.folder,
+                reason=reasons[left[0].name],
+            )
         self._tell(FilesDeleted(task.task_id, text, failed=bool(left)))
 
     def check(self, task: Task, name: str) -> None:
@@ -183,17 +204,17 @@ class Downloads:
         found = models(task.files)
         file = next((file for file in found if not name or file.name == name), None)
         if file is None:
-            self._tell(ModelChecked(task.task_id, trouble=_no_model_text(task, name)))
+            self._tell(ModelChecked(task.task_id, trouble=_no_model(task, name)))
             return
         path = Path(task.folder) / file.name
         try:
             head, size = head_of(path)
             wrong = fault(file.name, head, size)
-            told = f"{path} cannot be imported. {wrong} Press Download to fetch it again." if wrong else ""
+            text = Text("{path} cannot be imported. {wrong}", path=str(path), wrong=wrong) if wrong else None
         except OSError as error:
-            size, told = 0, f"{path} cannot be read: {os_reason(error)}. Press Download to fetch it again."
-        if told:
-            self._tell(ModelChecked(task.task_id, trouble=told))
+            size, text = 0, Text("{path} cannot be read: {reason}.", path=str(path), reason=os_reason(error))
+        if text:
+            self._tell(ModelChecked(task.task_id, trouble=Trouble("damaged_model", text, Action.DOWNLOAD)))
             self._change(task.task_id, partial(_without, name="" if path.exists() else file.name))
         else:
             self._tell(ModelChecked(task.task_id, str(path), size))
@@ -210,7 +231,7 @@ class Downloads:
         if running.forgotten:
             _discard_unfinished(running.folder)
         elif isinstance(outcome.error, BeingSaved):
-            self._tell(DownloadEnded(task.task_id, "", ""))
+            self._tell(DownloadEnded(task.task_id, "", None))
         elif self.pool.stopping and isinstance(outcome.error, Aborted) and not running.question.cancelled:
             # Still wanted: the next start goes on with it.
             self._note(task, outcome, Download.WANTED)
@@ -226,7 +247,7 @@ class Downloads:
         try:
             self._note(task, outcome, Download.SAVED if whole else Download.NONE)
         finally:
-            said = _ended_text(task, outcome)
+            said = _ended(task, outcome)
             cancelled = isinstance(outcome.error, Aborted)
             there = "" if outcome.error else str(folder)
             self._tell(DownloadEnded(task.task_id, there, said, cancelled, outcome.missing))
@@ -251,29 +272,43 @@ class Downloads:
         self.note_ended()
 
 
-def _ended_text(task: Task, outcome: _Outcome) -> str:
-    error, saved = outcome.error, outcome.saved
+def not_begun(why: Trouble) -> Trouble:
+    """What is told of a download that cannot be begun now."""
+    return Trouble(why.code, Text("Nothing was downloaded. {why}", why=why), Action.DOWNLOAD)
+
+
+def _ended(task: Task, outcome: _Outcome) -> Text | Trouble:
+    error = outcome.error
     if error is None:
-        size = size_text(sum(file.size for file in saved))
-        text = f"{len(saved)} {'file is' if len(saved) == 1 else 'files are'} saved ({size})."
-        if outcome.missing:
-            text += f" {outcome.missing}"
-        if not task.status.final:
-            return f"{text} The task is not finished, so more may come: press Download again when it is."
-        if task.status is Status.PARTLY_FAILED:
-            return f"{text} Some of its jobs failed, so files may be missing."
-        return text
+        return _saved_text(task, outcome)
     if isinstance(error, Aborted):
-        return "The download was cancelled; what has arrived is kept. Press Download to go on."
+        return Trouble("cancelled", "The download was cancelled; what has arrived is kept.", Action.DOWNLOAD)
     if _is_unknown(outcome):
         return _UNKNOWN_UUID
+    trouble = trouble_of(error)
     if isinstance(error, NotAuthorized):
-        return f"{error} Enter another key, then press Download."
+        return Trouble(trouble.code, trouble.text, Action.ENTER_KEY, Action.DOWNLOAD)
     if isinstance(error, Refused) and error.code == "PERMISSION_DENIED":
-        return f"{NOT_PERMITTED} Press Download to try again."
+        return Trouble(NOT_PERMITTED.code, NOT_PERMITTED.text, Action.DOWNLOAD)
     if isinstance(error, ServiceError) and not isinstance(error, ClientUnavailable):
-        return f"The list of its files did not come. {str(error).removesuffix('.')}. Press Download to try again."
-    return sentence(error)
+        text = Text("The list of its files did not come. {why}", why=trouble)
+        return Trouble(trouble.code, text, Action.DOWNLOAD)
+    return trouble
+
+
+def _saved_text(task: Task, outcome: _Outcome) -> Text | Trouble:
+    count, size = len(outcome.saved), sum(file.size for file in outcome.saved)
+    text = Text("1 file is saved ({size:size}).", size=size)
+    if count != 1:
+        text = Text("{count} files are saved ({size:size}).", count=count, size=size)
+    if outcome.missing:
+        text = Text("{saved} {missing}", saved=text, missing=outcome.missing)
+    if not task.status.final:
+        text = Text("{saved} The task is not finished, so more files may come.", saved=text)
+        return Trouble("not_finished", text, Action.DOWNLOAD_LATER)
+    if task.status is Status.PARTLY_FAILED:
+        return Text("{saved} Some of its jobs failed, so files may be missing.", saved=text)
+    return text
 
 
 def _without(task: Task, name: str) -> Task:
@@ -281,11 +316,13 @@ def _without(task: Task, name: str) -> Task:
     return replace(task, files=tuple(file for file in task.files if file.name != name), download=Download.NONE)
 
 
-def _no_model_text(task: Task, name: str) -> str:
+def _no_model(task: Task, name: str) -> Trouble:
     if not task.files:
-        return "None of its files is there. Press Download."
-    what = f"no model '{name}'" if name else "no model"
-    return f"There is {what} among its {len(task.files)} files. Open Folder shows what there is."
+        return Trouble("no_model", "None of its files is there.", Action.DOWNLOAD)
+    text = Text("There is no model among its {count} files.", count=len(task.files))
+    if name:
+        text = Text("There is no model '{name}' among its {count} files.", name=name, count=len(task.files))
+    return Trouble("no_model", text, Action.OPEN_FOLDER)
 
 
 def _is_unknown(outcome: _Outcome) -> bool:
@@ -313,4 +350,4 @@ def _save(fetching: Fetching, known: Iterable[SavedFile]) -> _Outcome:
     except Exception as error:
         failure = error
     gone = frozenset(file.name for file in known if not os.path.lexists(fetching.folder / file.name))
-    return _Outcome(tuple(fetching.saved), failure, "" if failure else missing_text(fetching.missing), gone)
+    return _Outcome(tuple(fetching.saved), failure, None if failure else missing_text(fetching.missing), gone)

@@ -28,6 +28,8 @@ from ..storage.task_folder import (
     trouble,
     version_of,
 )
+from ..texts.actions import Action
+from ..texts.text import Text, Trouble
 
 if TYPE_CHECKING:
     from ..service.client import Client, Content
@@ -42,15 +44,17 @@ _HOPELESS = ("tls", "proxy")
 
 
 class NotSaved(RodinError):
-    """Files are not there in the end; the sentence names one, says why, and what to do."""
+    """Files are not there in the end; it is told of one, with why, and what to do."""
+
+    _code = "not_saved"
 
 
 class _NotArrived(RodinError):
-    """One file did not arrive; the sentence says why."""
+    """One file did not arrive, and why."""
 
 
 class _NotTheFile(RodinError):
-    """What came in a file's place is not that file; the sentence says what it is."""
+    """What came in a file's place is not that file, but what is told."""
 
 
 class Download:
@@ -77,7 +81,7 @@ class Download:
         """
         self.folder = folder
         self.saved: list[SavedFile] = []
-        self.missing: dict[str, str] = {}
+        self.missing: dict[str, Trouble] = {}
         self._client = client
         self._task_uuid = task_uuid
         self._report = report
@@ -102,13 +106,14 @@ class Download:
         self.missing.clear()
         self._files = self._client.download_list(self._task_uuid)
         if not self._files:
-            raise NotSaved("The service lists no files for this task. Wait a minute and press Download again.")
+            raise NotSaved("The service lists no files for this task yet; it may take a minute.", Action.DOWNLOAD)
         names = safe_paths(file.name for file in self._files)
         with ExitStack() as stack:
-            with _disk(f"The folder {self.folder}", self.folder):
+            with _disk(Text("The folder {folder}", folder=str(self.folder)), self.folder):
                 self._have_it_alone(stack)
             for number, name in enumerate(names, 1):
-                with _disk(f"'{name}' in the folder {self.folder}", part_of(self.folder, name)):
+                what = Text("'{name}' in the folder {folder}", name=name, folder=str(self.folder))
+                with _disk(what, part_of(self.folder, name)):
                     try:
                         found = None if self._again else self._kept(name)
                         if found is None:
@@ -116,12 +121,17 @@ class Download:
                             found = saved_file(self.folder, name)
                         self.saved.append(found)
                     except _NotArrived as error:
-                        self.missing[name] = str(error)
+                        self.missing[name] = error.trouble
             # What is left are parts of files that the service no longer lists.
             remove_parts(self.folder, keep=self.missing)
         if not self.saved or any(map(is_needed, self.missing)):
-            there = f"{len(self.saved)} of {len(self._files)} files are there."
-            raise NotSaved(f"{missing_text(self.missing)} {there} Press Download to go on.")
+            text = Text(
+                "{missing} {count} of {all} files are there.",
+                missing=missing_text(self.missing) or Text(""),
+                count=len(self.saved),
+                all=len(self._files),
+            )
+            raise NotSaved(text, Action.DOWNLOAD)
 
     def _kept(self, name: str) -> SavedFile | None:
         """A file that is there and need not be fetched; None for one that does."""
@@ -148,7 +158,7 @@ class Download:
             except BeingSaved:
                 if not self._wait:
                     raise
-            self._report(Progress(waiting="Another Blender is downloading this task; waiting for it"))
+            self._report(Progress(waiting=Text("Another Blender is downloading this task; waiting for it")))
             self._client.pause(LOOK_AGAIN)
 
     def _fetch(self, number: int, name: str) -> None:
@@ -165,7 +175,7 @@ class Download:
                 return
             except LinkExpired as error:
                 if fresh:
-                    raise _NotArrived(str(error)) from None
+                    raise _NotArrived(error.trouble) from None
                 expired = True
             except (Unreachable, BadAnswer, _NotTheFile) as error:
                 pause = next(pauses, None) if _may_help(error) else None
@@ -173,8 +183,9 @@ class Download:
                     if isinstance(error, Unreachable):
                         # Whatever is in the way is hardly that file's alone: each other one is tried once.
                         self._attempts = ()
-                    raise _NotArrived(str(error)) from None
-                self._report(replace(self._progress, waiting=f"{error} Trying again in {pause:g} s"))
+                    raise _NotArrived(error.trouble) from None
+                waiting = Text("{why} Trying again in {pause} s", why=error.trouble, pause=pause)
+                self._report(replace(self._progress, waiting=waiting))
                 self._client.pause(pause)
                 fresh = False
 
@@ -182,7 +193,8 @@ class Download:
         """The list once more, for fresh links. Its names must still be the same."""
         files = self._client.download_list(self._task_uuid)
         if [file.name for file in files[:number]] != [file.name for file in self._files[:number]]:
-            raise NotSaved(f"'{name}': the service's list of files has changed meanwhile. Press Download again.")
+            text = Text("'{name}': the service's list of files has changed meanwhile.", name=name)
+            raise NotSaved(text, Action.DOWNLOAD)
         self._files = files
 
     def _receive(self, number: int, name: str) -> None:
@@ -247,14 +259,15 @@ class Download:
                 self._report(self._progress)
 
 
-def missing_text(missing: dict[str, str]) -> str:
-    """Which files did not arrive, and why; a model first. "" where all did."""
+def missing_text(missing: dict[str, Trouble]) -> Text | None:
+    """Which files did not arrive, and why; a model first. None where all did."""
     if not missing:
-        return ""
+        return None
     name = min(missing, key=lambda name: not is_needed(name))
-    others = len(missing) - 1
-    more = f" {others} more did not either." if others else ""
-    return f"'{name}' did not arrive: {missing[name]}{more}"
+    text = "'{name}' did not arrive: {why}"
+    if len(missing) > 1:
+        text = "'{name}' did not arrive: {why} {others} more did not either."
+    return Text(text, name=name, why=missing[name], others=len(missing) - 1)
 
 
 def _may_help(error: Unreachable | BadAnswer | _NotTheFile) -> bool:
@@ -267,14 +280,15 @@ def _may_help(error: Unreachable | BadAnswer | _NotTheFile) -> bool:
 
 
 @contextmanager
-def _disk(what: str, path: Path) -> Iterator[None]:
+def _disk(what: Text, path: Path) -> Iterator[None]:
     """Errors of the disk as sentences about `what`, the file or folder `path`, could not be written."""
     try:
         yield
     except OSError as error:
-        advice = "Allow writing there or set another folder in the preferences, then press Download."
+        actions = [Action.ALLOW_WRITING, Action.SET_FOLDER]
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            advice = "Free some space, then press Download: it goes on where it stopped."
+            actions = [Action.FREE_SPACE]
         elif is_controlled(error, path):
-            advice = "Or set another folder in the preferences, then press Download."
-        raise NotSaved(f"{what} cannot be written: {write_reason(error, path)}. {advice}") from None
+            actions = [Action.SET_FOLDER]
+        text = Text("{what} cannot be written: {reason}.", what=what, reason=write_reason(error, path))
+        raise NotSaved(text, *actions, Action.DOWNLOAD) from None

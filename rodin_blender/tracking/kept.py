@@ -12,6 +12,7 @@ from pathlib import Path
 from ..storage import store
 from ..storage.store import Store
 from ..tasks.task import Status, Task
+from ..texts.text import Text
 from .log import TaskLog
 from .messages import Message, Notice, Settings, TaskChanged, TaskRemoved
 
@@ -20,7 +21,7 @@ COPY_SOON = 10.0
 COPY_EVERY = 300.0
 """The same where nothing so dear has happened."""
 
-GONE = "It is no longer in the list."
+GONE = Text("It is no longer in the list.")
 
 
 class KeptTasks:

@@ -63,24 +63,26 @@ class TaskLog:
             self._event(logging.INFO, "submitted", task, credits=task.credits, price=task.price)
         elif before is None and status is Status.UNKNOWN:
             self._event(logging.INFO, "followed", task)
-        elif task.message and before and task.message != before.message:
-            self._event(logging.WARNING, "trouble", task, status=status.value, text=task.message)
+        elif task.trouble and before and task.trouble != before.trouble:
+            known = {"status": status.value, "code": task.trouble.code, "text": task.message}
+            self._event(logging.WARNING, "trouble", task, **known)
 
     def _told(self, message: Message) -> None:
         match message:
             case ObstacleChanged(obstacle) if obstacle:
-                self._line(logging.WARNING, "obstacle", kind=obstacle.kind, text=obstacle.text)
-            case NotSubmitted(task_id, text):
-                self._line(logging.WARNING, "not_submitted", task_id=task_id, text=text)
-            case DownloadEnded(task_id, folder, text) if text:
+                self._line(logging.WARNING, "obstacle", code=obstacle.code, text=str(obstacle))
+            case NotSubmitted(task_id, said):
+                self._line(logging.WARNING, "not_submitted", task_id=task_id, text=str(said))
+            case DownloadEnded(task_id, folder, said) if said:
                 level = logging.INFO if folder or message.cancelled else logging.WARNING
-                self._line(level, "downloaded" if folder else "not_downloaded", task_id=task_id, text=text)
-            case FilesDeleted(task_id, text, failed):
-                self._line(logging.WARNING if failed else logging.INFO, "files_deleted", task_id=task_id, text=text)
-            case KeyTested(accepted, text) if not accepted:
-                self._line(logging.WARNING, "key_refused", text=text)
-            case Notice(text) | NotFollowed(text):
-                self._line(logging.WARNING, "notice", text=text)
+                self._line(level, "downloaded" if folder else "not_downloaded", task_id=task_id, text=str(said))
+            case FilesDeleted(task_id, said, failed):
+                level = logging.WARNING if failed else logging.INFO
+                self._line(level, "files_deleted", task_id=task_id, text=str(said))
+            case KeyTested(accepted, said) if not accepted:
+                self._line(logging.WARNING, "key_refused", text=str(said))
+            case Notice(said) | NotFollowed(said):
+                self._line(logging.WARNING, "notice", text=str(said))
 
     def _event(self, level: int, event: str, task: Task, **more: Any) -> None:
         known: dict[str, Any] = {"task_id": task.task_id, "task_uuid": task.task_uuid, **more}

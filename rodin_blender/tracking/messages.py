@@ -10,23 +10,16 @@ from ..service.files import Progress
 from ..service.keys import Secret
 from ..tasks.schedule import Pace
 from ..tasks.task import Task
+from ..texts.text import Text, Trouble
 
+Obstacle = Trouble
+"""Why no request can be sent for any task.
 
-@dataclass(frozen=True)
-class Obstacle:
-    """Why no request can be sent for any task.
-
-    `kind`: offline, no_key, bad_key, address, client, store, settings (wrong ones), or pending (a worker is still
-    looking up what is set).
-    """
-
-    kind: str
-    text: str
-
-    @property
-    def pending(self) -> bool:
-        """Whether it is about to end by itself, so that what is wished is kept until then and not refused."""
-        return self.kind == "pending"
+Its code: offline, no_key, bad_key, address, client, store, settings (wrong ones), or PENDING.
+"""
+PENDING = "pending"
+"""A worker is still looking up what is set: what is wished is kept until then and not refused."""
+Said = Text | Trouble
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ class Followed:
 class NotFollowed:
     """The answer to `follow` when the task could not be stored."""
 
-    text: str
+    said: Said
 
 
 @dataclass(frozen=True)
@@ -100,10 +93,10 @@ class Restored:
 
 @dataclass(frozen=True)
 class NotSubmitted:
-    """The answer to `generate` where the wish itself cannot be: nothing was kept or sent, and `text` says why."""
+    """The answer to `generate` where the wish itself cannot be: nothing was kept or sent, and `said` tells why."""
 
     task_id: str
-    text: str
+    said: Said
 
 
 @dataclass(frozen=True)
@@ -139,7 +132,7 @@ class KeyTested:
     """What the service says of an API key. Where it is not accepted and not `refused`, it could not be asked."""
 
     accepted: bool
-    text: str
+    said: Said
     api_key: Secret = field(default_factory=lambda: Secret(""))
     refused: bool = False
 
@@ -152,17 +145,17 @@ class DownloadProgress:
 
 @dataclass(frozen=True)
 class DownloadEnded:
-    """`folder` holds the listed files, or is empty and `text` says what happened and what to do.
+    """`folder` holds the listed files, or is empty and `said` tells what happened and what to do.
 
-    Both are empty where it was left to another Blender.
+    It is empty and `said` is None where it was left to another Blender.
     """
 
     task_id: str
     folder: str
-    text: str
+    said: Said | None
     cancelled: bool = False
     """By the user, so that it is no trouble."""
-    missing: str = ""
+    missing: Text | None = None
     """Of files in `folder` that no model needs: which did not arrive, and why."""
 
 
@@ -171,7 +164,7 @@ class FilesDeleted:
     """`failed` where some could not be."""
 
     task_id: str
-    text: str
+    said: Said
     failed: bool = False
 
 
@@ -182,14 +175,14 @@ class ModelChecked:
     task_id: str
     path: str = ""
     size: int = 0
-    trouble: str = ""
+    trouble: Trouble | None = None
 
 
 @dataclass(frozen=True)
 class Notice:
     """Something the user should read that is no task's own message."""
 
-    text: str
+    said: Said
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from queue import SimpleQueue
 
 from ..service.answers import Job
 from ..service.connection import Connection
-from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled
+from ..service.errors import Aborted, ClientUnavailable, NotAuthorized, Refused, Throttled, trouble_of
 from ..storage.database import StoreError
 from ..storage.store import Claim
-from ..tasks import schedule
+from ..tasks import refusals, schedule
 from ..tasks.task import Task
-from ..texts.wording import refusal, sentence
+from ..texts.actions import Action
+from ..texts.text import Trouble
 from .agenda import Agenda
 from .kept import KeptTasks
 from .messages import Message, Obstacle, RequestsHeld, Settings
@@ -39,7 +40,7 @@ class Polling:
         self.pool = Pool("rodin-ask", WORKERS, inbox)
         self.agenda = Agenda()
         """All followed tasks but those under way."""
-        self.client_trouble = ""
+        self.client_trouble: Trouble | None = None
         """Why this Python cannot ask at all."""
         self.refused: Obstacle | None = None
         """The API key is not accepted."""
@@ -63,14 +64,13 @@ class Polling:
         if task.task_id not in self._under_way:
             self.agenda.put(task)
 
-    def refuse(self, text: str) -> None:
+    def refuse(self, trouble: Trouble) -> None:
         """The API key is not accepted, which is known for sure."""
-        self.refused = Obstacle("bad_key", f"{text} Nothing is asked until it changes, or you press Check Now.")
+        self.refused = Obstacle("bad_key", trouble.text, Action.ENTER_KEY)
 
     def refresh(self) -> None:
         """Ask again, whatever kept us from it."""
-        self.refused = None
-        self.client_trouble = ""
+        self.refused = self.client_trouble = None
 
     @property
     def unsettled(self) -> set[str]:
@@ -128,21 +128,21 @@ class Polling:
                 schedule.after_answer, jobs=outcome, now=now, pace=pace, chance=chance, durations=known
             )
         elif isinstance(outcome, Refused):
-            change = partial(schedule.after_refusal, message=refusal(outcome), now=now)
+            change = partial(schedule.after_refusal, trouble=refusals.of_check(outcome), now=now)
         elif isinstance(outcome, (NotAuthorized, ClientUnavailable)) or (
             isinstance(outcome, Aborted) and self.pool.stopping
         ):
             # Nothing was learnt of this task: it stays due, and the obstacle, if any, is told for all.
             change = _unchanged
             if isinstance(outcome, ClientUnavailable):
-                self.client_trouble = str(outcome)
+                self.client_trouble = outcome.trouble
             elif isinstance(outcome, NotAuthorized) and with_present_key:
-                self.refuse(str(outcome))
+                self.refuse(outcome.trouble)
         else:
             retry_after = outcome.retry_after if isinstance(outcome, Throttled) else None
             change = partial(
                 schedule.after_failure,
-                message=sentence(outcome),
+                trouble=trouble_of(outcome),
                 now=now,
                 pace=pace,
                 chance=chance,

@@ -26,9 +26,11 @@ from ..service.errors import (
 )
 from ..service.keys import SHORTEST_SECRET, Secret
 from ..storage.outbox import Outbox, OutboxError, Sending, State
-from ..tasks import submission, transitions
-from ..tasks.submission import Accepted, Refusal, Submission
+from ..tasks import refusals, submission, transitions
+from ..tasks.refusals import Refusal
+from ..tasks.submission import Accepted, Submission
 from ..tasks.task import Status, Task
+from ..texts.text import Text, Trouble
 
 if TYPE_CHECKING:
     # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.
@@ -65,12 +67,12 @@ class Outcome:
     """What came of an attempt: one of `accepted` and `refusal`, or neither, and then nobody knows.
 
     `balance` are the account's credits after it, None where they are not known. `wait` is how long the service asks
-    us to wait, in seconds, None where it does not. `text` says why nothing is known.
+    us to wait, in seconds, None where it does not. `trouble` tells why nothing is known, or why it was refused.
     """
 
     accepted: Accepted | None = None
     refusal: Refusal | None = None
-    text: str = ""
+    trouble: Trouble | None = None
     before: float | None = None
     balance: float | None = None
     wait: float | None = None
@@ -111,7 +113,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
                 sending.unsent()
                 return outcome
             # What is noted on the disk, nothing but the marker, says that nobody knows.
-            return Outcome(text=str(error), before=before, balance=_balance_or_none(client))
+            return Outcome(trouble=error.trouble, before=before, balance=_balance_or_none(client))
         answer = _without_key(answer, client.connection.api_key)
         _note(sending, answer, client.pause)
         outcome = read(answer, client.connection.api_key, before)
@@ -132,12 +134,12 @@ def read(answer: RawAnswer, api_key: Secret, before: float | None = None) -> Out
             said = answers.json_object_or_none(answer.body) or {}
             return Outcome(accepted=submission.accepted(said), before=before)
         outcome = _refused(error)
-        return outcome if outcome.refusal else Outcome(text=str(error), before=before)
+        return outcome if outcome.refusal else Outcome(trouble=error.trouble, before=before)
 
 
 def _refused(error: ServiceError) -> Outcome:
     wait = error.retry_after if isinstance(error, Throttled) else None
-    return Outcome(refusal=submission.refusal(error), text=str(error), wait=wait)
+    return Outcome(refusal=refusals.of_submission(error), trouble=error.trouble, wait=wait)
 
 
 def _without_key(answer: RawAnswer, api_key: Secret) -> RawAnswer:
@@ -175,7 +177,7 @@ def _balance_before(client: Client) -> float | None:
     except (BadAnswer, Refused):
         return None
     except Unreachable as error:
-        raise NotSent(error.cause, str(error)) from None
+        raise NotSent(error.cause, error.trouble) from None
     except Aborted:
         raise NotSent("aborted", CANCELLED) from None
 
@@ -194,38 +196,25 @@ def settled(outbox: Outbox, task: Task, answer: bytes, others: Iterable[Task]) -
     OutboxError.
     """
     if task.status is not Status.UNCERTAIN:
-        raise BadInput(f"It is known what became of '{task.name}', so there is nothing to settle.")
+        raise BadInput(Text("It is known what became of '{name}', so there is nothing to settle.", name=task.name))
     raw = RawAnswer(200, None, answer)
     outcome = read(raw, Secret(""))
     if not outcome.accepted:
-        raise BadInput(f"This is no answer by which '{task.name}' can be followed. {outcome.text}")
+        text = "This is no answer by which '{name}' can be followed. {why}"
+        raise BadInput(Text(text, name=task.name, why=outcome.trouble or Text("")))
     submission.is_checked(answer, task.prompt)
     for other in others:
         same = outcome.accepted.subscription_key == other.subscription_key
         if (same or outcome.accepted.task_uuid == other.task_uuid) and other.task_id != task.task_id:
-            raise BadInput(f"This is the answer to '{other.name}', which is in the list already.")
+            raise BadInput(Text("This is the answer to '{name}', which is in the list already.", name=other.name))
     if outbox.state(task.task_id) is not State.GONE:
         outbox.last_sending(task.task_id).answered(raw)
     return transitions.accepted(outcome.accepted, time.time())
 
 
-def unchecked_text(task: Task, answer: bytes) -> str:
-    """What could not be seen of an answer by which a task was settled, "" where all could."""
+def unchecked_text(task: Task, answer: bytes) -> Text | None:
+    """What could not be seen of an answer by which a task was settled, None where all could."""
     if submission.is_checked(answer, task.prompt):
-        return ""
-    return f"The answer does not say what it was asked for: nobody could check that it is the one to '{task.name}'."
-
-
-def uncertain_text(outcome: Outcome) -> str:
-    """What is known of a submission that may have been charged, and what to do."""
-    before, after = outcome.before, outcome.balance
-    if before is None or after is None:
-        known = f" The balance was {before:g} credits before it." if before is not None else ""
-    elif after < before:
-        known = f" The balance went down from {before:g} to {after:g} credits, so it was probably charged."
-    else:
-        known = f" The balance is still {after:g} credits, so it was probably not charged."
-    return (
-        f"It was sent, and no usable answer came: {outcome.text.rstrip('.')}. It may have been charged.{known} "
-        "It is never sent again by itself: choose what to do."
-    )
+        return None
+    text = "The answer does not say what it was asked for: nobody could check that it is the one to '{name}'."
+    return Text(text, name=task.name)

@@ -15,20 +15,21 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ..service.connection import Connection
-from ..service.errors import BadInput, RodinError
+from ..service.errors import BadInput, trouble_of
 from ..service.keys import Secret
 from ..storage.database import StoreError
 from ..storage.outbox import NotToBeSent, Outbox, OutboxError, State
 from ..storage.request import Request
 from ..storage.store import KeyTaken
 from ..tasks import transitions
-from ..tasks.submission import Accepted, Refusal
+from ..tasks.refusals import Refusal
+from ..tasks.submission import Accepted
 from ..tasks.task import Status, Task
 from ..tasks.wish import Wish, unsent
-from ..texts.wording import unexpected
-from . import turns
+from ..texts.text import Text, Trouble
+from . import troubles, turns
 from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
-from .sending import Gate, Outcome, read, send, settled, uncertain_text, unchecked_text
+from .sending import Gate, Outcome, read, send, settled, unchecked_text
 from .workers import Pool, Question
 
 if TYPE_CHECKING:
@@ -37,10 +38,6 @@ if TYPE_CHECKING:
 SENDERS = 2
 LOOK_EVERY = 5.0
 """Seconds between two looks whether the program that sends a task still lives."""
-
-_NOT_YET = "It was not sent yet: send it now, or discard it."
-_GONE = "What was to be sent is no longer on the disk. Discard it, and generate it anew."
-_LOST = "Blender ended before the service had answered"
 
 
 @dataclass
@@ -57,7 +54,7 @@ class Submissions:
         add: Callable[[Task], None],
         change: Callable[[str, Callable[[Task], Task]], None],
         remove_uncertain: Callable[[str], bool],
-        refuse_key: Callable[[str], None],
+        refuse_key: Callable[[Trouble], None],
         tell: Callable[[Message], None],
     ) -> None:
         """`add` stores a new task, `change` applies a function to a stored one; both raise StoreError.
@@ -84,7 +81,7 @@ class Submissions:
         self._looked_at = 0.0
         self._look_at_all = True
         self._cleaned = False
-        self._told_troubles: set[str] = set()
+        self._told_troubles: set[Trouble] = set()
 
     # For the tracker.
 
@@ -103,7 +100,7 @@ class Submissions:
         try:
             wish = self._again(task, task_id)
         except (BadInput, OutboxError) as error:
-            self._tell(NotSubmitted(task_id, str(error)))
+            self._tell(NotSubmitted(task_id, error.trouble))
             return
         self._replaced[task_id] = task.task_id
         self.prepare(wish, connection)
@@ -111,9 +108,9 @@ class Submissions:
     def _again(self, task: Task, task_id: str) -> Wish:
         """Raises BadInput, OutboxError."""
         if task.status is not Status.UNCERTAIN:
-            raise BadInput(f"It is known what became of '{task.name}'.")
+            raise BadInput(Text("It is known what became of '{name}'.", name=task.name))
         if task.task_id in self._replaced.values():
-            raise BadInput(f"'{task.name}' is being sent again already.")
+            raise BadInput(Text("'{name}' is being sent again already.", name=task.name))
         wish = self.outbox.read(task.task_id).wish
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
         return replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
@@ -138,7 +135,7 @@ class Submissions:
     def send_now(self, task: Task) -> None:
         """Send one that was not sent yet, at once. Raises BadInput for another."""
         if task.status is not Status.UNSENT:
-            raise BadInput(f"'{task.name}' was sent already.")
+            raise BadInput(Text("'{name}' was sent already.", name=task.name))
         if task.task_id not in self._running:
             self._due[task.task_id] = 0.0
 
@@ -148,12 +145,14 @@ class Submissions:
         if running and running.gate.close():
             self.pool.cancel(running.question)
         elif running:
-            self._tell(Notice(f"'{task.name}' is on its way already, so it can no longer be cancelled."))
+            text = "'{name}' is on its way already, so it can no longer be cancelled."
+            self._tell(Notice(Text(text, name=task.name)))
         elif task.status is Status.UNSENT:
             self._due.pop(task.task_id, None)
-            self._change(task.task_id, transitions.waiting(_NOT_YET))
+            self._change(task.task_id, transitions.waiting(troubles.NOT_YET))
         elif task.status is Status.SENDING:
-            self._tell(Notice(f"Another program sends '{task.name}', so it cannot be cancelled here."))
+            text = "Another program sends '{name}', so it cannot be cancelled here."
+            self._tell(Notice(Text(text, name=task.name)))
 
     def settle(self, task: Task, answer: bytes, others: Iterable[Task]) -> None:
         """End an uncertain one with the answer that the user found. Raises BadInput, OutboxError, StoreError."""
@@ -164,7 +163,8 @@ class Submissions:
     def forget(self, task: Task) -> None:
         """The task is to leave the list. Raises BadInput for one that is just being sent, OutboxError."""
         if task.task_id in self._running or task.status is Status.SENDING:
-            raise BadInput(f"'{task.name}' is being sent just now. Wait for the answer, then try again.")
+            text = "'{name}' is being sent just now. Wait for the answer, then try again."
+            raise BadInput(Text(text, name=task.name))
         if task.kind:
             self.outbox.forget(task.task_id)
 
@@ -173,7 +173,8 @@ class Submissions:
         if task.kind:
             self.outbox.restore(task.task_id)
             if not task.status.submitted and self.outbox.state(task.task_id) is State.GONE:
-                raise BadInput(f"'{task.name}' cannot be brought back: what was written for it is deleted.")
+                text = "'{name}' cannot be brought back: what was written for it is deleted."
+                raise BadInput(Text(text, name=task.name))
 
     def drop(self, task: Task) -> None:
         """The task has left the list. Where that was not by the user's wish, the outbox has it still."""
@@ -193,7 +194,7 @@ class Submissions:
         now = time.monotonic()
         if self._looked_at and now < self._looked_at + LOOK_EVERY:
             return
-        everything, troubles = self._look_at_all, set[str]()
+        everything, found = self._look_at_all, set[Trouble]()
         others = (t for t in tasks.values() if t.status is Status.SENDING or transitions.is_overdue(t, time.time()))
         ids = {task.task_id for task in others}
         if everything:
@@ -205,7 +206,7 @@ class Submissions:
             try:
                 ids |= set(self.outbox.ids()) - tasks.keys()
             except OutboxError as error:
-                troubles.add(str(error))
+                found.add(error.trouble)
         ours = self._running.keys() | self._due.keys() | self._preparing
         for task_id in sorted(ids - ours):
             try:
@@ -213,13 +214,13 @@ class Submissions:
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001, whatever it is
-                troubles.add(str(error) if isinstance(error, RodinError) else unexpected(error))
+                found.add(trouble_of(error))
         # Last, so that it is done again where the list was in the way.
         # One of ours that has left the list while it is sent is to come back with its answer.
-        self._looked_at, self._look_at_all = now, everything and bool(troubles or (ids & ours) - tasks.keys())
-        for text in sorted(troubles - self._told_troubles):
-            self._tell(Notice(text))
-        self._told_troubles |= troubles
+        self._looked_at, self._look_at_all = now, everything and bool(found or (ids & ours) - tasks.keys())
+        for trouble in sorted(found - self._told_troubles, key=str):
+            self._tell(Notice(trouble))
+        self._told_troubles |= found
 
     def note_ended(self) -> None:
         """Store what could not be stored before. Raises StoreError."""
@@ -256,7 +257,7 @@ class Submissions:
         self._preparing.discard(task_id)
         replaced = self._replaced.pop(task_id, "")
         if isinstance(result, Exception):
-            self._tell(NotSubmitted(task_id, str(result) if isinstance(result, RodinError) else unexpected(result)))
+            self._tell(NotSubmitted(task_id, trouble_of(result)))
             return
         self._unnoted.append(partial(self._add, _task(result)))
         if replaced:
@@ -272,8 +273,7 @@ class Submissions:
             self.outbox.forget(replaced)
         else:
             # Such as settled by its answer, or sent again by another Blender.
-            text = "Meanwhile it became known what became of the first one, so this one was not sent."
-            self._change(task_id, transitions.waiting(f"{text} Discard it, or send it now."))
+            self._change(task_id, transitions.waiting(troubles.NOT_REPLACED))
 
     def _send(self, task_id: str, connection: Connection) -> None:
         gate = Gate()
@@ -292,16 +292,15 @@ class Submissions:
         running = self._running.pop(task_id)
         if isinstance(outcome, Exception):
             # Nobody was paid: these come before the first byte, and what comes after it is an Outcome.
-            text = str(outcome) if isinstance(outcome, RodinError) else unexpected(outcome)
             if running.gate.passed or isinstance(outcome, NotToBeSent):
                 self.look_anew()  # What the outbox says is found out then.
                 return
-            self._apply(task_id, transitions.waiting(f"{text} {_NOT_YET}"))
+            self._apply(task_id, transitions.waiting(troubles.not_yet(trouble_of(outcome))))
             return
         if outcome.balance is not None:
             self._tell(BalanceTold(outcome.balance))
-        if outcome.key_refused:
-            self._refuse_key(outcome.text)
+        if outcome.key_refused and outcome.trouble:
+            self._refuse_key(outcome.trouble)
         self._apply_outcome(task_id, outcome)
 
     def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
@@ -309,11 +308,11 @@ class Submissions:
         if outcome.accepted:
             self._note(partial(self._accept, task_id, outcome, outcome.accepted))
         elif refusal is None:
-            self._apply(task_id, transitions.uncertain(uncertain_text(outcome)))
+            self._apply(task_id, transitions.uncertain(troubles.uncertain(outcome)))
         elif refusal.again_by_itself and not self.pool.stopping:
             self._apply(task_id, partial(self._wait, refusal=refusal, asked_wait=outcome.wait))
-        elif refusal.code == "NOT_SENT" or refusal.again_by_itself:
-            self._apply(task_id, transitions.waiting(f"{refusal.text} {_NOT_YET}"))
+        elif refusal.again_by_itself or not refusal.left:
+            self._apply(task_id, transitions.waiting(troubles.not_yet(refusal.trouble)))
         else:
             self._apply(task_id, transitions.rejected(refusal))
 
@@ -322,17 +321,17 @@ class Submissions:
         now = time.time()
         wait = turns.wait_after(task, refusal, asked_wait, now)
         if wait is None:
-            return transitions.waiting(f"{refusal.text} {_NOT_YET}")(task)
+            return transitions.waiting(troubles.not_yet(refusal.trouble))(task)
         self._due[task.task_id] = time.monotonic() + wait
-        advice = refusal.advice if refusal.code != "NOT_SENT" else "It is tried again by itself."
-        return transitions.waiting(f"{refusal.text} {advice}", now + wait)(task)
+        told = refusal.trouble if refusal.left else troubles.later(refusal.trouble)
+        return transitions.waiting(told, now + wait)(task)
 
     def _accept(self, task_id: str, outcome: Outcome, found: Accepted) -> None:
         """Raises StoreError."""
         try:
             self._change(task_id, transitions.accepted(found, time.time()))
         except KeyTaken as error:
-            self._change(task_id, transitions.uncertain(uncertain_text(replace(outcome, text=str(error)))))
+            self._change(task_id, transitions.uncertain(troubles.uncertain(replace(outcome, trouble=error.trouble))))
 
     def _look_at(self, task_id: str, task: Task | None, api_key: Secret) -> None:
         """Raises OutboxError, StoreError."""
@@ -352,19 +351,18 @@ class Submissions:
             elif outcome.accepted or open_one:
                 self._apply_outcome(task_id, outcome)
         if state is State.GONE and task.status is Status.UNSENT:
-            self._apply(task_id, partial(_with_message, text=_GONE))
+            self._apply(task_id, partial(_with_trouble, trouble=troubles.GONE))
         elif state is State.GONE and open_one:
             # Nobody knows whether it was before or after the first byte that the folder was lost.
-            text = f"{_LOST}, and what was to be sent is no longer on the disk"
-            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=text))))
+            self._apply(task_id, transitions.uncertain(troubles.uncertain(Outcome(trouble=troubles.LOST_AND_GONE))))
         elif state is State.UNSENT and open_one and not transitions.is_tried_again(task, time.time()):
             # Not of one that the list has as uncertain: an older copy of the folder does not know that it was sent.
-            self._apply(task_id, transitions.waiting(_NOT_YET))
+            self._apply(task_id, transitions.waiting(troubles.NOT_YET))
         elif state is State.SENDING:
             self._apply(task_id, transitions.sending())
         elif state is State.UNCERTAIN and task.status is not Status.UNCERTAIN:
-            before = self.outbox.last_attempt(task_id).balance
-            self._apply(task_id, transitions.uncertain(uncertain_text(Outcome(text=_LOST, before=before))))
+            lost = Outcome(trouble=troubles.LOST, before=self.outbox.last_attempt(task_id).balance)
+            self._apply(task_id, transitions.uncertain(troubles.uncertain(lost)))
 
     def _found(self, task_id: str) -> Task | None:
         """The task of a submission that the list does not know; None for a copy of another one's folder."""
@@ -373,7 +371,7 @@ class Submissions:
         except OutboxError as error:
             # What is left of it may be the key of a paid model, and the user is to see it to discard it.
             found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind="generate")
-            return replace(found, message=str(error), tracked_at=time.time())
+            return replace(found, trouble=error.trouble, tracked_at=time.time())
         return _task(request) if request.wish.task_id == task_id else None
 
     def _answered(self, task_id: str, api_key: Secret) -> Outcome:
@@ -381,7 +379,7 @@ class Submissions:
         try:
             return read(self.outbox.answer(task_id), api_key, before)
         except OutboxError as error:
-            return Outcome(text=str(error), before=before)
+            return Outcome(trouble=error.trouble, before=before)
 
     def _apply(self, task_id: str, change: Callable[[Task], Task]) -> None:
         self._note(partial(self._change, task_id, change))
@@ -396,5 +394,5 @@ def _task(request: Request) -> Task:
     return unsent(request.wish, request.made_at, tuple(picture.name for picture in request.pictures))
 
 
-def _with_message(task: Task, text: str) -> Task:
-    return task if task.status.submitted else replace(task, message=text)
+def _with_trouble(task: Task, trouble: Trouble) -> Task:
+    return task if task.status.submitted else replace(task, trouble=trouble)

@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..service.errors import BadInput
+from ..service.errors import BadInput, trouble_of
 from ..service.keys import Generation
 from ..storage import folders
 from ..storage.database import StoreError
@@ -25,12 +25,14 @@ from ..storage.outbox import Outbox, OutboxError
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task
 from ..tasks.wish import Wish
-from ..texts.wording import unexpected
+from ..texts.actions import Action
+from ..texts.text import Text, Trouble
 from .account import Account
-from .downloads import Downloads
+from .downloads import Downloads, not_begun
 from .kept import GONE, KeptTasks
 from .log import frames
 from .messages import (
+    PENDING,
     DownloadEnded,
     Followed,
     Forgotten,
@@ -93,7 +95,7 @@ class Tracker:
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
 
         # From here on the tracker thread's own.
-        self._store_trouble = ""
+        self._store_trouble: Trouble | None = None
         self._told_obstacle: Obstacle | None = None
         self._told_idle = -1
         self._handled = 0
@@ -243,12 +245,11 @@ class Tracker:
         try:
             call()
         except StoreError as error:
-            self._note_store(str(error))
-        except OutboxError as error:
-            self._tell(Notice(str(error)))
+            self._note_store(error.trouble)
         except Exception as error:
-            self._tell(Notice(unexpected(error)))
-            _log.error("%s\n%s", unexpected(error), frames(error))
+            self._tell(Notice(trouble_of(error)))
+            if not isinstance(error, OutboxError):
+                _log.error("%s\n%s", trouble_of(error), frames(error))
 
     def _look_and_ask(self) -> None:
         self._polling.pool.abort_overlong()
@@ -261,7 +262,7 @@ class Tracker:
         self._submissions.note_ended()
         self._submissions.look(self._kept.by_id, self._settings.api_key)
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
-        self._store_trouble = ""
+        self._store_trouble = None
         if not self._obstacle():
             self._downloads.go_on(self._kept.by_id.values(), self._settings.connection)
             self._submissions.send_due(self._settings.connection, self._turns.begin)
@@ -289,18 +290,13 @@ class Tracker:
         self._downloads.forget(task)
         self._submissions.drop(task)
 
-    def _note_store(self, trouble: str) -> None:
+    def _note_store(self, trouble: Trouble) -> None:
         self._store_trouble = trouble
         self._tell_obstacle()
 
     def _obstacle(self) -> Obstacle | None:
-        if self._store_trouble:
-            return Obstacle("store", self._store_trouble)
-        if self._settings.obstacle:
-            return self._settings.obstacle
-        if self._polling.client_trouble:
-            return Obstacle("client", self._polling.client_trouble)
-        return self._polling.refused
+        polling = self._polling
+        return self._store_trouble or self._settings.obstacle or polling.client_trouble or polling.refused
 
     def _tell_obstacle(self) -> None:
         obstacle = self._obstacle()
@@ -315,7 +311,8 @@ class Tracker:
         try:
             task = self._kept.store.add(new)
         except StoreError as error:
-            self._tell(NotFollowed(f"The task is not followed yet, its key could not be stored. {error}"))
+            text = "The task is not followed yet, its key could not be stored. {why}"
+            self._tell(NotFollowed(Text(text, why=error.trouble)))
             raise
         self._kept.changed(task)
         self._tell(Followed(task, was_known=task.task_id != new.task_id))
@@ -325,9 +322,10 @@ class Tracker:
         try:
             method(*args)
         except BadInput as error:
-            self._tell(Notice(str(error)))
+            self._tell(Notice(error.trouble))
         except (OutboxError, StoreError) as error:
-            self._tell(Notice(f"This was not done; press it again. {error}"))
+            text = Text("This was not done. {why}", why=error.trouble)
+            self._tell(Notice(Trouble(error.trouble.code, text, Action.TRY_AGAIN)))
             if isinstance(error, StoreError):
                 raise
 
@@ -376,8 +374,8 @@ class Tracker:
 
     def _generate(self, wish: Wish) -> None:
         obstacle = self._settings.obstacle
-        if obstacle and not obstacle.pending:
-            self._tell(NotSubmitted(wish.task_id, f"Nothing was sent. {obstacle.text}"))
+        if obstacle and obstacle.code != PENDING:
+            self._tell(NotSubmitted(wish.task_id, Text("Nothing was sent. {why}", why=obstacle)))
         else:
             self._submissions.prepare(wish, self._settings.connection)
 
@@ -388,13 +386,12 @@ class Tracker:
     def _download(self, task_id: str, parent: Path, again: bool) -> None:
         task = self._kept.by_id.get(task_id)
         if not task:
-            self._tell(DownloadEnded(task_id, "", "The task is no longer in the list."))
+            self._tell(DownloadEnded(task_id, "", Text("The task is no longer in the list.")))
         elif self._settings.obstacle:
-            text = f"Nothing was downloaded. {self._settings.obstacle.text} Press Download after that."
-            self._tell(DownloadEnded(task_id, "", text))
+            self._tell(DownloadEnded(task_id, "", not_begun(self._settings.obstacle)))
         else:
             try:
                 self._downloads.begin(task, parent, self._settings.connection, again=again)
             except StoreError as error:
-                self._tell(DownloadEnded(task_id, "", f"Nothing was downloaded; press Download again. {error}"))
+                self._tell(DownloadEnded(task_id, "", not_begun(error.trouble)))
                 raise

@@ -13,8 +13,10 @@ from dataclasses import replace
 
 from ..storage.store import NoRoom
 from ..tasks import transitions
-from ..tasks.submission import Refusal
+from ..tasks.refusals import Refusal
 from ..tasks.task import Status, Task
+from ..texts.actions import Action
+from ..texts.text import Text, Trouble
 from .kept import KeptTasks
 from .messages import Settings
 
@@ -36,7 +38,7 @@ def wait_after(task: Task, refusal: Refusal, asked_wait: float | None, now: floa
 
     `asked_wait` is how long the service asks us to wait, None where it does not.
     """
-    parallel = refusal.code == "PARALLELISM_LIMIT_REACHED"
+    parallel = refusal.trouble.code == "parallelism_limit_reached"
     if not parallel and now > task.tracked_at + NOT_SENT_FOR:
         return None
     first, longest = (PARALLEL_WAIT, LONGEST_PARALLEL_WAIT) if parallel else (FIRST_WAIT, LONGEST_WAIT)
@@ -68,16 +70,14 @@ class Turns:
         return 0.0
 
     def _wait(self, task_id: str, limit: int, now: float) -> float:
-        text = (
-            f"As many generations are under way as the settings allow ({limit}). "
-            "It is sent by itself when one of them has ended."
-        )
+        text = Text("As many generations are under way as the settings allow ({limit}).", limit=limit)
+        trouble = Trouble("parallel_generations", text, Action.WAIT_FOR_TASK)
 
         def held(task: Task) -> Task:
-            noted = task.message == text and task.next_check_at > now + NOTED_FOR / 2
+            noted = task.trouble == trouble and task.next_check_at > now + NOTED_FOR / 2
             if noted or task.status is not Status.UNSENT:
                 return task
-            return replace(task, message=text, next_check_at=now + NOTED_FOR)
+            return replace(task, trouble=trouble, next_check_at=now + NOTED_FOR)
 
         self._kept.change(task_id, held)
         return LOOK_EVERY

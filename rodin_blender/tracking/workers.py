@@ -14,8 +14,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..service.connection import Connection
-from ..service.errors import Aborted, ClientUnavailable, RodinError
-from ..texts.wording import unexpected
+from ..service.errors import Aborted, ClientUnavailable, RodinError, trouble_of
+from ..texts.text import Text
 from .log import frames
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ _log = logging.getLogger(__name__)
 
 LONGEST_CALL = 60.0
 """Seconds after which a call is cut short that sends a little now and then, and so never meets a timeout."""
-
-_CUT_SHORT = "The call was cut short."
 
 
 @dataclass(eq=False)
@@ -73,7 +71,7 @@ class Pool:
         question.cancelled = True
         if question in self._waiting:
             self._waiting.remove(question)
-            self._inbox.put(partial(question.answered, Aborted(_CUT_SHORT)))
+            self._inbox.put(partial(question.answered, Aborted()))
         for worker in self._workers:
             if worker.question is question:
                 worker.abort()
@@ -141,7 +139,7 @@ class _Worker(threading.Thread):
                 outcome = question.call(self._client_for(question) if question.asks_service else None)
             except Exception as error:
                 if not isinstance(error, RodinError):
-                    _log.error("%s\n%s", unexpected(error), frames(error))
+                    _log.error("%s\n%s", trouble_of(error), frames(error))
                 outcome = error
             self._pool.answer(self, outcome)
 
@@ -155,13 +153,14 @@ class _Worker(threading.Thread):
         try:
             from ..service.client import Client
         except ImportError as error:
-            raise ClientUnavailable(
-                f"This Blender's Python cannot import '{error.name}', which asking the service needs. Blender 4.2 and "
-                "newer from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
-            ) from None
+            text = (
+                "This Blender's Python cannot import '{name}', which asking the service needs. Blender 4.2 and newer "
+                "from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
+            )
+            raise ClientUnavailable(Text(text, name=str(error.name))) from None
         if self._client is None or self._client.aborted or self._client.connection != question.connection:
             self._client = Client(question.connection)
         # After the client is there to be found by `abort`, and before it is used.
         if self._pool.stopping or question.cancelled:
-            raise Aborted(_CUT_SHORT)
+            raise Aborted()
         return self._client

@@ -38,12 +38,12 @@ def accepted(rodin: Rodin) -> str:
     """What the service says of the key."""
     bpy.ops.rodin.test_key()
     rodin.until(lambda: rodin.session.key_test is not None, "the key is tested")
-    return str(rodin.session.key_test.text)
+    return str(rodin.session.key_test.said)
 
 
 def obstacle(rodin: Rodin) -> str:
     found = rodin.app.settings.for_tracker().obstacle
-    return found.text if found else ""
+    return str(found) if found else ""
 
 
 def test_an_entered_key_is_kept_at_once_and_outlives_disabling(rodin: Rodin, key_file: Path) -> None:

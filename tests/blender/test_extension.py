@@ -64,7 +64,7 @@ def test_all_jobs_count_and_words_pass_through(rodin: Rodin, service: Service) -
     ("fault", "words"),
     [
         ("502-html!", "HTTP 502"),
-        ("empty!", "empty answer"),
+        ("empty!", "answer is empty"),
         ("list!", "not a JSON object"),
         ("huge-chunked!", "more than 8 MB"),
         ("reset!", "broke off"),
@@ -312,15 +312,15 @@ def test_test_key_tells_the_balance_or_the_reason(
 ) -> None:
     bpy.ops.rodin.test_key()
     rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert rodin.session.key_test.accepted and "12.5" in rodin.session.key_test.text
+    assert rodin.session.key_test.accepted and "12.5" in str(rodin.session.key_test.said)
     monkeypatch.setenv("RODIN_API_KEY", "wrong")
     bpy.ops.rodin.test_key()
     rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert not rodin.session.key_test.accepted and "HTTP 401" in rodin.session.key_test.text
+    assert not rodin.session.key_test.accepted and "HTTP 401" in str(rodin.session.key_test.said)
     monkeypatch.delenv("RODIN_API_KEY")
     bpy.ops.rodin.test_key()
     rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert "API key" in rodin.session.key_test.text
+    assert "API key" in str(rodin.session.key_test.said)
 
 
 def test_what_was_missing_is_not_told_once_it_is_there(

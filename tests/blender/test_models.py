@@ -482,7 +482,7 @@ def test_offline_nothing_is_downloaded_and_it_is_said_what_to_do(
     bpy.ops.rodin.download(task_id=task_id)
     rodin.until(lambda: rodin.session.file_troubles, "it is told")
     assert rodin.session.file_troubles[task_id].startswith("Nothing was downloaded. Blender is not allowed to go online.")
-    assert rodin.session.file_troubles[task_id].endswith("Press Download after that.")
+    assert rodin.session.file_troubles[task_id].endswith("Tasks go on automatically then. Press Download to try again.")
     rodin.until_idle()
 
 

@@ -179,6 +179,7 @@ TASK = {
     },
     "watch": {"FOLLOWING", "PAUSED", "OVERDUE", "REFUSED"},
     "message": str,
+    "code": str,
     "jobs": [{"uuid": str, "status": str}],
     "jobs_done": int,
     "jobs_total": int,
@@ -214,7 +215,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "spent": {"tasks": int, "credits": float, "expected": float, "uncertain": float},
     "submission": {"fields": {...: str}, "images": [str], "price": float},
     "hook": {"hook": {"exec", *handlers.LISTS}, "task_id": str, "name": str, "text": str},
-    "error": {"text": str, "exit": {1, 2, 3, 4, 5, 6, 7, 130}},
+    "error": {"text": str, "code": str, "exit": {1, 2, 3, 4, 5, 6, 7, 130}},
     "doctor": {
         "system": str,
         "versions": {...: str},

@@ -257,7 +257,7 @@ def test_a_redirect_for_good_advises_to_change_the_setting(http_status, advised)
         answers.read(http_status, b"", redirect="https://new.example/api/v3")
     text = "The service address redirects to https://new.example/api/v3 "
     text += f"(HTTP {http_status}); the API key is not sent there."
-    assert str(caught.value) == text + " If that is the service's new address, set it in the preferences." * advised
+    assert str(caught.value) == text + " It may be the service's new address. Set another service address." * advised
 
 
 @pytest.mark.parametrize(

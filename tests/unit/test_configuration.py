@@ -23,10 +23,12 @@ from rodin_blender.configuration import (
 from rodin_blender.service.errors import BadInput
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import folders
+from rodin_blender.texts.text import Trouble
 from tests.unit.shell import Shell, shell
 
 __all__ = ["shell"]
 
+NOT_ALLOWED = Trouble("offline", "Not allowed.")
 SECRET = "rk-9f8e7d6c5b4a-very-secret"
 
 
@@ -111,7 +113,7 @@ def test_a_wrong_variable_is_named_and_not_quoted(
     assert trouble.startswith(f"The environment variable {variable} holds ") and said in trouble
     assert SECRET not in trouble
     obstacle = plain().settings.obstacle
-    assert obstacle and (obstacle.kind, obstacle.text) == ("settings", trouble)
+    assert obstacle and (obstacle.code, str(obstacle)) == ("settings", trouble)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_a_file_as_notepad_writes_it_and_an_empty_one_are_fine(tmp_path: Path) -
 def test_the_tracker_is_told_what_is_set_or_what_is_in_the_way() -> None:
     values: dict[str, object] = {name: field.default for name, field in FIELDS.items()}
 
-    def told(offline: str = "", **changed: object):
+    def told(offline: Trouble | None = None, **changed: object):
         found = {name: Setting(value, "preferences", fixed=False) for name, value in {**values, **changed}.items()}  # type: ignore[arg-type]
         return tracker_settings(found.__getitem__, {}, offline=offline)
 
@@ -178,11 +180,11 @@ def test_the_tracker_is_told_what_is_set_or_what_is_in_the_way() -> None:
     behind = told(api_key="k", proxy=" http://me:s3cret@proxy:3128 ", ca_file="/studio/ca.pem").connection
     assert (behind.proxy, behind.ca_file) == (Secret("http://me:s3cret@proxy:3128"), "/studio/ca.pem")
     assert "s3cret" not in repr(behind)
-    assert told().obstacle.kind == "no_key"
-    assert told(api_key="a b").obstacle.kind == "bad_key"
-    assert told(api_key="k", service_address="http://example.com").obstacle.kind == "address"
-    assert told("Not allowed.", api_key="k").obstacle.kind == "offline"
-    assert told("Not allowed.", api_key="k", service_address="http://127.0.0.1:1/api").obstacle is None
+    assert told().obstacle.code == "no_key"
+    assert told(api_key="a b").obstacle.code == "bad_key"
+    assert told(api_key="k", service_address="http://example.com").obstacle.code == "address"
+    assert told(NOT_ALLOWED, api_key="k").obstacle.code == "offline"
+    assert told(NOT_ALLOWED, api_key="k", service_address="http://127.0.0.1:1/api").obstacle is None
 
 
 def test_where_things_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Download, Status, Task
+from rodin_blender.texts.text import Text
 from rodin_blender.tracking import fetching
 from rodin_blender.tracking.downloads import DOWNLOADERS
 from rodin_blender.tracking.messages import (
@@ -46,7 +47,7 @@ from rodin_blender.tracking.workers import Pool
 from tests.unit import disks, watching
 from tests.unit.disks import fill
 from tests.unit.test_fetching import everything_in, ranges, sha256, visible_in, webp
-from tests.unit.watching import AT_ONCE, PACE, Begin, Watched, wait_until
+from tests.unit.watching import AT_ONCE, PACE, Begin, Watched, in_words, wait_until
 from tools.simulator import API_KEY, Simulator
 from tools.testing.disks import glb
 
@@ -59,7 +60,7 @@ MODEL = glb(300_000)
 PNG = b"\x89PNG\r\n\x1a\n"
 WEBP = webp(40)
 FILES = {"base_pbr.glb": MODEL, "texture.png": PNG, "preview.webp": WEBP}
-CANCELLED = "The download was cancelled; what has arrived is kept. Press Download to go on."
+CANCELLED = "The download was cancelled; what has arrived is kept. Download it again."
 
 
 @pytest.fixture(autouse=True)
@@ -109,7 +110,7 @@ def told_after(watched: Watched, task: Task) -> list[str]:
     for message in watched.of(Message):
         kind = ""
         if isinstance(message, DownloadProgress) and message.task_id == task.task_id:
-            kind = message.progress.waiting or "receiving"
+            kind = str(message.progress.waiting or "receiving")
         elif isinstance(message, DownloadEnded) and message.task_id == task.task_id:
             kind = "ended"
         if kind and words[-1:] != [kind]:
@@ -129,8 +130,8 @@ def test_a_download_is_saved_told_and_remembered(
     watched.tracker.download(task.task_id, tmp_path / "saved")
     failed = watched.next(DownloadEnded)
     assert failed.folder == "" and not (tmp_path / "saved").exists()
-    assert failed.text == (
-        "The list of its files did not come. The service is in trouble (HTTP 500). Press Download to try again."
+    assert str(failed.said) == (
+        "The list of its files did not come. The service is in trouble (HTTP 500). Download it again."
     )
     assert latest(watched, task).download is Download.NONE
     watched.tracker.download(task.task_id, tmp_path / "saved")
@@ -138,7 +139,7 @@ def test_a_download_is_saved_told_and_remembered(
     folder = Path(ended.folder)
     assert folder.parent == tmp_path / "saved" and folder.name == f"chair {task.task_id}"
     assert everything_in(folder) == FILES
-    assert ended.text == "3 files are saved (300 kB)."
+    assert str(ended.said) == "3 files are saved (300 kB)."
     after = latest(watched, task)
     files = tuple(SavedFile(name, len(content), sha256(content)) for name, content in FILES.items())
     assert (after.folder, after.files, after.download) == (ended.folder, files, Download.SAVED)
@@ -156,7 +157,7 @@ def test_the_files_of_an_unfinished_task_are_not_taken_for_all(
     task = watched.gets(watched.follow(simulator.add("stuck", files=FILES)), Status.GENERATING)
     watched.tracker.download(task.task_id, tmp_path)
     ended = watched.next(DownloadEnded)
-    assert ended.folder and ended.text.endswith("more may come: press Download again when it is.")
+    assert ended.folder and str(ended.said).endswith("more files may come. Download it again when it is finished.")
     assert latest(watched, task).download is Download.NONE and len(latest(watched, task).files) == 3
 
 
@@ -166,7 +167,7 @@ def test_a_partly_failed_task_is_told_as_such(begin: Begin, simulator: Simulator
     task = watched.gets(watched.follow(simulator.add(story, files={"a.bin": b"a"})), Status.PARTLY_FAILED)
     watched.tracker.download(task.task_id, tmp_path)
     ended = watched.next(DownloadEnded)
-    assert ended.text == "1 file is saved (0 kB). Some of its jobs failed, so files may be missing."
+    assert str(ended.said) == "1 file is saved (0 kB). Some of its jobs failed, so files may be missing."
 
 
 def test_two_tasks_of_one_long_name_are_saved_into_two_folders(
@@ -209,7 +210,7 @@ def test_a_task_renamed_and_moved_stays_in_its_folder_and_a_deleted_folder_is_le
     folder.rmdir()
     simulator.fail("files", "404")
     watched.tracker.download(task.task_id, tmp_path / "b")
-    assert "2 of 3 files are there" in watched.next(DownloadEnded).text
+    assert "2 of 3 files are there" in str(watched.next(DownloadEnded).said)
     after = latest(watched, task)
     assert Path(after.folder) == tmp_path / "b" / f"renamed {task.task_id}"
     assert [file.name for file in after.files] == ["texture.png", "preview.webp"], "not those of the folder that is gone"
@@ -224,7 +225,7 @@ def test_a_missing_sidecar_is_told_and_the_model_is_saved_all_the_same(
     watched.tracker.download(task.task_id, tmp_path)
     ended = watched.next(DownloadEnded)
     warning = "'texture.png' did not arrive: The file server does not hand out 'texture.png' (HTTP 404)."
-    assert ended.folder and ended.missing == warning and ended.text == f"2 files are saved (300 kB). {warning}"
+    assert ended.folder and str(ended.missing) == warning and str(ended.said) == f"2 files are saved (300 kB). {warning}"
     after = latest(watched, task)
     assert after.download is Download.SAVED
     assert [file.name for file in after.files] == ["base_pbr.glb", "preview.webp"]
@@ -275,14 +276,14 @@ def test_every_download_is_told_to_have_ended_though_its_task_is_gone_or_the_lis
     monkeypatch.setattr(store, "LOCK_TIMEOUT", 0.2)
     watched = begin()
     watched.tracker.download("no such", tmp_path)
-    assert watched.next(DownloadEnded) == DownloadEnded("no such", "", "The task is no longer in the list.")
+    assert in_words(watched.next(DownloadEnded)) == DownloadEnded("no such", "", "The task is no longer in the list.")
     task = done(watched, simulator)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         watched.tracker.download(task.task_id, tmp_path / "saved")
         ended = watched.next(DownloadEnded)
-        assert ended.folder == "" and ended.text.startswith("Nothing was downloaded; press Download again. ")
-        assert "locked" in ended.text
+        assert ended.folder == "" and str(ended.said).startswith("Nothing was downloaded. The list of tasks ")
+        assert "locked" in str(ended.said)
         other.execute("ROLLBACK")
     assert simulator.asked("download") == []
     watched.tracker.download(task.task_id, tmp_path / "saved")
@@ -301,7 +302,7 @@ def test_what_a_download_came_to_is_noted_as_soon_as_the_list_can_be_written(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         ended = watched.next(DownloadEnded)
-        assert everything_in(Path(ended.folder)) == FILES and "3 files" in ended.text
+        assert everything_in(Path(ended.folder)) == FILES and "3 files" in str(ended.said)
         watched.next(ObstacleChanged)
         other.execute("ROLLBACK")
     after = watched.becomes(task, lambda t: t.download is Download.SAVED)
@@ -317,7 +318,7 @@ def test_a_uuid_that_the_service_does_not_know_is_told_and_cleared(
     task = watched.follow(simulator.add("stuck"))
     simulator.fail("download", "no-such-task")
     watched.tracker.download(task.task_id, tmp_path)
-    text = watched.next(DownloadEnded).text
+    text = str(watched.next(DownloadEnded).said)
     assert "knows no task with this uuid" in text and "7 days" in text
     wait_until(lambda: latest(watched, task).task_uuid == "")
     assert latest(watched, task).download is Download.NONE
@@ -328,39 +329,39 @@ def test_a_uuid_that_the_service_does_not_know_is_told_and_cleared(
     [
         (
             "user-not-found",
-            "The service does not accept the API key (USER_NOT_FOUND). Enter another key, then press Download.",
+            "The service does not accept the API key (USER_NOT_FOUND). Enter another API key. Download it again.",
         ),
         (
             "permission-denied",
             "The service accepts the API key, but does not let it see this task (PERMISSION_DENIED): it may be another "
-            "account's. Press Download to try again.",
+            "account's. Download it again.",
         ),
         (
             "401",
             "The list of its files did not come. The service refused this request (HTTP 401), though it accepts the "
-            "API key. Press Download to try again.",
+            "API key. Download it again.",
         ),
         (
             "403-html",
             "The list of its files did not come. A firewall or proxy, and not the service, refused the request "
-            "(HTTP 403); if this stays, tell whoever looks after the network. Press Download to try again.",
+            "(HTTP 403). If this stays, tell whoever looks after the network. Download it again.",
         ),
         (
             "api-error",
             "The list of its files did not come. The service answered INVALID_REQUEST: The request is wrong. "
-            "Press Download to try again.",
+            "Download it again.",
         ),
         (
             "429",
             "The list of its files did not come. The service asks us to slow down (HTTP 429). "
-            "Press Download to try again.",
+            "Download it again.",
         ),
         (
             "reset",
             "The list of its files did not come. The connection broke off before the whole answer had arrived. "
-            "Press Download to try again.",
+            "Download it again.",
         ),
-        ("jobs-missing", "The service lists no files for this task. Wait a minute and press Download again."),
+        ("jobs-missing", "The service lists no files for this task yet; it may take a minute. Download it again."),
     ],
 )
 def test_without_a_list_the_user_reads_why_and_what_to_do(
@@ -370,7 +371,7 @@ def test_without_a_list_the_user_reads_why_and_what_to_do(
     task = done(watched, simulator)
     simulator.fail("download", fault)
     watched.tracker.download(task.task_id, tmp_path / "saved")
-    assert watched.next(DownloadEnded) == DownloadEnded(task.task_id, "", text)
+    assert in_words(watched.next(DownloadEnded)) == DownloadEnded(task.task_id, "", text)
     assert not (tmp_path / "saved").exists()
     watched.tracker.download(task.task_id, tmp_path / "saved")
     assert watched.next(DownloadEnded).folder
@@ -384,8 +385,8 @@ def test_a_full_disk_is_told_and_the_next_press_goes_on(
     filler = fill(small_disk)
     os.truncate(filler, filler.stat().st_size - 200_000)
     watched.tracker.download(task.task_id, small_disk)
-    text = watched.next(DownloadEnded).text
-    assert "'base_pbr.glb' in the folder" in text and "No space left" in text and "goes on where it stopped" in text
+    text = str(watched.next(DownloadEnded).said)
+    assert "'base_pbr.glb' in the folder" in text and "No space left" in text and "Free some space." in text
     assert latest(watched, task).download is Download.NONE
     there = len(part_of(Path(latest(watched, task).folder)))
     filler.unlink()
@@ -424,7 +425,7 @@ def test_a_cancelled_download_goes_on_by_the_next_press(
     wait_until(lambda: any(part.stat().st_size >= least for part in folder.glob(".*.part")))
     begun = time.monotonic()
     watched.tracker.cancel_download(task.task_id)
-    assert watched.next(DownloadEnded) == DownloadEnded(task.task_id, "", CANCELLED, True)
+    assert in_words(watched.next(DownloadEnded)) == DownloadEnded(task.task_id, "", CANCELLED, True)
     assert time.monotonic() - begun < 1.0
     assert visible_in(folder) == {} and latest(watched, task).download is Download.NONE
     there = len(part_of(folder))
@@ -450,7 +451,7 @@ def test_two_downloads_run_at_a_time_and_one_that_waits_can_be_cancelled(
     waiting, last = tasks[DOWNLOADERS:]
     assert len(simulator.asked("files")) == DOWNLOADERS
     watched.tracker.cancel_download(waiting.task_id)
-    assert watched.next(DownloadEnded) == DownloadEnded(waiting.task_id, "", CANCELLED, True)
+    assert in_words(watched.next(DownloadEnded)) == DownloadEnded(waiting.task_id, "", CANCELLED, True)
     assert not (tmp_path / f"{waiting.name} {waiting.task_id}").exists()
     assert len(simulator.asked("files")) == DOWNLOADERS
     for _ in range(3):
@@ -486,7 +487,7 @@ def test_a_download_cut_by_stop_goes_on_by_itself_in_the_next_session_once(
 
     second = begin(obstacle=OFFLINE)
     told = second.next(DownloadProgress)
-    assert told == DownloadProgress(task.task_id, Progress(waiting="Goes on as soon as the service can be asked"))
+    assert told == DownloadProgress(task.task_id, Progress(waiting=Text("Goes on as soon as the service can be asked")))
     time.sleep(0.5)
     assert len(simulator.requests) == before and not second.of(Idle)
     second.tracker.configure(Settings(simulator.url, Secret(API_KEY), 2.0, PACE))
@@ -549,11 +550,11 @@ def test_what_was_to_go_on_can_be_cancelled_and_not_deleted_before(
     second = begin(obstacle=OFFLINE)
     second.next(DownloadProgress)
     second.tracker.delete_files(task.task_id)
-    assert second.next(FilesDeleted) == FilesDeleted(
+    assert in_words(second.next(FilesDeleted)) == FilesDeleted(
         task.task_id, "It is being downloaded: cancel that first.", failed=True
     )
     second.tracker.cancel_download(task.task_id)
-    assert second.next(DownloadEnded) == DownloadEnded(task.task_id, "", CANCELLED, True)
+    assert in_words(second.next(DownloadEnded)) == DownloadEnded(task.task_id, "", CANCELLED, True)
     assert stored(path, task).download is Download.NONE and len(stored(path, task).files) == 3
     second.next(Idle)
     count = len(simulator.requests)
@@ -628,7 +629,7 @@ def test_of_two_trackers_on_one_task_the_second_waits_says_so_and_fetches_nothin
     two.tracker.download(task.task_id, tmp_path)
     two.next(
         DownloadProgress,
-        lambda m: m.progress.waiting == "Another Blender is downloading this task; waiting for it",
+        lambda m: str(m.progress.waiting) == "Another Blender is downloading this task; waiting for it",
     )
     two.tracker.delete_files(task.task_id)
     assert two.next(FilesDeleted).failed
@@ -650,12 +651,12 @@ def test_what_another_blender_downloads_is_left_to_it_at_the_start_and_not_delet
     one.tracker.download(task.task_id, tmp_path)
     received(one, task, 1)
     two = begin()
-    assert two.next(DownloadEnded) == DownloadEnded(task.task_id, "", "")
+    assert in_words(two.next(DownloadEnded)) == DownloadEnded(task.task_id, "", None)
     assert latest(two, task).download is Download.WANTED
     two.tracker.delete_files(task.task_id)
     deleted = two.next(FilesDeleted)
     assert deleted.failed
-    assert deleted.text == "Another Blender is downloading this task. Cancel that there first."
+    assert str(deleted.said) == "Another Blender is downloading this task. Cancel that there first."
     assert one.next(DownloadEnded).folder
     two.becomes(task, lambda t: t.download is Download.SAVED)
     assert ranges(simulator) == [""] * len(FILES)
@@ -670,7 +671,7 @@ def test_one_that_waits_for_a_blender_that_is_killed_goes_on_for_it(
     simulator.rate = 150_000
     process = another_blender(path, simulator, task, tmp_path)
     watched.tracker.download(task.task_id, tmp_path)
-    watched.next(DownloadProgress, lambda m: "waiting for it" in m.progress.waiting)
+    watched.next(DownloadProgress, lambda m: "waiting for it" in str(m.progress.waiting))
     kill(process)
     simulator.rate = None
     folder = Path(watched.next(DownloadEnded).folder)
@@ -733,7 +734,7 @@ def test_a_task_whose_files_cannot_be_deleted_stays(begin: Begin, simulator: Sim
     watched.tracker.download(task.task_id, tmp_path)
     received(watched, task, 5000)
     watched.tracker.forget(task.task_id, files=True)
-    assert "cancel that first" in watched.next(FilesDeleted).text
+    assert "cancel that first" in str(watched.next(FilesDeleted).said)
     simulator.rate = None
     watched.next(DownloadEnded)
     assert not watched.of(TaskRemoved) and not watched.of(Forgotten)
@@ -810,7 +811,7 @@ def test_deleting_takes_the_saved_files_and_leaves_the_users_own(
     (folder / ".old.glb.part").write_bytes(b"part")
     (folder / "texture.png").unlink()
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(task.task_id, "300 kB deleted.")
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(task.task_id, "300 kB deleted.")
     left = {f"{folder.name}/own.blend": b"mine", "rodin/tasks.sqlite": path.read_bytes()}
     assert {name: content for name, content in everything_in(tmp_path).items() if ".copy." not in name} == left
     after = stored(path, task)
@@ -822,7 +823,7 @@ def test_deleting_takes_the_saved_files_and_leaves_the_users_own(
     watched.next(FilesDeleted)
     assert not folder.exists()
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(task.task_id, "0 kB deleted.")
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(task.task_id, "0 kB deleted.")
 
 
 def test_deleting_is_refused_during_a_download(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
@@ -833,14 +834,14 @@ def test_deleting_is_refused_during_a_download(begin: Begin, simulator: Simulato
     watched.tracker.download(task.task_id, tmp_path)
     received(watched, task, 1)
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(
         task.task_id, "It is being downloaded: cancel that first.", failed=True
     )
     assert sorted(visible_in(Path(task.folder))) == ["preview.webp", "texture.png"]
     watched.tracker.cancel_download(task.task_id)
     watched.next(DownloadEnded)
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(task.task_id, "0 kB deleted.")
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(task.task_id, "0 kB deleted.")
     assert not Path(task.folder).exists()
 
 
@@ -853,7 +854,7 @@ def test_what_cannot_be_deleted_is_told_and_stays_in_the_list(
     (folder / "texture.png").unlink()
     (folder / "texture.png").mkdir()
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(
         task.task_id,
         f"300 kB deleted. 'texture.png' in {folder} could not be deleted: {os.strerror(errno.EISDIR)}. "
         "Close what uses it, or allow writing there, and try again.",
@@ -878,12 +879,12 @@ def test_on_a_read_only_disk_nothing_is_deleted_and_all_stays_in_the_list(
     subprocess.run(["mount", "-o", "remount,ro,bind", parent], check=True)
     watched.tracker.delete_files(task.task_id)
     deleted = watched.next(FilesDeleted)
-    assert deleted.failed and deleted.text.startswith("0 kB deleted. 'base_pbr.glb' in ")
-    assert os.strerror(errno.EROFS) in deleted.text
+    assert deleted.failed and str(deleted.said).startswith("0 kB deleted. 'base_pbr.glb' in ")
+    assert os.strerror(errno.EROFS) in str(deleted.said)
     assert len(stored(path, task).files) == 3
     make_writable()
     watched.tracker.delete_files(task.task_id)
-    assert watched.next(FilesDeleted) == FilesDeleted(task.task_id, "300 kB deleted.")
+    assert in_words(watched.next(FilesDeleted)) == FilesDeleted(task.task_id, "300 kB deleted.")
 
 
 # Models.
@@ -891,14 +892,14 @@ def test_on_a_read_only_disk_nothing_is_deleted_and_all_stays_in_the_list(
 
 def checked(watched: Watched, task: Task, name: str = "") -> ModelChecked:
     watched.tracker.check_model(task.task_id, name)
-    return watched.next(ModelChecked)
+    return in_words(watched.next(ModelChecked))
 
 
 def test_a_model_is_found_whole_or_told_why_not(begin: Begin, simulator: Simulator, tmp_path: Path) -> None:
     watched = begin()
     files = {"a_shaded.glb": glb(1000), "a_pbr.glb": glb(2000), "b.obj": b"v 0 0 0", "t.png": PNG}
     task = done(watched, simulator, files)
-    assert checked(watched, task).trouble == "None of its files is there. Press Download."
+    assert checked(watched, task).trouble == "None of its files is there. Download it again."
     watched.tracker.download(task.task_id, tmp_path)
     folder = Path(watched.next(DownloadEnded).folder)
     pbr, shaded = folder / "a_pbr.glb", folder / "a_shaded.glb"
@@ -906,24 +907,24 @@ def test_a_model_is_found_whole_or_told_why_not(begin: Begin, simulator: Simulat
     assert checked(watched, task, "a_shaded.glb") == ModelChecked(task.task_id, str(shaded), 1000)
     assert checked(watched, task, "b.obj") == ModelChecked(task.task_id, str(folder / "b.obj"), 7)
     assert checked(watched, task, "t.png").trouble == (
-        "There is no model 't.png' among its 4 files. Open Folder shows what there is."
+        "There is no model 't.png' among its 4 files. Its folder shows what there is."
     )
     for broken in (glb(2000)[:-1], glb(2000)[:7], b"glTF", b"", b"<html>"):
         watched.tracker.change(task.task_id, lambda t: replace(t, download=Download.SAVED))
         pbr.write_bytes(broken)
         trouble = checked(watched, task).trouble
         assert trouble.startswith(f"{pbr} cannot be imported. It is ")
-        assert trouble.endswith(" Press Download to fetch it again.")
+        assert trouble.endswith(" Download it again.")
         lost = watched.becomes(task, lambda t: t.download is Download.NONE)
         assert len(lost.files) == 4, "it can still be deleted"
     pbr.unlink()
     pbr.mkdir()
     assert os.strerror(errno.EISDIR) in checked(watched, task).trouble
     watched.tracker.change(task.task_id, lambda t: replace(t, download=Download.SAVED))
-    assert checked(watched, task, "a_shaded.glb").trouble == ""
+    assert checked(watched, task, "a_shaded.glb").trouble is None
     pbr.rmdir()
     assert checked(watched, task).trouble == (
-        f"{pbr} cannot be read: {os.strerror(errno.ENOENT)}. Press Download to fetch it again."
+        f"{pbr} cannot be read: {os.strerror(errno.ENOENT)}. Download it again."
     )
     lost = watched.becomes(task, lambda t: t.download is Download.NONE)
     assert [file.name for file in lost.files] == ["a_shaded.glb", "b.obj", "t.png"], "it is to be downloaded again"
@@ -936,5 +937,5 @@ def test_a_task_without_a_model_is_saved_and_the_check_tells(
     task = saved(watched, simulator, tmp_path, {"t.png": PNG, "readme.txt": b""})
     assert task.download is Download.SAVED
     assert checked(watched, task) == ModelChecked(
-        task.task_id, trouble="There is no model among its 2 files. Open Folder shows what there is."
+        task.task_id, trouble="There is no model among its 2 files. Its folder shows what there is."
     )

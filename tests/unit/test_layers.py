@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "rodin_blender"
 LAYERS = (
-    "service", "texts", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
+    "texts", "service", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
 )  # fmt: skip
 ANYWHERE = ("handlers", "catalog")
 """Modules beside the layers that import none of them, or only `service` and `tasks`."""

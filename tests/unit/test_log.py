@@ -21,6 +21,7 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage import log_file
 from rodin_blender.storage.log_file import LogFile
 from rodin_blender.tasks.task import Status, Task
+from rodin_blender.texts.text import Trouble
 from rodin_blender.tracking import log
 from tests.unit import test_submitting
 from tests.unit.shell import ROOT, Shell, shell
@@ -95,7 +96,7 @@ def test_what_another_program_did_is_logged_by_that_one_only(begin: Callable[...
 def test_no_quoted_name_and_no_prompt_is_in_a_text(caplog: pytest.LogCaptureFixture) -> None:
     task = Task("t", "Anna's vase", Secret("k" * 40), status=Status.WAITING, kind="generate", prompt="Anna's vase")
     with caplog.at_level(logging.INFO, logger="rodin_blender"):
-        told = replace(task, message="The service says no to Anna's vase. 'Anna's vase' stays.")
+        told = replace(task, trouble=Trouble("refused", "The service says no to Anna's vase. 'Anna's vase' stays."))
         log.TaskLog().changed(task, told)
     (record,) = caplog.records
     assert "vase" not in record.getMessage() and "vase" not in str(record.fields)  # type: ignore[attr-defined]

@@ -67,7 +67,7 @@ def test_what_is_given_as_text_becomes_typed() -> None:
         ({"seed": 70_000}, ["Seed must lie between 0 and 65,535"]),
         ({"seed": -2}, ["Seed must lie between"]),
         ({"faces": 5}, ["Faces must lie between"]),
-        ({"faces": 5_000}, ["between 20,000 and 1,000,000 for Gen-2.5-Medium with the mesh Raw"]),
+        ({"faces": 5_000}, ["For Gen-2.5-Medium with the mesh Raw", "between 20,000 and 1,000,000"]),
         ({"faces": 1_500_000}, ["between 20,000 and 1,000,000"]),
         ({"faces": 60_000, "mesh_mode": "Quad"}, ["between 2,000 and 50,000", "mesh Quad"]),
         (
@@ -76,10 +76,10 @@ def test_what_is_given_as_text_becomes_typed() -> None:
         ),
         (
             {"tier": "Regular", "faces": 5_000},
-            ["Regular does not take Faces with the mesh Raw", "choose the mesh Quad"],
+            ["Regular does not take Faces with the mesh Raw", "use the mesh Quad"],
         ),
-        ({"tier": "Regular", "quality": "high"}, ["choose the mesh Quad", "set Quality back to medium"]),
-        ({"tier": "Detail", "high_pack": True}, ["4K Textures", "choose the mesh Quad", "back to off"]),
+        ({"tier": "Regular", "quality": "high"}, ["use the mesh Quad", "or set it to medium"]),
+        ({"tier": "Detail", "high_pack": True}, ["4K Textures", "use the mesh Quad", "set it to off"]),
         ({"tier": "Gen-2.5-Low", "geometry_instruct_mode": "creative"}, ["choose faithful", "Gen-2.5-Medium"]),
         ({"tier": "Gen-2", "geometry_instruct_mode": "creative"}, ["Gen-2 does not take Geometry"]),
         ({"tier": "Gen-2", "texture_mode": "high"}, ["Texture back to what the tier chooses", "Gen-2.5-High"]),

@@ -172,7 +172,7 @@ def test_key_uuid_and_name_are_read(text: str, found: Generation) -> None:
         (UUID, "looks like a uuid"),
         ("a sentence copied elsewhere", "spaces"),
         ("a sentence\ncopied elsewhere", "no task in this text"),
-        ("k" * (pasted.LONGEST_PASTE + 1), "0.3 MB, far too much"),
+        ("k" * (pasted.LONGEST_PASTE + 1), "262 kB, far too much"),
         ("\x89PNG\r\n\x1a\n\0\0", "not text"),
         (COMPACT[:-20], "A part of this answer is missing"),
         (PRETTY[:-40], "A part of this answer is missing"),
@@ -218,8 +218,8 @@ def test_error_answers_among_good_ones_are_told_with_their_own_errors() -> None:
         found = pasted.read(text)
         assert found.generations == (ONE, TWO) and found.wrong == ()
         assert [trouble.number for trouble in found.refused] == [2, 4]
-        assert "API_INSUFFICIENT_FUND: The fund" in found.refused[0].text
-        assert "IMAGE_CONTENT_VIOLATION: No." in found.refused[1].text
+        assert "API_INSUFFICIENT_FUND: The fund" in str(found.refused[0].text)
+        assert "IMAGE_CONTENT_VIOLATION: No." in str(found.refused[1].text)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_what_is_wrong_among_good_ones_is_told_by_its_number(text: str, number: 
     found = pasted.read(text, API_KEY)
     assert [part.subscription_key.reveal() for part in found.generations] == [KEY]
     (trouble,) = found.wrong
-    assert trouble.number == number and hint in trouble.text and found.refused == ()
+    assert trouble.number == number and hint in str(trouble.text) and found.refused == ()
 
 
 @given(st.text(max_size=pasted.LONGEST_NAME), st.sampled_from(["", UUID]))
@@ -272,7 +272,7 @@ def test_any_text_gives_valid_identifiers_or_bad_input(text: str) -> None:
         assert keys.task_uuid(part.task_uuid) == part.task_uuid
         assert part.name.isprintable() and len(part.name) <= pasted.LONGEST_NAME
     for trouble in (*found.refused, *found.wrong):
-        assert trouble.text.isprintable() and KEY not in trouble.text
+        assert str(trouble.text).isprintable() and KEY not in str(trouble.text)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.lists(st.sampled_from([TRACE, "\n", " ok ", HEADERS]), min_size=7, max_size=7), st.data())

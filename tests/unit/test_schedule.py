@@ -16,9 +16,12 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import CLOCK_SLACK, JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
 from rodin_blender.tasks.task import Status, Task, Watch
-from rodin_blender.texts.wording import clock_text
+from rodin_blender.texts.actions import Action
+from rodin_blender.texts.text import Trouble
 
 NOW = 1_800_000_000.0
+NO_ANSWER = Trouble("no_answer", "No answer.")
+NO_SUCH_TASK = Trouble("no_such_task", "No such task.")
 HOUR = 3600.0
 PACE = Pace()
 NO_CHANCE = 0.5  # in the middle: no jitter
@@ -40,7 +43,7 @@ def answered(task: Task, jobs: tuple[Job, ...] = WAITING, now: float | None = No
 
 def failed(task: Task, now: float | None = None, retry_after: float | None = None, pace: Pace = PACE) -> Task:
     now = task.next_check_at if now is None else now
-    return schedule.after_failure(task, "No answer.", now, pace, NO_CHANCE, retry_after)
+    return schedule.after_failure(task, NO_ANSWER, now, pace, NO_CHANCE, retry_after)
 
 
 def test_the_interval_grows_to_the_longest_and_begins_anew_when_jobs_change() -> None:
@@ -126,7 +129,7 @@ def test_the_next_check_lies_ahead_within_the_jitter_and_whoever_is_stopped_is_n
             least = task.interval
             most = task.interval
         else:
-            task = schedule.after_failure(task, "No answer.", now, pace, chance, answer)
+            task = schedule.after_failure(task, NO_ANSWER, now, pace, chance, answer)
             least = min(pace.shortest, LONGEST_BACKOFF)
             most = max(LONGEST_BACKOFF, answer or 0.0, pace.shortest)
         if not task.followed:
@@ -153,12 +156,12 @@ def test_failures_back_off_to_the_cap_keep_the_status_and_tell_the_next_check() 
         task = replace(failed(task), watched=0.0)
         waits.append(task.next_check_at - now)
         assert task.status is Status.GENERATING and task.jobs == GENERATING
-        assert task.message == f"No answer. Next check at {clock_text(task.next_check_at)}."
+        assert task.trouble == NO_ANSWER
     assert waits[:3] == pytest.approx([10, 20, 40])
     assert waits[-1] == pytest.approx(LONGEST_BACKOFF)
     assert waits == sorted(waits)
     recovered = answered(task, GENERATING)
-    assert (recovered.failures, recovered.message) == (0, "")
+    assert (recovered.failures, recovered.trouble) == (0, None)
     assert recovered.next_check_at - task.next_check_at <= PACE.longest
 
 
@@ -186,7 +189,7 @@ def test_the_deadline_counts_only_watched_time(gaps: list[float], deadline: floa
         assert task.followed == (task.watched < deadline)
         if not task.followed:
             assert task.watch is Watch.OVERDUE and task.status is Status.WAITING
-            assert "Resume" in task.message
+            assert task.trouble and task.trouble.code == "overdue" and Action.RESUME in task.trouble.actions
             assert not is_due(task, now + 1e9)
             break
 
@@ -199,10 +202,10 @@ def test_an_answer_that_ends_the_task_counts_though_the_deadline_has_passed() ->
 @pytest.mark.parametrize("away", [0.0, 8 * HOUR])
 def test_resume_begins_the_deadline_anew_whatever_time_went_by(away: float) -> None:
     pace = Pace(5, 30, deadline=LONGEST_STEP)
-    overdue = replace(answered(tracked()), watched=99.0, watch=Watch.OVERDUE, failures=4, message="Not finished")
+    overdue = replace(answered(tracked()), watched=99.0, watch=Watch.OVERDUE, failures=4, trouble=NO_ANSWER)
     now = overdue.checked_at + away
     task = schedule.resumed(overdue, now)
-    assert task.followed and is_due(task, now) and (task.watched, task.message) == (0.0, "")
+    assert task.followed and is_due(task, now) and (task.watched, task.trouble) == (0.0, None)
     task = answered(task, now=now + 1, pace=pace)
     assert task.followed, "the time before the resuming is nobody's asking"
     assert answered(task, now=now + 100, pace=pace).watch is Watch.OVERDUE
@@ -219,7 +222,7 @@ def test_check_now_of_a_followed_task_leaves_its_deadline_and_of_a_stopped_one_r
 
 def test_paused_and_refused_tasks_are_never_due() -> None:
     task = answered(tracked(), GENERATING)
-    for stopped in (schedule.paused(task), schedule.after_refusal(task, "No such task.", NOW + 9)):
+    for stopped in (schedule.paused(task), schedule.after_refusal(task, NO_SUCH_TASK, NOW + 9)):
         assert stopped.message and stopped.status is Status.GENERATING
         assert not any(is_due(stopped, NOW + offset) for offset in (-1e9, -HOUR, 0.0, HOUR, 1e9))
 
@@ -290,9 +293,9 @@ def test_whatever_happens_the_next_check_lies_within_the_bounds_and_what_is_over
             case _ if not task.followed:
                 continue  # Nobody asks, so no answer comes.
             case "refused":
-                task = schedule.after_refusal(task, "No such task.", now)
+                task = schedule.after_refusal(task, NO_SUCH_TASK, now)
             case ("no answer", retry):
-                asked, task = True, schedule.after_failure(task, "No answer.", now, pace, chance, retry)
+                asked, task = True, schedule.after_failure(task, NO_ANSWER, now, pace, chance, retry)
                 longest = max(retry, pace.shortest) if retry is not None else LONGEST_BACKOFF * (1 + JITTER)
                 least = longest if retry is not None else min(pace.shortest, LONGEST_BACKOFF) * (1 - JITTER)
             case _:

@@ -26,6 +26,8 @@ from rodin_blender.storage.store import CLAIM_LASTS, Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import REQUESTS_PER_MINUTE, Pace
 from rodin_blender.tasks.task import Box, Download, Placement, Status, Task, Watch, new_task_id
+from rodin_blender.texts.actions import Action
+from rodin_blender.texts.text import Text, Trouble
 from tests.unit import disks, first_schemas
 from tests.unit.disks import fill
 
@@ -110,9 +112,16 @@ def test_only_the_user_may_read_the_file(path: Path) -> None:
     assert {f"{file.stat().st_mode & 0o777:o}" for file in path.parent.iterdir()} == {"600"}
 
 
+TROUBLE = Trouble(
+    "throttled",
+    Text("{why} {left:n} left, \N{SNOWMAN} {none}", why=Trouble("no_jobs", Text("'{name}'", name='a "name"')), left=2.5),
+    Action.CHECK_NOW,
+)
+
+
 def test_every_field_survives_reopening(path: Path) -> None:
     task = Task(
-        "id", 'a "name" \N{SNOWMAN}', Secret("key"), "uuid", Status.GENERATING, WAITING, Watch.PAUSED, "message",
+        "id", 'a "name" \N{SNOWMAN}', Secret("key"), "uuid", Status.GENERATING, WAITING, Watch.PAUSED, TROUBLE,
         1.5, 2.5, 3.5, 4.5, 5.5, 6, 7.5, "/folder", (SavedFile("m.glb", 5), SavedFile('"Möbel".png', 0)), Download.WANTED, 8.5,
         "generate", "parent", "a prompt", {"tier": "Gen-2", "seed": 7}, ("1.png", "2.jpg"),
         Placement((1.0, -2.0, 0.5), "Scène", "/show/a.blend", Box((0.5, 0.5, -0.5, 0.5), (2.0, 1.0, 0.5))), 0.5, 1.5,
@@ -204,7 +213,8 @@ def version_3(path: Path, count: int = 3) -> list[Task]:
             db.executescript(statements)
         columns = [column for column in first_schemas.COLUMNS if column not in ("files", "download", "took")]
         for task in tasks:
-            values = {column: rows.row(task)[column] for column in columns}
+            written = {**rows.row(task), "message": ""}
+            values = {column: written[column] for column in columns}
             marks = ", ".join(f":{column}" for column in columns)
             db.execute(f"INSERT INTO task ({', '.join(columns)}) VALUES ({marks})", values)
         db.execute("INSERT INTO hold (until, since) VALUES (5, 4)")
@@ -269,11 +279,19 @@ def test_a_file_of_a_newer_version_that_we_may_read_is_used_and_its_words_and_co
         assert db.execute("PRAGMA user_version").fetchone() == (database.VERSION + 1,)
 
 
-def test_a_list_of_this_schema_is_read_by_all_later_ones(path: Path) -> None:
-    """The fixture is a list as this version wrote it; it stays as it is when the schema moves on."""
+LISTS = sorted((Path(__file__).parent / "lists").glob("*.sql"))
+
+
+def test_there_is_a_list_of_the_present_schema() -> None:
+    assert f"schema-{database.VERSION}.sql" in {path.name for path in LISTS}
+
+
+@pytest.mark.parametrize("fixture", LISTS, ids=lambda path: path.stem)
+def test_a_list_of_each_schema_is_read_by_all_later_ones(path: Path, fixture: Path) -> None:
+    """The fixtures are lists as each version wrote them; they stay as they are when the schema moves on."""
     path.parent.mkdir(parents=True)
     with closing(sqlite3.connect(path)) as db:
-        db.executescript((Path(__file__).parent / "lists" / "schema-6.sql").read_text(encoding="utf-8"))
+        db.executescript(fixture.read_text(encoding="utf-8"))
     with closing(Store(path)) as tasks:
         assert tasks.set_aside is None
         uncertain, done, waiting = tasks.tasks()
@@ -286,6 +304,33 @@ def test_a_list_of_this_schema_is_read_by_all_later_ones(path: Path) -> None:
     )  # fmt: skip
     assert uncertain.placement == Placement((1.0, 2.0, 3.0), "Scene", "/show/a.blend")
     assert uncertain.options == {"tier": "Gen-2.5-Medium", "seed": 7}
+    if fixture.stem != "schema-6":
+        assert waiting.trouble == Trouble("throttled", Text("The service says {word}.", word="no"), Action.CHECK_NOW)
+
+
+@pytest.mark.parametrize("sentence", ["Paused: not asking. {it} stays.", '{"code": 1}', "[1]", "{"])
+def test_a_sentence_that_an_earlier_version_stored_is_a_text_without_fields(path: Path, sentence: str) -> None:
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(LISTS[0].read_text(encoding="utf-8"))
+        db.execute("UPDATE task SET message = ? WHERE task_id = '11111111'", (sentence,))
+        db.commit()
+    with closing(Store(path)) as tasks:
+        assert tasks.tasks()[-1].message == sentence
+        paused = tasks.change("11111111", schedule.paused)
+        assert paused and paused.trouble and paused.trouble.code == "paused"
+    assert paused in stored(path)
+
+
+def test_an_action_of_a_newer_version_is_left_out(path: Path) -> None:
+    with closing(Store(path)) as tasks:
+        task = tasks.add(Task("id", "a", Secret("key"), trouble=TROUBLE))
+        assert task.trouble == TROUBLE
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE task SET trouble = replace(trouble, 'check_now', 'whistle')")
+        db.commit()
+    (found,) = stored(path)
+    assert found.trouble == Trouble(TROUBLE.code, TROUBLE.text)
 
 
 def test_several_tasks_without_a_key_are_several_tasks_and_none_is_asked_about(path: Path) -> None:
@@ -495,7 +540,7 @@ def test_on_a_full_disk_nothing_is_lost_and_all_goes_on_with_room(small_disk: Pa
     with closing(Store(path)) as tasks:
         filler = fill(small_disk)
         for attempt in range(3):
-            with pytest.raises(StoreError, match=r"tasks\.sqlite\) cannot be used: the disk is full; free some space"):
+            with pytest.raises(StoreError, match=r"tasks\.sqlite\) cannot be used: the disk is full\. Free some space"):
                 tasks.add(new_task(f"key {attempt}"))
         assert tasks.tasks()[::-1] == before
         assert stored(path) == before

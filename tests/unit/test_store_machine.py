@@ -35,6 +35,7 @@ from rodin_blender.storage.store import CLAIM_LASTS, LOCK_TIMEOUT, Claim, Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import CLOCK_SLACK, Pace
 from rodin_blender.tasks.task import Status, Task, Watch
+from rodin_blender.texts.text import Trouble
 
 NOW = 1_800_000_000.0
 BUDGET = 5
@@ -208,12 +209,12 @@ class StoreMachine(RuleBasedStateMachine):
                 case tuple():
                     return schedule.after_answer(task, outcome, now, PACE, chance)
                 case "refused":
-                    return schedule.after_refusal(task, "Refused.", now)
+                    return schedule.after_refusal(task, Trouble("refused", "Refused."), now)
                 case "nothing learnt":
                     return task
                 case _:
                     wait = outcome if isinstance(outcome, float) else None
-                    return schedule.after_failure(task, "No answer.", now, PACE, chance, wait)
+                    return schedule.after_failure(task, Trouble("no_answer", "No answer."), now, PACE, chance, wait)
 
         task_id = claim.task.task_id
         before = self.model.tasks.get(task_id)
@@ -313,7 +314,7 @@ class StoreMachine(RuleBasedStateMachine):
                 # Too small a cache: the change is written into the file, and what was there before into the journal.
                 db.execute("PRAGMA cache_size = 1")
                 db.execute("BEGIN IMMEDIATE")
-                db.execute("UPDATE task SET message = ?, subscription_key = task_id, claim = 'x'", ("x" * 20_000,))
+                db.execute("UPDATE task SET trouble = ?, subscription_key = task_id, claim = 'x'", ("x" * 20_000,))
                 db.execute("DELETE FROM request")
                 os._exit(7 if Path(f"{self.path}-journal").stat().st_size > 4096 else 8)
             finally:

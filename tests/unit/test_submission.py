@@ -21,7 +21,9 @@ from rodin_blender.service.errors import (
 )
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks.options import OPTIONS, TIERS
-from rodin_blender.tasks.submission import Accepted, accepted, answer_in, fields, refusal, submission
+from rodin_blender.tasks.refusals import of_submission
+from rodin_blender.tasks.submission import Accepted, accepted, answer_in, fields, submission
+from rodin_blender.texts.text import Trouble
 
 KEY = "a.subscription.key"
 UUID = "123e4567-e89b-12d3-a456-426614174000"
@@ -186,7 +188,7 @@ def test_an_answer_that_cannot_be_followed(changed: dict[str, object], missing: 
     with pytest.raises(BadAnswer, match=missing) as caught:
         accepted(answer(**changed))
     # It may have been charged: no refusal.
-    assert refusal(caught.value) is None
+    assert of_submission(caught.value) is None
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -227,52 +229,53 @@ def error_of(http_status: int, body: bytes) -> ServiceError:
         ("NO_ACTIVE_SUBSCRIPTION", "no active plan", "plan", False),
         ("SUBSCRIPTION_PLAN_TOO_LOW", "does not allow", "plan", False),
         ("INVALID_REQUEST", "this combination: Wrong tier.", "Change an option", False),
-        ("PERMISSION_DENIED", "not allowed", "another API key", False),
-        ("PARALLELISM_LIMIT_REACHED", "running already", "by itself", True),
+        ("PERMISSION_DENIED", "not allowed", "plan", False),
+        ("PARALLELISM_LIMIT_REACHED", "running already", "automatically", True),
         ("IMAGE_CONTENT_VIOLATION", "moderation", "other pictures or other words", False),
-        ("OBJECT_NOT_FOUND_ON_IMAGE", "no object", "stands out", False),
-        ("IMAGE_LABEL_LENGTH_TOO_LONG", "labels", "Send it again", False),
+        ("OBJECT_NOT_FOUND_ON_IMAGE", "no object", "other pictures", False),
+        ("IMAGE_LABEL_LENGTH_TOO_LONG", "labels", "support", False),
         ("USER_NOT_FOUND", "API key", "another API key", False),
         ("GROUP_NOT_FOUND", "API key", "another API key", False),
-        ("NO_SUCH_TASK", "does not know", "Send it again", False),
-        ("UNKNOWN", "does not say why", "Send it again", False),
-        ("TEAPOT", "TEAPOT: Wrong tier.", "Send it again", False),
+        ("NO_SUCH_TASK", "does not know", "support", False),
+        ("UNKNOWN", "does not say why", "support", False),
+        ("TEAPOT", "TEAPOT: Wrong tier.", "support", False),
     ],
 )
 def test_each_refusal_in_plain_words(prefix: str, code: str, words: str, advice: str, again: bool) -> None:
     error = error_of(201, json.dumps({"error": prefix + code, "message": "Wrong tier."}).encode())
-    found = refusal(error)
+    found = of_submission(error)
     assert found is not None
-    assert found.code == code
-    assert words in found.text
-    assert advice in found.advice
+    assert found.trouble.code == code.lower()
+    assert words in str(found.trouble.text)
+    assert advice in str(found.trouble).removeprefix(str(found.trouble.text))
     assert found.again_by_itself is again
-    assert not found.text.endswith("..")
+    assert ".." not in str(found.trouble)
 
 
 @pytest.mark.parametrize(
     ("error", "code", "again"),
     [
-        (NotSent("dns", "The service's host name was not found (DNS)."), "NOT_SENT", True),
-        (NotSent("aborted", "The call was cut short."), "NOT_SENT", False),
-        (NotSent("picture", "A picture cannot be read."), "NOT_SENT", False),
-        (ClientUnavailable("This Python has no requests."), "NOT_SENT", False),
-        (error_of(429, b""), "THROTTLED", True),
-        (error_of(401, b""), "UNAUTHORIZED", False),
-        (error_of(201, b'{"error": "UNAUTHORIZED"}'), "UNAUTHORIZED", False),
-        (error_of(403, b"<html>"), "HTTP_403", False),
-        (error_of(404, b"<html>"), "HTTP_404", False),
-        (error_of(413, b"<html>"), "HTTP_413", False),
-        (error_of(302, b""), "HTTP_302", False),
+        (NotSent("dns", Trouble("unreachable_dns", "The service was not found (DNS).")), "unreachable_dns", True),
+        (NotSent("aborted", "It was cancelled."), "not_sent", False),
+        (NotSent("picture", "A picture cannot be read."), "not_sent", False),
+        (ClientUnavailable("This Python has no requests."), "client", False),
+        (error_of(429, b""), "throttled", True),
+        (error_of(401, b""), "bad_key", False),
+        (error_of(201, b'{"error": "UNAUTHORIZED"}'), "bad_key", False),
+        (error_of(403, b"<html>"), "http_403", False),
+        (error_of(404, b"<html>"), "http_404", False),
+        (error_of(413, b"<html>"), "http_413", False),
+        (error_of(302, b""), "http_302", False),
     ],
     ids=repr,
 )
 def test_what_surely_was_not_taken(error: ServiceError, code: str, again: bool) -> None:
-    found = refusal(error)
+    found = of_submission(error)
     assert found is not None
-    assert (found.code, found.again_by_itself) == (code, again)
-    assert found.text
-    assert found.advice
+    assert (found.trouble.code, found.again_by_itself) == (code, again)
+    assert found.left is not isinstance(error, (NotSent, ClientUnavailable))
+    assert str(found.trouble.text)
+    assert found.trouble.actions or not found.left
 
 
 @pytest.mark.parametrize(
@@ -280,7 +283,7 @@ def test_what_surely_was_not_taken(error: ServiceError, code: str, again: bool) 
     [
         Unreachable("reset", "The connection broke off."),
         Unreachable("timeout", "No answer in time."),
-        Aborted("The call was cut short."),
+        Aborted(),
         error_of(500, b"<html>"),
         error_of(502, b"<html>"),
         error_of(503, b'{"error": "UNKNOWN"}'),
@@ -294,4 +297,4 @@ def test_what_surely_was_not_taken(error: ServiceError, code: str, again: bool) 
     ids=repr,
 )
 def test_what_may_have_been_taken_is_no_refusal(error: ServiceError) -> None:
-    assert refusal(error) is None
+    assert of_submission(error) is None

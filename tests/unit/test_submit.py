@@ -24,7 +24,8 @@ from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Aborted, BadAnswer, NotSent, ServiceError, Unreachable
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.multipart import Multipart
-from rodin_blender.tasks.submission import accepted, fields, refusal, submission
+from rodin_blender.tasks.refusals import of_submission
+from rodin_blender.tasks.submission import accepted, fields, submission
 from tests.unit.pictures import jpeg, png, webp
 from tests.unit.sockets import hanging, serving
 from tools.simulator import API_KEY, Simulator
@@ -116,7 +117,7 @@ def test_it_says_how_long_it_is(tmp_path: Path) -> None:
         heads.append(connection.recv(65_536).partition(b"\r\n\r\n")[0].decode().lower())
 
     with serving(handle) as address:
-        assert refusal(outcome(client_of(address), pictures=kept(tmp_path, png()))) is None
+        assert of_submission(outcome(client_of(address), pictures=kept(tmp_path, png()))) is None
     assert "content-length: " in heads[0]
     assert "transfer-encoding" not in heads[0]
     assert f"authorization: bearer {API_KEY}" in heads[0]
@@ -135,7 +136,7 @@ def not_sent(client: Client, cause: str, **given: Any) -> None:
     error = outcome(client, **given)
     assert isinstance(error, NotSent), repr(error)
     assert (error.cause, API_KEY in str(error)) == (cause, False)
-    assert refusal(error) is not None
+    assert of_submission(error) is not None
 
 
 def test_refused_connections_are_not_sent() -> None:
@@ -230,7 +231,7 @@ def uncertain(client: Client, **given: Any) -> ServiceError:
     error = outcome(client, **given)
     assert isinstance(error, ServiceError), error
     assert not isinstance(error, NotSent), repr(error)
-    assert refusal(error) is None
+    assert of_submission(error) is None
     assert API_KEY not in str(error)
     return error
 
@@ -287,28 +288,28 @@ def test_after_the_first_byte_it_is_uncertain(
 @pytest.mark.parametrize(
     ("fault", "code"),
     [
-        ("429", "THROTTLED"),
-        ("429-seconds", "THROTTLED"),
-        ("401", "UNAUTHORIZED"),
-        ("401-html", "HTTP_401"),
-        ("403", "HTTP_403"),
-        ("403-json", "UNAUTHORIZED"),
-        ("permission-denied", "PERMISSION_DENIED"),
-        ("user-not-found", "USER_NOT_FOUND"),
-        ("404", "HTTP_404"),
-        ("413-before-upload", "HTTP_413"),
-        ("redirect", "HTTP_302"),
-        ("refused-parallelism-limit-reached", "PARALLELISM_LIMIT_REACHED"),
-        ("refused-insufficient-fund", "INSUFFICIENT_FUND"),
+        ("429", "throttled"),
+        ("429-seconds", "throttled"),
+        ("401", "bad_key"),
+        ("401-html", "http_401"),
+        ("403", "http_403"),
+        ("403-json", "bad_key"),
+        ("permission-denied", "permission_denied"),
+        ("user-not-found", "user_not_found"),
+        ("404", "http_404"),
+        ("413-before-upload", "http_413"),
+        ("redirect", "http_302"),
+        ("refused-parallelism-limit-reached", "parallelism_limit_reached"),
+        ("refused-insufficient-fund", "insufficient_fund"),
     ],
 )
 def test_an_answer_that_says_no_is_a_refusal(service: Simulator, tmp_path: Path, fault: str, code: str) -> None:
     service.fail("rodin", fault)
     error = outcome(client_of(service.url), pictures=kept(tmp_path, png(512, 512, 8_000_000)))
     assert isinstance(error, ServiceError)
-    found = refusal(error)
+    found = of_submission(error)
     assert found is not None
-    assert found.code == code
+    assert found.trouble.code == code
     assert [request.path for request in service.requests] == ["rodin"]
     assert service.submissions == []
 

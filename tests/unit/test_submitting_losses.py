@@ -75,7 +75,7 @@ def test_damaged_folders_stop_nothing_and_each_can_be_discarded(begin: Begin, si
     watched.tracker.follow(generation_answer(simulator.add("done", files={})))
     watched.next(TaskChanged, lambda told: told.task.status is Status.DONE)
     assert not watched.of(ObstacleChanged)
-    assert len(watched.of(Notice)) == 1 and "marker" in watched.of(Notice)[0].text
+    assert len(watched.of(Notice)) == 1 and "marker" in str(watched.of(Notice)[0].said)
     wait_until(lambda: {"request", "number"} <= stored(folder).keys())
     assert "is damaged" in stored(folder)["number"].message and stored(folder)["number"].status is Status.UNCERTAIN
     for task_id in ("request", "number"):
@@ -122,7 +122,7 @@ def test_an_older_copy_of_a_folder_does_not_turn_an_uncertain_task_into_an_unsen
     time.sleep(0.8)
     assert stored(folder)[task_id].status is Status.UNCERTAIN and not again.of(Notice)
     again.tracker.send_now(task_id)
-    assert "was sent already" in again.next(Notice).text
+    assert "was sent already" in str(again.next(Notice).said)
 
 
 def test_an_older_copy_of_the_list_in_the_place_of_the_open_one_is_put_right(
@@ -132,7 +132,7 @@ def test_an_older_copy_of_the_list_in_the_place_of_the_open_one_is_put_right(
     task_id = uncertain(watched, simulator)
     older = folder / "older.sqlite"
     with closing(Store(older)) as store:
-        store.add(replace(stored(folder)[task_id], status=Status.UNSENT, message=""))
+        store.add(replace(stored(folder)[task_id], status=Status.UNSENT, trouble=None))
         answered(folder, simulator.add("done", files={}))  # Of a Blender that was killed since.
     older.replace(folder / "tasks.sqlite")
     wait_until(lambda: stored(folder)[task_id].status is Status.UNCERTAIN)
@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_when_the_answer_comes_loses_nothing(
         task_id = watched.generate(pictures=(large_file(small_disk / "a.png", 100_000),))
         watched.next(SubmissionProgress, lambda told: told.sent > 0)
         filler = fill(small_disk)
-        watched.next(ObstacleChanged, lambda told: told.obstacle is not None and told.obstacle.kind == "store")
+        watched.next(ObstacleChanged, lambda told: told.obstacle is not None and told.obstacle.code == "store")
         if quits:
             ended(watched)
         filler.unlink()
@@ -188,7 +188,7 @@ def test_the_answer_to_another_task_settles_nothing(begin: Begin, simulator: Sim
     watched.tracker.follow(generation_answer({**answer, "prompt": "Another"}))
     task_id = uncertain(watched, simulator)
     watched.tracker.settle(task_id, json.dumps(answer).encode())
-    assert "answer to 'Another'" in watched.next(Notice).text
+    assert "answer to 'Another'" in str(watched.next(Notice).said)
     assert stored(folder)[task_id].status is Status.UNCERTAIN
     assert watched.outbox.state(task_id) is State.UNCERTAIN
 
@@ -228,7 +228,7 @@ def test_two_presses_of_send_again_pay_once(begin: Begin, simulator: Simulator, 
     task_id = uncertain(watched, simulator)
     for _ in range(2):
         watched.tracker.send_again(task_id, new_task_id())
-    assert "sent again already" in watched.next(NotSubmitted).text
+    assert "sent again already" in str(watched.next(NotSubmitted).said)
     wait_until(lambda: len(simulator.submissions) == 2)
     time.sleep(0.6)
     assert len(simulator.submissions) == 2 and len(stored(folder)) == 1
@@ -288,7 +288,7 @@ def test_a_blender_that_begins_leaves_alone_what_another_one_tries_again_and_not
     simulator.fail("rodin", "refused-parallelism-limit-reached")
     first = begin()
     task_id = first.generate()
-    first.next(TaskChanged, lambda told: "by itself" in told.task.message)
+    first.next(TaskChanged, lambda told: "automatically" in told.task.message)
     waiting = stored(folder)[task_id]
     second = begin()
     second.until(task_id, Status.UNSENT)
@@ -299,7 +299,7 @@ def test_a_blender_that_begins_leaves_alone_what_another_one_tries_again_and_not
     Outbox(folder / "outbox").add(CHAIR)
     with closing(Store(folder / "tasks.sqlite")) as store:
         store.add(replace(waiting, task_id="0a1b2c3d", next_check_at=time.time() - transitions.OVERDUE - 1.0))
-    wait_until(lambda: "send it now" in stored(folder)["0a1b2c3d"].message)
+    wait_until(lambda: "Send it now" in stored(folder)["0a1b2c3d"].message)
 
 
 # What nobody expects.

@@ -22,6 +22,7 @@ from rodin_blender.storage import locks, takeover
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Status, Task
+from rodin_blender.texts.text import Text
 from tests.unit import disks, first_schemas
 
 small_disk, read_only = disks.small_disk, disks.read_only
@@ -90,13 +91,17 @@ def check_whole(place: Path, folder: Path, numbers: range, size: int = 100) -> N
     assert {path.name for path in (folder / "downloads").iterdir()} == wanted
 
 
+def told_by(news: list[Text]) -> list[str]:
+    return [str(text) for text in news]
+
+
 def test_all_is_brought_once(tmp_path: Path) -> None:
     place, folder = old_place(tmp_path / "old", *range(6)), tmp_path / "not" / "there"
     kept = {"notes.txt": b"mine", "tasks.damaged-1.sqlite": b"set aside", "downloads/mine.blend": b"BLENDER"}
     for name, content in kept.items():
         (place / name).write_bytes(content)
     (place / "tasks.damaged-1.sqlite").chmod(0o600)
-    (news,) = takeover.take_over([place, tmp_path / "none"], folder)
+    (news,) = told_by(takeover.take_over([place, tmp_path / "none"], folder))
     assert "6 tasks" in news and str(folder) in news
     for name, content in kept.items():
         assert (folder / name).read_bytes() == content and not (place / name).exists()
@@ -174,7 +179,7 @@ def test_a_damaged_list_is_put_right_first(tmp_path: Path) -> None:
     content = bytearray((place / "tasks.sqlite").read_bytes())
     content[-2000:] = b"\xff" * 2000
     (place / "tasks.sqlite").write_bytes(content)
-    news = takeover.take_over([place], folder)
+    news = told_by(takeover.take_over([place], folder))
     assert len(tasks(folder)) > 10 and "was damaged" in news[0] and str(place) not in news[0]
     (aside,) = folder.glob("tasks.damaged-*.sqlite")
     assert str(aside) in news[0] and aside.read_bytes() == content
@@ -188,7 +193,7 @@ def test_a_list_of_a_newer_version_stays_and_is_told(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
         db.execute("UPDATE reader SET oldest = 99")
         db.commit()
-    (news,) = takeover.take_over([place], folder)
+    (news,) = told_by(takeover.take_over([place], folder))
     assert "newer version" in news and "Do not uninstall" in news
     with closing(sqlite3.connect(place / "tasks.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM task").fetchone() == (1,)
@@ -198,7 +203,7 @@ def test_a_folder_that_another_blender_saves_into_comes_when_that_has_ended(tmp_
     place, folder = old_place(tmp_path / "old", *range(4)), tmp_path / "new"
     busy = place / "downloads" / "Vase 2 id2"
     with locks.held(busy / ".lock"):
-        (news,) = takeover.take_over([place], folder)
+        (news,) = told_by(takeover.take_over([place], folder))
     assert "another Blender is downloading into Vase 2 id2" in news
     assert Path(tasks(folder)[key(2)].folder) == busy and (busy / "base.glb").is_file()
     takeover.take_over([place], folder)
@@ -224,7 +229,7 @@ def test_where_the_disk_is_too_small_the_list_is_brought_and_the_files_later(
     small_disk: Path, tmp_path: Path
 ) -> None:
     place, folder = old_place(tmp_path / "old", *range(4), size=300_000), small_disk / "new"
-    (news,) = takeover.take_over([place], folder)
+    (news,) = told_by(takeover.take_over([place], folder))
     assert "No space left" in news and "Do not uninstall" in news
     found = tasks(folder)
     assert set(found) == {key(number) for number in range(4)}
@@ -241,7 +246,7 @@ def test_a_place_that_cannot_be_written_is_told(read_only, tmp_path: Path) -> No
     make_writable()
     place, folder = old_place(disk / "old", 2), tmp_path / "new"
     subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
-    (news,) = takeover.take_over([place], folder)
+    (news,) = told_by(takeover.take_over([place], folder))
     assert str(place) in news and "Do not uninstall" in news
     make_writable()
     takeover.take_over([place], folder)
@@ -255,7 +260,7 @@ import sys
 from pathlib import Path
 from rodin_blender.storage import locks, takeover
 print("begins", flush=True)
-print(takeover.take_over([Path(sys.argv[1])], Path(sys.argv[2])))
+print([str(text) for text in takeover.take_over([Path(sys.argv[1])], Path(sys.argv[2]))])
 """
 
 

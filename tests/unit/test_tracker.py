@@ -27,6 +27,8 @@ from rodin_blender.storage.store import Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Status, Task, Watch
+from rodin_blender.texts.actions import Action
+from rodin_blender.texts.text import Text, Trouble
 from rodin_blender.tracking import tracker, workers
 from rodin_blender.tracking.messages import (
     DownloadEnded,
@@ -207,7 +209,7 @@ def test_no_fault_changes_a_status_and_each_is_told_in_a_sentence_then_asked_aga
         if fault in NO_JOBS:
             assert message == "The service lists no jobs yet."
         else:
-            assert re.fullmatch(r"[A-Z].+\. Next check at \d\d:\d\d:\d\d\.", message), (fault, message)
+            assert re.fullmatch(r"[A-Z].+\.", message) and told[1].trouble.code, (fault, message)
         assert message.isprintable() and "itself went wrong" not in message and len(message) < 200
         first, second = asked_for(simulator, task)
         assert second - first > 0.25, fault
@@ -239,7 +241,7 @@ def test_a_refused_task_is_not_asked_about_again_until_the_user_wishes(
     watched = begin()
     task = watched.follow(simulator.add("stuck", faults=[fault]))
     refused = watched.becomes(task, lambda t: t.watch is Watch.REFUSED)
-    assert said in refused.message and "Check Now" in refused.message and refused.status is Status.UNKNOWN
+    assert said in refused.message and Action.CHECK_NOW in refused.trouble.actions and refused.status is Status.UNKNOWN
     watched.next(Idle)
     assert nothing_is_asked(simulator)
     assert len(asked_for(simulator, task)) == 1
@@ -253,7 +255,7 @@ def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_anothe
     watched = begin(api_key=Secret("wrong-key"))
     tasks = [watched.follow(simulator.add(AT_ONCE)) for _ in range(WORKERS + 3)]
     obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.kind == "bad_key" and "HTTP 401" in obstacle.text
+    assert obstacle and obstacle.code == "bad_key" and "HTTP 401" in str(obstacle)
     time.sleep(0.3)
     count = len(simulator.requests)
     assert count <= 2 * WORKERS, "only what was under way when the key was refused, and the balance"
@@ -282,8 +284,8 @@ def test_a_key_that_the_balance_refuses_too_stops_all_and_check_now_asks_once_mo
     simulator.fail("check_balance", fault, fault)
     for count in (1, 2):
         obstacle = watched.next(ObstacleChanged, lambda m: m.obstacle is not None).obstacle
-        assert obstacle and obstacle.kind == "bad_key"
-        assert f"does not accept the API key ({said})" in obstacle.text
+        assert obstacle and obstacle.code == "bad_key"
+        assert f"does not accept the API key ({said})" in str(obstacle)
         assert nothing_is_asked(simulator) and len(asked_for(simulator, task)) == count
         watched.tracker.refresh()
     watched.gets(task, Status.DONE)
@@ -335,7 +337,7 @@ def test_a_good_answer_about_another_task_since_a_refusal_shows_that_the_key_is_
         if first == "refused":
             may_refuse.set()
             obstacle = watched.next(ObstacleChanged).obstacle
-            assert obstacle and obstacle.kind == "bad_key"
+            assert obstacle and obstacle.code == "bad_key"
             may_accept.set()
             watched.gets(tasks["accepted-one"], Status.DONE)
             assert watched.next(ObstacleChanged).obstacle is None
@@ -355,12 +357,14 @@ def test_a_key_found_good_by_testing_it_ends_the_obstacle(begin: Begin, simulato
     simulator.fail("check_balance", "401")
     watched.next(ObstacleChanged)
     watched.tracker.test_key()
-    assert watched.next(KeyTested) == KeyTested(True, "The API key is accepted. Balance: 12.5 credits.", Secret(API_KEY))
+    assert watched.next(KeyTested) == KeyTested(
+        True, Text("The API key is accepted. The account has {credits} credits.", credits=12.5), Secret(API_KEY)
+    )
     watched.gets(task, Status.DONE)
     simulator.fail("check_balance", "401")
     watched.tracker.test_key()
     tested = watched.next(KeyTested)
-    assert not tested.accepted and tested.refused and "HTTP 401" in tested.text
+    assert not tested.accepted and tested.refused and "HTTP 401" in str(tested.said)
 
 
 def test_another_key_is_tried_without_touching_the_one_in_use(begin: Begin, simulator: Simulator) -> None:
@@ -369,7 +373,7 @@ def test_another_key_is_tried_without_touching_the_one_in_use(begin: Begin, simu
     other = Settings(simulator.url, Secret("a-mistyped-key"), pace=PACE)
     watched.tracker.test_key(other)
     tested = watched.next(KeyTested)
-    assert tested.refused and tested.api_key == other.api_key and "not accept" in tested.text
+    assert tested.refused and tested.api_key == other.api_key and "not accept" in str(tested.said)
     assert watched.of(ObstacleChanged) == [], "the key in use was not refused"
     before = len(asked_for(simulator, task))
     wait_until(lambda: len(asked_for(simulator, task)) > before)
@@ -396,7 +400,7 @@ def test_the_deadline_ends_the_asking_until_resume(begin: Begin, simulator: Simu
     watched = begin(pace=replace(PACE, deadline=1.0))
     task = watched.follow(simulator.add("stuck"))
     overdue = watched.becomes(task, lambda t: t.watch is Watch.OVERDUE)
-    assert overdue.status is Status.GENERATING and "Resume" in overdue.message
+    assert overdue.status is Status.GENERATING and Action.RESUME in overdue.trouble.actions
     assert watched.next(Idle)
     assert nothing_is_asked(simulator)
     watched.tracker.change(task.task_id, lambda t: schedule.resumed(t, time.time()))
@@ -414,10 +418,10 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     task = watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"}))
     watched.tracker.test_key()
     tested = watched.next(KeyTested)
-    assert (tested.accepted, tested.text, tested.refused) == (False, offline.text, False)
+    assert (tested.accepted, tested.said, tested.refused) == (False, offline, False)
     watched.tracker.download(task.task_id, tmp_path)
     assert watched.next(DownloadEnded) == DownloadEnded(
-        task.task_id, "", f"Nothing was downloaded. {offline.text} Press Download after that."
+        task.task_id, "", Trouble("offline", Text("Nothing was downloaded. {why}", why=offline), Action.DOWNLOAD)
     )
     time.sleep(A_WHILE)
     assert simulator.requests == []
@@ -431,7 +435,7 @@ def test_an_answer_that_drips_is_cut_short(begin: Begin, simulator: Simulator, m
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE, faults=["drip"]))
     cut = watched.becomes(task, lambda t: t.failures == 1)
-    assert cut.message.startswith("The service took too long over its answer. Next check at ")
+    assert cut.message == "The service took too long over its answer."
     assert 0.7 <= cut.checked_at - asked_for(simulator, task)[0] < 4.0
     watched.gets(task, Status.DONE)
 
@@ -446,7 +450,7 @@ def test_an_error_of_ours_is_told_and_ends_no_thread(
         raise ZeroDivisionError
 
     watched.tracker.change(task.task_id, broken)
-    assert "ZeroDivisionError" in watched.next(Notice).text
+    assert "ZeroDivisionError" in str(watched.next(Notice).said)
     watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
     assert "Traceback" in capfd.readouterr().err
 
@@ -460,10 +464,10 @@ def test_with_the_list_out_of_reach_nothing_is_asked_and_keys_are_reported_as_no
     path.parent.write_text("a file where the folder should be")
     watched = begin()
     obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.kind == "store" and str(path) in obstacle.text
+    assert obstacle and obstacle.code == "store" and str(path) in str(obstacle)
     answer = simulator.add(AT_ONCE)
     watched.tracker.follow(pasted.generation_answer(answer))
-    text = watched.next(NotFollowed).text
+    text = str(watched.next(NotFollowed).said)
     assert "not followed yet" in text and str(path) in text
     path.parent.unlink()
     assert watched.next(ObstacleChanged).obstacle is None
@@ -480,9 +484,9 @@ def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
     task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
     filler = fill(small_disk)
     obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.kind == "store" and "disk is full" in obstacle.text
+    assert obstacle and obstacle.code == "store" and "disk is full" in str(obstacle)
     watched.tracker.follow(pasted.generation_answer(simulator.add("stuck")))
-    assert "disk is full" in watched.next(NotFollowed).text
+    assert "disk is full" in str(watched.next(NotFollowed).said)
     time.sleep(0.3)
     assert nothing_is_asked(simulator) and nothing_is_asked(simulator)
     assert len(watched.of(ObstacleChanged)) == 1, "told once, not anew at each look"
@@ -495,7 +499,7 @@ def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
 def test_a_damaged_list_is_told_with_the_name_under_which_it_now_lies(begin: Begin, path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"garbage" * 1000)
-    text = begin().next(Notice).text
+    text = str(begin().next(Notice).said)
     (aside,) = path.parent.glob("*damaged*")
     assert str(aside) in text and aside.read_bytes() == b"garbage" * 1000
 
@@ -525,7 +529,7 @@ def test_an_answer_that_cannot_be_stored_is_shown_then_stored_without_asking_aga
             gated.gate.set()
             watched.gets(task, Status.DONE)
             obstacle = watched.next(ObstacleChanged).obstacle
-            assert obstacle and obstacle.kind == "store" and "locked" in obstacle.text
+            assert obstacle and obstacle.code == "store" and "locked" in str(obstacle)
             other.execute("ROLLBACK")
         assert watched.next(ObstacleChanged).obstacle is None
         with closing(Store(path)) as opened:
@@ -850,7 +854,7 @@ def test_what_was_pressed_with_the_list_locked_is_told_as_not_done(
         for press in (lambda: watched.tracker.change(task.task_id, schedule.paused),
                       lambda: watched.tracker.forget(task.task_id)):  # fmt: skip
             press()
-            text = watched.next(Notice).text
+            text = str(watched.next(Notice).said)
             assert "not done" in text and "locked" in text
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rodin_blender.service.errors import Refused
-from rodin_blender.texts.wording import progress_text, refusal, size_text
+from rodin_blender.texts.wording import progress_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -65,8 +64,3 @@ def test_how_much_has_arrived_is_one_short_line(received: int, size: int | None,
     unit = "(kB|MB|GB)"
     line = rf"{number}( {unit})?( of {number} {unit})?(, {number} {unit}/s)?"
     assert re.fullmatch(line, progress_text(received, size, speed))
-
-
-@pytest.mark.parametrize("detail", ["The request is wrong", "The request is wrong.", "", "Wrong..."])
-def test_a_refusal_is_whole_sentences(detail: str) -> None:
-    assert ".." not in refusal(Refused("INVALID_REQUEST", detail))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from queue import Empty
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from rodin_blender.service import pasted
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Status, Task
+from rodin_blender.texts.text import Text, Trouble
 from rodin_blender.tracking import tracker
 from rodin_blender.tracking.messages import Followed, Message, Settings, TaskChanged
 from rodin_blender.tracking.tracker import Tracker
@@ -27,6 +29,12 @@ SOON = 15.0
 AT_ONCE = [[(0.0, "Done")]]
 
 M = TypeVar("M", bound=Message)
+
+
+def in_words(message: M) -> M:
+    """The same with all that it says in English."""
+    found = {field.name: getattr(message, field.name) for field in fields(message)}
+    return replace(message, **{n: str(value) for n, value in found.items() if isinstance(value, (Text, Trouble))})
 
 
 class Watched:

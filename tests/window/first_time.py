@@ -56,7 +56,7 @@ def first_time_artist(ui, given):
     yield from ui.press("RET")
     yield (lambda: ui.session.key_test is not None), "it was tested"
     yield 0.5
-    ui.facts["refused"] = ui.session.key_test.text
+    ui.facts["refused"] = str(ui.session.key_test.said)
     yield from ui.picture("enter-api-key-refused")
     yield from ui.press("RET")
     yield 0.5
@@ -74,7 +74,7 @@ def first_time_artist(ui, given):
     yield (lambda: ui.session.key_test is not None and ui.session.key_test.accepted), "it is accepted"
     yield 0.5
     yield from ui.picture("enter-api-key")
-    ui.facts["accepted"] = ui.session.key_test.text
+    ui.facts["accepted"] = str(ui.session.key_test.said)
     yield from ui.press("RET")
     yield (lambda: ui.app.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
     yield (lambda: ui.session.balance is not None), "the balance is known"

@@ -208,7 +208,7 @@ def each_trouble(ui, given):
     yield from shown("unknown word", "paused")
 
     ui.preferences.deadline = 0.1
-    yield (lambda: "has stopped" in ui.task("stuck").message), "the deadline has passed"
+    yield (lambda: "not checked any more" in ui.task("stuck").message), "the deadline has passed"
     yield from shown("stuck", "overdue")
     ui.preferences.deadline = 20.0
     bpy.ops.rodin.resume(task_id=ui.task("stuck").task_id)

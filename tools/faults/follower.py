@@ -57,20 +57,20 @@ class Follower:
                 tell("removed", task_id=task_id)
             case Followed(task):
                 tell("followed", number=self.numbers[task.subscription_key.reveal()], task_id=task.task_id)
-            case NotFollowed(text) | Notice(text):
-                tell("notice", text=text)
+            case NotFollowed(said) | Notice(said):
+                tell("notice", text=str(said))
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
-                tell("obstacle", text=obstacle.text if obstacle else "")
+                tell("obstacle", text=str(obstacle) if obstacle else "")
                 for task in self.tasks.values():
                     self.show(task)
-            case DownloadEnded(task_id, folder, text):
-                tell("download", task_id=task_id, whole=bool(folder), text=text)
+            case DownloadEnded(task_id, folder, said):
+                tell("download", task_id=task_id, whole=bool(folder), text=str(said or ""))
             case _:
                 tell("told", text=repr(message))
 
     def show(self, task: Task) -> None:
-        message = self.obstacle.text if self.obstacle and task.followed else task.message
+        message = str(self.obstacle) if self.obstacle and task.followed else task.message
         tell(
             "shown",
             task_id=task.task_id,

@@ -10,6 +10,7 @@ from ...service.errors import BadInput
 from .. import links
 from ..app import app
 from ..layouts import paragraph
+from ..voice import say
 from .base import OPTIONS, WIDTH, refuse, text_property
 
 
@@ -65,13 +66,13 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
-            return str(error), "ERROR"
+            return say(error.trouble), "ERROR"
         tested = app().session.key_test
         if not key:
             return "It is on the page API Dashboard of Hyper3D's website, and comes with the Business plan.", "INFO"
         if tested is None or tested.api_key != key:
             return "Hyper3D is being asked about it.", "SORTTIME"
-        return tested.text, "CHECKMARK" if tested.accepted else "ERROR"
+        return say(tested.said), "CHECKMARK" if tested.accepted else "ERROR"
 
     def cancel(self, context: bpy.types.Context) -> None:
         app().dialog = None
@@ -82,7 +83,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         if not key:
             return refuse(self, "No API key was entered; nothing has changed.")
         if app().api_key.source.fixed:
@@ -90,7 +91,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         tested = session.key_test if session.key_test and session.key_test.api_key == key else None
         if tested and tested.refused:
             # The dialog has said so: no other one on top of it.
-            self.report({"WARNING"}, f"{tested.text} Nothing has changed.")
+            self.report({"WARNING"}, f"{say(tested.said)} Nothing has changed.")
             return {"CANCELLED"}
         app().api_key.enter(key)
         if not (tested and tested.accepted):

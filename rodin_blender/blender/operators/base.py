@@ -5,8 +5,10 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.task import Task
+from ...texts.text import Text, Trouble
 from .. import properties
 from ..app import app
+from ..voice import say
 
 # No operator is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
 OPTIONS: set[str] = set()
@@ -23,8 +25,8 @@ def text_property(name: str, description: str, **more: object) -> object:
     return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)
 
 
-def refuse(operator: bpy.types.Operator, text: str) -> set[str]:
-    operator.report({"ERROR"}, text)
+def refuse(operator: bpy.types.Operator, said: Text | Trouble | str) -> set[str]:
+    operator.report({"ERROR"}, say(said))
     return {"CANCELLED"}
 
 
@@ -63,7 +65,7 @@ class OfTask:
         try:
             task = self.task()
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         # The active task may be another one when a question is answered.
         self.task_id = task.task_id
         return self.begin(context, event, task)
@@ -76,5 +78,5 @@ class OfTask:
         try:
             self.act(context, self.task())
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         return {"FINISHED"}

@@ -13,6 +13,7 @@ from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.wording import size_text
+from ...tracking.downloads import WAITING
 from .. import (
     blockouts,
     catalogs,
@@ -103,7 +104,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
             session.imports[task.task_id] = replace(model_imports.pressed(context.window), by_itself=True)
         # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
-        session.downloads[task.task_id] = Progress(waiting="Waiting to download")
+        session.downloads[task.task_id] = Progress(waiting=WAITING)
         session.undrawn = True
         app().tracker().download(task.task_id, parent)
 

@@ -16,6 +16,7 @@ from ...tasks.task import Task
 from ...texts.wording import clock_text, listed, size_text
 from ..app import app
 from ..layouts import paragraph
+from ..voice import say
 from .base import OPTIONS, WIDTH, OfTask, check_accepted, refuse, text_property
 
 MOST_TROUBLES = 3
@@ -47,7 +48,7 @@ class RODIN_OT_track(bpy.types.Operator):
                 only = replace(only, task_uuid=uuid or only.task_uuid, name=name or only.name)
                 found = replace(found, generations=(only,))
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         _follow(found, typed)
         return {"FINISHED"}
 
@@ -63,7 +64,7 @@ class RODIN_OT_paste(bpy.types.Operator):
         try:
             found = _read(context.window_manager.clipboard, "The clipboard holds no text.")
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         _follow(found, Secret(""))
         return {"FINISHED"}
 
@@ -71,7 +72,7 @@ class RODIN_OT_paste(bpy.types.Operator):
 def _read(text: str, when_empty: str) -> Pasted:
     """Raises BadInput."""
     if not text.strip():
-        raise BadInput(f"{when_empty} {keys.NEEDED}")
+        raise keys.NoTask(when_empty)
     return pasted.read(text, app().settings.for_tracker().api_key)
 
 
@@ -87,7 +88,7 @@ def _follow(found: Pasted, typed: Secret) -> None:
     session.follow(app().tracker(), found.generations, typed)
     troubles = sorted((*found.refused, *found.wrong), key=lambda trouble: trouble.number)
     if troubles:
-        told = listed([f"Number {trouble.number}: {trouble.text}" for trouble in troubles], MOST_TROUBLES, " ")
+        told = listed([f"Number {trouble.number}: {say(trouble.text)}" for trouble in troubles], MOST_TROUBLES, " ")
         session.tell(f"Not all of it could be followed. {told}")
 
 

@@ -11,6 +11,7 @@ from .. import blockouts, folders, form, generating, placement, variations
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
+from ..voice import say
 from .base import OPTIONS as BUTTON
 from .base import OfTask, refuse, text_property
 
@@ -33,7 +34,7 @@ class RODIN_OT_generate_from_selected(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         obstacle = form.obstacle()
         if obstacle:
-            cls.poll_message_set(obstacle.text)
+            cls.poll_message_set(say(obstacle))
         elif context.mode != "OBJECT":
             cls.poll_message_set("This is for objects: leave the mode first")
         elif not blockouts.selected(context):
@@ -83,7 +84,7 @@ class RODIN_OT_generate_from_selected(bpy.types.Operator):
             ]
             generating.begin(drafts, typed=True)
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         for item, draft in zip(items, drafts, strict=True):
             blockouts.note(item, draft.task_id)
         if pictures or words == self.prompt.strip():

@@ -8,6 +8,7 @@ from ...tasks.options import OPTIONS
 from ...tasks.task import Placement
 from .. import blockouts, form, generating, placement
 from ..app import app
+from ..voice import say
 from .base import INTERNAL, refuse, text_property
 from .base import OPTIONS as BUTTON
 
@@ -26,7 +27,7 @@ class RODIN_OT_generate(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         obstacle = form.obstacle()
         if obstacle:
-            cls.poll_message_set(obstacle.text)
+            cls.poll_message_set(say(obstacle))
         return obstacle is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -40,7 +41,7 @@ class RODIN_OT_generate(bpy.types.Operator):
             draft = generating.Draft(prompt, pictures, _wanted(blockout, context))
             generating.begin([draft], typed=of_form)
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         item = blockouts.of(blockout, context.scene) if blockout else None
         if item:
             blockouts.note(item, draft.task_id)

@@ -10,6 +10,7 @@ from ...tasks.task import Download, Status, Task
 from ...texts.wording import listed
 from .. import hand_off, importing, model_imports, placement, properties, words
 from ..app import app
+from ..voice import say
 from . import files, following
 from .base import INTERNAL, OPTIONS, text_property
 
@@ -51,7 +52,7 @@ class OfMany:
             try:
                 self.act(context, task)
             except BadInput as error:
-                troubles.append(str(error))
+                troubles.append(say(error.trouble))
         if troubles:
             self.report({"ERROR"}, listed(troubles, 3, " "))
         return {"FINISHED"}

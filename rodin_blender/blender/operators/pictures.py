@@ -15,7 +15,7 @@ def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
     try:
         left = form.add(paths)
     except BadInput as error:
-        return refuse(operator, str(error))
+        return refuse(operator, error.trouble)
     if left:
         operator.report({"WARNING"}, f"The service takes {MOST_PICTURES} pictures at most; {left} were left out")
     return {"FINISHED"}
@@ -84,7 +84,7 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
                 raise BadInput(f"No image '{self.image}' is open.")
             open_images.take(image, context.scene)
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         return {"FINISHED"}
 
 

@@ -6,10 +6,12 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
+from ...texts.text import Text
 from .. import folders, form
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
+from ..voice import say
 from .base import WIDTH, OfTask
 
 
@@ -31,7 +33,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
         task = app().session.tasks.get(self.task_id)
         if task:
             width = WIDTH * context.preferences.system.ui_scale
-            paragraph(self.layout, task.message, width, icon="INFO")
+            paragraph(self.layout, say(task.trouble), width, icon="INFO")
             again = f"Sent again it costs about {price_text(task.price)}, whatever became of the first one."
             paragraph(self.layout, again, width, icon="ERROR")
 
@@ -41,7 +43,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
             raise BadInput(f"'{task.name}' is not waiting to be sent. Press Again to make it once more.")
         obstacle = form.obstacle()
         if obstacle:
-            raise BadInput(f"It cannot be sent. {obstacle.text}")
+            raise BadInput(Text("It cannot be sent. {why}", why=obstacle))
         form.check_price(task.price)
         if task.status is Status.UNSENT:
             app().tracker().send_now(task.task_id)

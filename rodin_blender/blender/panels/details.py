@@ -13,6 +13,7 @@ from ...texts.wording import clock_text, duration_text, progress_text, size_text
 from .. import preferences_page, properties, settings, words
 from ..app import app
 from ..layouts import paragraph
+from ..voice import say
 from . import submissions
 
 RESULTS_KEPT = 7 * 86400.0
@@ -141,9 +142,9 @@ def _draw_buttons(layout: bpy.types.UILayout, task: Task) -> None:
 def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """The trouble in asking, with the download or the import, and what to do."""
     session = app().session
-    if task.message and not (session.obstacle and task.followed):
+    if task.trouble and not (session.obstacle and task.followed):
         harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
-        paragraph(layout, task.message, width, icon="INFO" if harmless else "ERROR")
+        paragraph(layout, say(task.trouble), width, icon="INFO" if harmless else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
         failed = len(task.jobs) - task.jobs_done
         paragraph(layout, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
@@ -152,7 +153,7 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         paragraph(layout, text, width, icon="ERROR")
     progress = session.downloads.get(task.task_id)
     if progress and progress.waiting:
-        paragraph(layout, progress.waiting, width, icon="TIME")
+        paragraph(layout, say(progress.waiting), width, icon="TIME")
     elif task.download is Download.WANTED and not progress:
         text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
         paragraph(layout, text, width, icon="INFO")

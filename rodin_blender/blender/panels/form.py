@@ -14,6 +14,7 @@ from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, paragraph, text_width, ui_scale
 from ..option_properties import price_text
+from ..voice import say
 from . import welcome
 
 MOST_LINES = 5
@@ -157,7 +158,7 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
     if trouble and not form.obstacle():
         empty = not session.form.prompt.strip() and not form.pictures()
-        paragraph(layout, trouble, width, icon="INFO" if empty else "ERROR")
+        paragraph(layout, say(trouble), width, icon="INFO" if empty else "ERROR")
     elif session.balance is not None and session.balance < price:
         paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")
 

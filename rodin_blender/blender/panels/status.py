@@ -8,10 +8,11 @@ import time
 import bpy
 
 from ...tasks.listing import Group
-from ...tracking.messages import Obstacle
+from ...tracking.messages import PENDING, Obstacle
 from ..app import app
 from ..folders import PACKAGE
 from ..layouts import fits, paragraph, ui_scale
+from ..voice import say
 from . import welcome
 
 UNITS = 16
@@ -36,11 +37,11 @@ def draw_line(layout: bpy.types.UILayout, width: float) -> None:
     row = layout.row(align=True)
     if obstacle:
         row.alert = True
-        row.popover("RODIN_PT_obstacle", text=_SHORT.get(obstacle.kind, "Nothing can be asked"), icon="ERROR")
+        row.popover("RODIN_PT_obstacle", text=_SHORT.get(obstacle.code, "Nothing can be asked"), icon="ERROR")
         # What mends it can be pressed at once.
-        if obstacle.kind == "offline":
+        if obstacle.code == "offline":
             row.operator("rodin.allow_online", text="", icon="INTERNET")
-        elif obstacle.kind in ("no_key", "bad_key") and not app().api_key.source.fixed:
+        elif obstacle.code in ("no_key", "bad_key") and not app().api_key.source.fixed:
             row.operator("rodin.enter_api_key", text="", icon="KEY_HLT")
     elif session.notice:
         row.popover("RODIN_PT_notice", text=session.notice, icon="INFO", translate=False)
@@ -76,13 +77,13 @@ def undo_text() -> str:
 def _obstacle() -> Obstacle | None:
     """What the user has to know of: not what is over in a moment."""
     obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
-    return None if obstacle is None or obstacle.pending else obstacle
+    return None if obstacle is None or obstacle.code == PENDING else obstacle
 
 
 def _draw_obstacle(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
     """What is missing before anything can be asked, with the button that mends it."""
-    paragraph(layout, obstacle.text, width, icon="ERROR")
-    match obstacle.kind:
+    paragraph(layout, say(obstacle), width, icon="ERROR")
+    match obstacle.code:
         case "bad_key" if app().api_key.source.fixed:
             text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
             paragraph(layout, text, width)

@@ -3,20 +3,26 @@
 
 from __future__ import annotations
 
+import time
+
 import bpy
 
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
+from ...texts.text import Text
 from ...texts.wording import size_text
 from .. import form, variations
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
+from ..voice import say
 
 MOST_LINES = 6
 """Of a prompt."""
 SMALL = 20_000
 """Bytes."""
+_PREPARING = Text("It is being prepared.")
+_NEXT_TRY = "Next try in {wait:duration}"
 _ALL_HAS_LEFT = "All of it has left. The service's answer is awaited."
 _ON_ITS_WAY = "It is on its way, so it can no longer be cancelled."
 
@@ -27,12 +33,14 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         case Status.SENDING:
             _draw_sending(layout, task, width)
         case Status.UNSENT:
-            paragraph(layout, task.message or "It is being prepared.", width, icon="TIME")
+            paragraph(layout, say(task.trouble or _PREPARING), width, icon="TIME")
+            if task.next_check_at:
+                _draw_next_try(layout, task, width)
             row = layout.row(align=True)
             row.operator("rodin.send_again", text="Send Now", icon="EXPORT")
             row.operator("rodin.discard", text="Discard", icon="TRASH")
         case Status.UNCERTAIN:
-            paragraph(layout, task.message, width, icon="ERROR")
+            paragraph(layout, say(task.trouble), width, icon="ERROR")
             column = layout.column(align=True)
             column.scale_y = 1.2
             text = f"Send Again · about {price_text(task.price)}"
@@ -41,10 +49,16 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             # Hardly anybody has one: it stands in the log of a proxy or of a tool in between.
             layout.operator("rodin.paste_answer", text="I Have the Service's Answer", icon="PASTEDOWN")
         case Status.REJECTED:
-            paragraph(layout, task.message, width, icon="CANCEL")
+            paragraph(layout, say(task.trouble), width, icon="CANCEL")
             row = layout.row(align=True)
             row.operator("rodin.again", text="Change and Try Again", icon="FILE_REFRESH")
             row.operator("rodin.discard", text="", icon="TRASH")
+
+
+def _draw_next_try(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+    wait = task.next_check_at - time.time()
+    if wait >= 1.0:
+        paragraph(layout, say(Text(_NEXT_TRY, wait=wait)), width)
 
 
 def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:

@@ -8,6 +8,7 @@ import bpy
 from ...tracking.messages import Obstacle
 from .. import links
 from ..layouts import paragraph
+from ..voice import say
 
 _STEPS = (
     ("offline", "Go online", "Blender asks you before an extension may use the internet."),
@@ -20,12 +21,12 @@ _KINDS = [kind for kind, _title, _why in _STEPS]
 
 def leads(obstacle: Obstacle | None) -> bool:
     """Whether the steps tell what is missing."""
-    return obstacle is not None and obstacle.kind in _KINDS
+    return obstacle is not None and obstacle.code in _KINDS
 
 
 def draw_steps(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
     """The steps with the one that is next, and its button."""
-    next_step = _KINDS.index(obstacle.kind)
+    next_step = _KINDS.index(obstacle.code)
     box = layout.box()
     box.label(text="Three steps to your first model")
     for number, (_kind, title, why) in enumerate(_STEPS):
@@ -34,23 +35,23 @@ def draw_steps(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> 
         icon = "CHECKMARK" if number < next_step else "RIGHTARROW" if number == next_step else "BLANK1"
         row.label(text=f"{number + 1}.  {title}", icon=icon)
         if number == next_step:
-            paragraph(box, obstacle.text if _is_final(obstacle) else why, width)
+            paragraph(box, say(obstacle) if _is_final(obstacle) else why, width)
             draw_mending(box, obstacle)
 
 
 def _is_final(obstacle: Obstacle) -> bool:
     """Whether the user cannot take it away here: Blender was started in offline mode."""
-    return obstacle.kind == "offline" and bpy.app.online_access_override
+    return obstacle.code == "offline" and bpy.app.online_access_override
 
 
 def draw_mending(layout: bpy.types.UILayout, obstacle: Obstacle) -> None:
     """The buttons that take an obstacle away: no leave to go online, or no key that is accepted."""
     column = layout.column(align=True)
     column.scale_y = 1.3
-    if obstacle.kind == "offline":
+    if obstacle.code == "offline":
         column.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
         return
-    text = "Enter API Key" if obstacle.kind == "no_key" else "Enter Another Key"
+    text = "Enter API Key" if obstacle.code == "no_key" else "Enter Another Key"
     column.operator("rodin.enter_api_key", text=text, icon="KEY_HLT")
     column.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
 
