@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.faults import __doc__ as about
-from tools.faults import answers, blenders, clocks, connections, disks, invariants, kills, page, submissions
+from tools.faults import answers, batches, blenders, clocks, connections, disks, invariants, kills, page, submissions
 from tools.faults.gateway import Gateway
 from tools.faults.processes import NotSeen
 from tools.faults.world import NotRun, Row, World
@@ -30,7 +30,7 @@ GROUPS: tuple[tuple[str, tuple[Row, ...]], ...] = (
     ("Downloads", disks.FILE_ROWS),
     ("In a Blender", blenders.ROWS),
     ("Killed", kills.ROWS),
-    ("Killed while generating", submissions.ROWS),
+    ("Killed while generating", (*submissions.ROWS, *batches.ROWS)),
 )
 AT_ONCE = 4
 """Rows that run beside each other: they wait most of the time."""
