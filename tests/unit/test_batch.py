@@ -219,7 +219,7 @@ def test_one_whose_files_do_not_come_is_fetched_by_the_next_run_alone(made: Batc
     ran = made.run()
     assert made.files_asked() == 8, "all others were asked for"
     assert ran.code == 1 and len(made.statuses) == 3 and "did not arrive" in ran.events[-1]["text"]
-    assert "Run the command again to go on." in ran.events[-1]["text"]
+    assert "Run it again to go on." in ran.events[-1]["text"]
     before, count = made.statuses, made.files_asked()
     assert made.run().code == 0
     assert made.results[:3] == [result for result in made.results if result["name"] in before]

@@ -137,3 +137,16 @@ def test_each_code_is_documented() -> None:
                 case ast.Assign(targets=[ast.Name(id="_code")], value=ast.Constant(value=str(code))):
                     codes.add(code)
     assert len(codes) > 30 and codes - {""} <= documented, codes - documented
+
+
+def test_each_button_that_a_text_tells_to_press_is_there() -> None:
+    """Blender is not needed to see it: the words of the panels stand in their source."""
+    panels = "\n".join(path.read_text(encoding="utf-8") for path in (PACKAGE / "blender" / "panels").glob("*.py"))
+    told = set()
+    for _path, tree in modules("blender"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                told |= set(re.findall(r"\b[Pp]ress ((?:[A-Z]\w+ |and (?=[A-Z]))*[A-Z]\w+)", node.value))
+    # A key, and a button that has its price in its name.
+    told -= {"Enter", "Generate"}
+    assert len(told) > 5 and {name for name in told if f'"{name}"' not in panels} == set()
