@@ -70,6 +70,9 @@ def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Nam
         with Follower(host, output, path, LONGEST) as follower:
             rows.run(follower, until, given.max_credits)
             tasks |= follower.tasks
+    if output.execution:
+        # As long as nobody else may be at work in the folder.
+        output.execution.wait()
     return rows.end(tasks)
 
 

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from ..service.errors import BadInput, os_reason
@@ -55,6 +55,10 @@ class Execution:
         if code == 0:
             self.done(result)
         return f"exit code {code}" if code else ""
+
+    def wait(self) -> None:
+        """Until it has run for all results so far."""
+        wait([future for _, future in self._begun])
 
     def end(self) -> list[tuple[dict[str, Any], str]]:
         """Wait for all. Returns those for which it failed, and why."""

@@ -147,9 +147,11 @@ class Fulfillment:
             store.change(task.task_id, wanted)
 
     def whole(self) -> list[Task]:
-        """The results that earlier runs have written, and that need nothing more."""
-        written = (self._written(task_id) for task_id in self._by_id if task_id not in self.left)
-        return [task for task in written if task]
+        """Those whose results earlier runs have written, and that need nothing more."""
+        done = [task_id for task_id in self._by_id if task_id not in self.left]
+        # The list knows more of them than their results' lines do.
+        found = (self._begun.tasks.get(task_id) or self._written(task_id) for task_id in done)
+        return [task for task in found if task]
 
     # Meanwhile.
 

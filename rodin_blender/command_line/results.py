@@ -63,7 +63,7 @@ class Journal:
         self._marks = marks
         self.ids: set[str] = set()
         for line in _whole_lines(path):
-            with suppress(ValueError, KeyError, TypeError):
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
                 noted = json.loads(line)
                 if noted.items() >= marks.items():
                     self.ids.add(str(noted["task_id"]))

@@ -185,6 +185,9 @@ def test_a_batch_runs_it_once_for_each_result_and_again_where_it_failed(shell: S
     assert shell.run("batch", table, "--to", out).code == 0
     ran = shell.json("batch", table, "--to", out, "--exec", studio.command("pot"))
     assert ran.code == 7 and sorted(names(studio.called)) == ["pot", "vase"], "also for results of an earlier run"
+    assert sorted(task["prompt"] for task in studio.called) == ["A pot", "A vase"], "as whole as at the first time"
+    assert all(task["downloaded"] and task["files"] and task["credits"] == 0.5 for task in studio.called)
+    (out / "executed.jsonl").open("a").write("[]\n{\n")
     for _ in range(2):
         # The same command, which does not fail any more.
         ran = shell.run("batch", table, "--to", out, "--exec", studio.command())
