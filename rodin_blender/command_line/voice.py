@@ -13,8 +13,8 @@ SHELL = Voice(
     words={
         Action.CHECK_NOW: "Run `resume {task}` to ask once more.",
         Action.RESUME: "Run `resume {task}` to go on.",
-        Action.DOWNLOAD: "Run `download {task}` again.",
-        Action.DOWNLOAD_LATER: "Run `download {task}` again when it is finished.",
+        Action.DOWNLOAD: "Run `download {task}` to go on.",
+        Action.DOWNLOAD_LATER: "Run `download {task}` when it is finished.",
         Action.ENTER_UUID: "Give the right one by `track KEY --task-uuid UUID`.",
         Action.SEND_NOW: "Run `settle {task}` with --again or --discard.",
         Action.SEND_AGAIN: "Then `generate` it once more.",

@@ -107,7 +107,7 @@ def jobs(answer: dict[str, Any]) -> tuple[Job, ...]:
     if listed is None:
         return ()
     if not isinstance(listed, list):
-        raise BadAnswer(200, "The service is in trouble: its list of jobs is not a list.")
+        raise BadAnswer(200, "The service is in trouble: its list of jobs makes no sense.")
     found = []
     for entry in listed:
         word = entry.get("status") if isinstance(entry, dict) else None
@@ -131,7 +131,7 @@ def files(answer: dict[str, Any]) -> tuple[ResultFile, ...]:
     if listed is None:
         return ()
     if not isinstance(listed, list):
-        raise BadAnswer(200, "The service is in trouble: its list of files is not a list.")
+        raise BadAnswer(200, "The service is in trouble: its list of files makes no sense.")
     found = []
     for entry in listed:
         name, url = (entry.get("name"), entry.get("url")) if isinstance(entry, dict) else (None, None)

@@ -54,7 +54,7 @@ def unreachable(
     if has(requests.exceptions.ConnectTimeout) or (has(urllib3.exceptions.NewConnectionError) and has(TimeoutError)):
         return Unreachable("timeout", Text("The {whose} did not answer in time.", whose=whose), Action.CHECK_NETWORK)
     if has(requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        text = "The {whose} took the question but did not answer in time."
+        text = "The {whose} took the request but did not answer in time."
         return Unreachable("timeout", Text(text, whose=whose))
     if has(ConnectionResetError, BrokenPipeError, urllib3.exceptions.ProtocolError):
         return Unreachable("reset", BROKE_OFF)

@@ -212,7 +212,7 @@ def explained(path: Path) -> Iterator[None]:
         if code & 0xFF in _REASONS:
             raise unusable(*_REASONS[code & 0xFF]) from None
         name = getattr(error, "sqlite_errorname", type(error).__name__)
-        raise unusable(Text("SQLite says {error}", error=name)) from None
+        raise unusable(Text("the database reports {error}", error=name)) from None
     except UnicodeDecodeError:  # From an error of SQLite that quotes what is damaged.
         raise unusable(*_DAMAGED) from None
     except Locked:

@@ -685,7 +685,7 @@ def test_what_keeps_a_download_from_being_there_is_told(shell: Shell, tmp_path: 
     tracked(shell)
     shell.simulator.fail("download", "500")
     ran = shell.json("download", "Vase", "--to", tmp_path / "out")
-    assert ran.code == 1 and re.search(r"Run `download \w+` again\.$", ran.event["text"])
+    assert ran.code == 1 and re.search(r"Run `download \w+` to go on\.$", ran.event["text"])
     (tmp_path / "file").write_text("in the way")
     ran = shell.json("download", "Vase", "--to", tmp_path / "file")
     assert ran.code == 2 and "there is a file of that name" in ran.event["text"]

@@ -502,7 +502,7 @@ def test_whatever_the_file_server_does_the_file_is_whole_in_the_end(simulator, h
         ("no-length-and-cut", "It is incomplete: 150000 of the 300000 bytes that it says it has."),
         ("announces-more", "The connection broke off before the whole answer had arrived."),
         ("cut-without-version", "The connection broke off before the whole answer had arrived."),
-        ("silent-in-the-middle", "The file server took the question but did not answer in time."),
+        ("silent-in-the-middle", "The file server took the request but did not answer in time."),
         ("wrong-range", "The file server hands out only a part of 'm.glb'."),
         ("in-circles", "The file server sends us from one address to the next for 'm.glb'."),
         ("to-http", "The address given for 'm.glb' is not https; it was not asked."),

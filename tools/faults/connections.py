@@ -93,8 +93,8 @@ CUTS: tuple[tuple[str, str, Handle, str], ...] = (
     ("closed after the whole request", "it is read, then the socket is closed", _after(65536), BROKE_OFF),
     ("reset after the request", "it is read, then the socket is closed with a reset", _reset, BROKE_OFF),
     ("closed in the status line", "`HTTP/1.1 2` is sent, closed", said(b"HTTP/1.1 2"), BROKE_OFF),
-    ("closed after the status line", "one line is sent, closed", said(b"HTTP/1.1 200 OK\r\n"), "empty answer"),
-    ("closed in the headers", "a header and a half are sent, closed", said(HEAD + b"Content-Le"), "empty answer"),
+    ("closed after the status line", "one line is sent, closed", said(b"HTTP/1.1 200 OK\r\n"), "answer is empty"),
+    ("closed in the headers", "a header and a half are sent, closed", said(HEAD + b"Content-Le"), "answer is empty"),
     (
         "closed before the body",
         "the headers are sent, closed",

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import time
-
 import bpy
 
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
-from ...texts.text import Text
+from ...texts.actions import Action
+from ...texts.text import Text, Trouble
 from ...texts.wording import size_text
 from .. import form, variations
 from ..app import app
@@ -21,8 +20,6 @@ MOST_LINES = 6
 """Of a prompt."""
 SMALL = 20_000
 """Bytes."""
-_PREPARING = Text("It is being prepared.")
-_NEXT_TRY = "Next try in {wait:duration}"
 _ALL_HAS_LEFT = "All of it has left. The service's answer is awaited."
 _ON_ITS_WAY = "It is on its way, so it can no longer be cancelled."
 
@@ -33,9 +30,7 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         case Status.SENDING:
             _draw_sending(layout, task, width)
         case Status.UNSENT:
-            paragraph(layout, say(task.trouble or _PREPARING), width, icon="TIME")
-            if task.next_check_at:
-                _draw_next_try(layout, task, width)
+            paragraph(layout, say(_waits_for(task)), width, icon="TIME")
             row = layout.row(align=True)
             row.operator("rodin.send_again", text="Send Now", icon="EXPORT")
             row.operator("rodin.discard", text="Discard", icon="TRASH")
@@ -55,10 +50,11 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             row.operator("rodin.discard", text="", icon="TRASH")
 
 
-def _draw_next_try(layout: bpy.types.UILayout, task: Task, width: float) -> None:
-    wait = task.next_check_at - time.time()
-    if wait >= 1.0:
-        paragraph(layout, say(Text(_NEXT_TRY, wait=wait)), width)
+def _waits_for(task: Task) -> Text | Trouble:
+    """What keeps a task from being sent, with when that is tried again, where it is by time alone."""
+    if task.trouble and task.next_check_at and Action.WAIT in task.trouble.actions:
+        return Text("{why} Next try at {at:clock}.", why=task.trouble, at=task.next_check_at)
+    return task.trouble or Text("It is being prepared.")
 
 
 def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
