@@ -182,11 +182,18 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         if task.status.has_files and task.download is not Download.SAVED:
             row = layout.row()
             row.scale_y = 1.5
-            row.operator("rodin.hand_off", text="Download Missing Files" if task.files else "Download", icon="IMPORT")
+            row.operator("rodin.hand_off", text=_download_text(task), icon="IMPORT")
         elif not task.status.final and task.task_uuid:
             layout.operator("rodin.hand_off", text="Download Available", icon="IMPORT")
         if task.folder:
             _draw_saved(layout, task)
+
+
+def _download_text(task: Task) -> str:
+    """What the button does, as the settings have it."""
+    if task.files:
+        return "Download Missing Files"
+    return "Download and Import" if app().settings.value("import_after_download") else "Download"
 
 
 def over_the_hint() -> bool:
@@ -218,7 +225,8 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
     if found:
         row = layout.row(align=True)
         row.scale_y = 1.5
-        row.operator("rodin.import_model", text="Import", icon="OUTLINER_OB_MESH")
+        again = app().task_list.is_in_scene(task)
+        row.operator("rodin.import_model", text="Import Again" if again else "Import", icon="OUTLINER_OB_MESH")
         if len(found) > 1:
             row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
     row = layout.row(align=True)
