@@ -34,6 +34,14 @@ def version() -> str:
     return ".".join(map(str, information.get("version", ("unknown",))))
 
 
+def draw(layout: bpy.types.UILayout) -> None:
+    """The buttons for help."""
+    row = layout.row(align=True)
+    row.operator("rodin.open", text="Help", icon="HELP").target = help_page()
+    row.operator("rodin.open", text="Website", icon="URL").target = WEBSITE
+    row.operator("rodin.copy_report", text="Report a Bug", icon="COPYDOWN")
+
+
 def _manual() -> tuple[str, tuple[tuple[str, str], ...]]:
     """For `bpy.utils.register_manual_map`: what begins each address, then its rest for each of our names."""
     return help_page(), (("bpy.ops.rodin.*", ""), ("bpy.types.rodin_*", ""))

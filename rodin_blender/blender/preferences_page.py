@@ -68,10 +68,7 @@ def draw(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences, wi
             _draw_account(body, width)
         elif section is MODELS:
             _draw_places(body, width)
-    row = layout.row(align=True)
-    row.operator("rodin.open", text="Help", icon="HELP").target = links.help_page()
-    row.operator("rodin.open", text="Website", icon="URL").target = links.WEBSITE
-    row.operator("rodin.copy_report", text="Report a Bug", icon="COPYDOWN")
+    links.draw(layout)
 
 
 def _draw_account(layout: bpy.types.UILayout, width: float) -> None:

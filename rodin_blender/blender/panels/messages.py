@@ -6,9 +6,9 @@ from __future__ import annotations
 import bpy
 
 from ...texts.wording import clock_text
+from .. import links
 from ..app import app
 from ..layouts import paragraph
-from . import welcome
 
 
 def draw(layout: bpy.types.UILayout, width: float) -> None:
@@ -21,4 +21,4 @@ def draw(layout: bpy.types.UILayout, width: float) -> None:
         paragraph(body, f"{clock_text(at)}  {text}", width)
     if not told:
         body.label(text="None since Blender was started")
-    welcome.draw_help(body)
+    links.draw(body)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an empty list shows: the steps to the first model, what following is, and where there is help."""
+"""What an empty list shows: the steps to the first model and what following is."""
 
 from __future__ import annotations
 
@@ -65,10 +65,3 @@ def draw_follow(layout: bpy.types.UILayout, width: float) -> None:
         width,
     )
     layout.operator("rodin.open", text="About Subscription Keys", icon="URL").target = links.SERVICE_HELP
-
-
-def draw_help(layout: bpy.types.UILayout) -> None:
-    row = layout.row(align=True)
-    row.operator("rodin.open", text="Help", icon="HELP").target = links.help_page()
-    row.operator("rodin.open", text="Website", icon="URL").target = links.WEBSITE
-    row.operator("rodin.copy_report", text="Report a Bug", icon="COPYDOWN")
