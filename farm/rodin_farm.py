@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -132,7 +133,7 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
             raise Ended(TROUBLE, "It has no result. Run the task that generates and downloads again, then this one.")
         if "why" in model:
             raise Ended(UNRESOLVED.get(model["status"], TROUBLE), model["why"] or "It has no result.")
-        stem = f"{number:04}-{re.sub(r'[^A-Za-z0-9_-]+', '-', name).strip('-')[:60]}".rstrip("-")
+        stem = stem_of(number, name)
         note |= _import(model["task_id"], folder, stem, given)
         code, text = DONE, ""
     except Ended as ended:
@@ -145,6 +146,13 @@ def _import_and_note(number: int, model: dict[str, Any] | None, given: argparse.
     _write(folder / f"{number:04}.json", line + "\n")
     print(line, flush=True)
     return code
+
+
+def stem_of(number: int, name: str) -> str:
+    """What the files of a model are called: letters and digits of every script are kept."""
+    # Composed, since some systems take composed and decomposed letters for two names.
+    word = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", name)).strip("-")[:60]
+    return f"{number:04}-{word}".rstrip("-")
 
 
 def _import(task_id: str, folder: Path, stem: str, given: argparse.Namespace) -> dict[str, str]:

@@ -101,7 +101,7 @@ def _import_model(task: Task | None, path: Path, how: Import) -> bpy.types.Colle
     picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
     return importing.bring(
         str(path),
-        name=task.name if task else path.stem,
+        name=settings.collection_name(task) if task else path.stem,
         task_uuid=task.task_uuid if task else "",
         # The startup file's units may be others than meters.
         height=height * importing.units_of_a_meter(bpy.context.scene),

@@ -14,6 +14,8 @@ from ..service.errors import BadInput
 from ..service.keys import Secret
 from ..storage import folders as places
 from ..storage.paths import NoBlendFile
+from ..tasks import templates
+from ..tasks.task import Task
 from ..tracking.messages import PENDING, Obstacle, Settings
 from . import network, option_properties
 from .api_key import ApiKey
@@ -75,6 +77,11 @@ class SettingsInUse:
         except BadInput as error:
             advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
             raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
+
+    def collection_name(self, task: Task) -> str:
+        """What an imported model is called. Raises BadInput for a template that is wrong."""
+        template = configuration.template_of(self.resolve("collection_template"), "collection_template")
+        return templates.collection_name(template, task)
 
     def for_tracker(self, api_key: Secret | None = None) -> Settings:
         """What the tracker is to know now, with what keeps it from asking, if anything does.

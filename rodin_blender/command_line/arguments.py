@@ -117,7 +117,8 @@ def parser(program: str, versions: Mapping[str, str] = MappingProxyType({})) -> 
     imported.add_argument("tasks", nargs="+", metavar="TASK", help=f"{_TASK}, or the path of a model file")
     what = "look the tasks up in a batch's results.jsonl, not in the list"
     imported.add_argument("--from", dest="results", type=Path, metavar="FILE", help=what)
-    imported.add_argument("--save", type=Path, required=True, metavar="FILE.blend")
+    what = "the file to write; for a folder, what the setting blend_template calls it there"
+    imported.add_argument("--save", type=Path, required=True, metavar="FILE.blend", help=what)
     _add_exec(imported)
     imported.add_argument("--height", type=_number, metavar="M", help="scale to this height; 0 leaves it as it is")
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")

@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from .. import handlers
+from ..configuration import template_of
 from ..service.errors import BadInput
 from ..service.files import MODEL_KINDS, models
 from ..service.keys import Secret
 from ..storage import task_folder
 from ..tasks.task import Status, Task
+from ..tasks.templates import blend_name
 from . import hooks, places, results
 from .downloading import fetch, raise_if_any
 from .following import Ended, opened
@@ -26,7 +29,10 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         raise BadInput("import needs Blender: blender --background --command rodin import …")
     how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
     # Before anything is downloaded.
-    places.check_file(how.blend, "--save", ".blend")
+    template = template_of(host.resolve("blend_template"), "blend_template")
+    named_by_task = how.blend.is_dir()
+    if not named_by_task:
+        places.check_file(how.blend, "--save", ".blend")
     if how.thumbnail:
         places.check_file(how.thumbnail, "--thumbnail", ".png")
     troubles: list[str] = []
@@ -37,6 +43,10 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
         advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
         found += ((task, _model(task, advice)) for task in tasks)
+    if named_by_task:
+        first = found[0][0] or Task("", found[0][1].stem, Secret(""))
+        how = replace(how, blend=how.blend / blend_name(template, first))
+        places.check_file(how.blend, "--save", ".blend")
     reasons = host.import_models(found, how, partial(hooks.call, output, handlers.import_done))
     for (of, path), reason in zip(found, reasons, strict=True):
         task = of or Task("", path.stem, Secret(""))

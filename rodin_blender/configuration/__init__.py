@@ -15,10 +15,11 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..storage import paths
 from ..tasks.schedule import Pace
+from ..tasks.templates import Names
 from ..texts.actions import Action
 from ..texts.text import Trouble
 from ..tracking.messages import PENDING, Obstacle, Settings
-from .fields import FIELDS, GENERATE, SERVICE_ADDRESS, Field, Value
+from .fields import FIELDS, GENERATE, SERVICE_ADDRESS, Field, Value, checked
 from .studio import (
     FILE_VARIABLE,
     Setting,
@@ -46,6 +47,7 @@ __all__ = [
     "path_of",
     "read_files",
     "system_file",
+    "template_of",
     "tracker_settings",
     "variable_set",
     "wrong_in_environment",
@@ -60,6 +62,13 @@ def path_of(setting: Setting, blend_folder: Path | None) -> Path | None:
     """The whole path that a setting says, None for an empty one. See `paths.absolute`. Raises BadInput."""
     written = str(setting.value).strip()
     return paths.absolute(written, blend_folder, shares=setting.fixed) if written else None
+
+
+def template_of(setting: Setting, name: str) -> str:
+    """The template that a setting says, the usual one where it is empty. Raises BadInput for a wrong one."""
+    field = FIELDS[name]
+    found = checked(field, setting.value, f"{field.label} in the preferences is")
+    return str(found).strip() or str(field.default)
 
 
 def tracker_settings(
@@ -91,6 +100,7 @@ def tracker_settings(
         pace = Pace(shortest, max(longest, shortest), deadline * 60.0)
         limits = (int(value(name)) for name in ("requests_per_minute", "parallel_generations"))
         requests_per_minute, parallel_generations = limits
+        names = Names(*(template_of(resolve(name), name) for name in ("folder_template", "file_template")))
         proxy, ca_file = keys.Secret(str(value("proxy")).strip()), path_of(resolve("ca_file"), blend_folder)
     except BadInput as error:
         return Settings(timeout=timeout, obstacle=Obstacle("address", error.trouble.text, *error.trouble.actions))
@@ -103,6 +113,7 @@ def tracker_settings(
         program=program,
         requests_per_minute=requests_per_minute,
         log_prompts=bool(value("log_prompts")),
+        names=names,
         parallel_generations=parallel_generations,
     )
     if offline and not keys.is_loopback(address):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..service.errors import BadInput
 from ..storage import paths
+from ..tasks import templates
 from ..tasks.options import OPTIONS, Option
 from ..tasks.schedule import REQUESTS_PER_MINUTE
 
@@ -254,6 +255,39 @@ FIELDS = {
             description="What is expected to cost more is not sent. 0 for no limit",
             soft_high=100.0,
             decimals=1,
+        ),
+        Field(
+            "folder_template",
+            templates.FOLDER,
+            check=templates.check_folder,
+            label="Folder Names",
+            description="What a task's folder is called: of {name}, {date}, {tier}, {task_id} and {user}, with "
+            "{task_id} among them",
+            for_pipeline=True,
+        ),
+        Field(
+            "file_template",
+            templates.FILE,
+            check=templates.check_file,
+            label="File Names",
+            description="What a model's file is called: the same, and at the end {file}, which is the service's name",
+            for_pipeline=True,
+        ),
+        Field(
+            "collection_template",
+            templates.COLLECTION,
+            check=templates.check_free,
+            label="Collection Names",
+            description="What an imported model is called: of {name}, {date}, {tier}, {task_id} and {user}",
+            for_pipeline=True,
+        ),
+        Field(
+            "blend_template",
+            templates.BLEND,
+            check=templates.check_free,
+            label="Blend File Names",
+            description="What the command import calls a .blend file, where --save names a folder",
+            for_pipeline=True,
         ),
         Field(
             "log_file",

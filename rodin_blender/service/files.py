@@ -64,6 +64,8 @@ class SavedFile:
     size: int
     sha256: str = ""
     """In hexadecimal; "" for a file that was saved before checksums were noted."""
+    source: str = ""
+    """What the service calls it, where a template has given it another name."""
 
     @property
     def kind(self) -> str:
@@ -163,13 +165,13 @@ def safe_name(name: str, taken: Iterable[str] = (), longest: int = LONGEST_PATH)
     if _RESERVED.fullmatch(name):
         name = "_" + name
     stem, dot, ending = name.rpartition(".")
-    if not dot or _units(ending) > 12:
+    if not dot or units(ending) > 12:
         stem, dot, ending = name, "", ""
     used = {other.casefold() for other in taken}
     number = 1
     while True:
         tail = (f"-{number}" if number > 1 else "") + dot + ending
-        candidate = _cut(stem, longest - _units(tail)).rstrip(" .") + tail
+        candidate = _cut(stem, longest - units(tail)).rstrip(" .") + tail
         if candidate.casefold() not in used:
             return candidate
         number += 1
@@ -201,7 +203,7 @@ def safe_paths(names: Iterable[str]) -> list[str]:
             if key not in folders:
                 folders[key] = put(folder, part, _LONGEST_PART) + "/"
             folder = folders[key]
-        found.append(put(folder, last, LONGEST_PATH - _units(folder)))
+        found.append(put(folder, last, LONGEST_PATH - units(folder)))
     return found
 
 
@@ -215,7 +217,8 @@ def _stripped(name: str) -> str:
     return "".join(c for c in name if c.isprintable()).strip(" .")
 
 
-def _units(text: str) -> int:
+def units(text: str) -> int:
+    """The length of a text as Windows counts it."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 

@@ -36,7 +36,7 @@ def row(task: Task) -> dict[str, Any]:
     values["subscription_key"] = task.subscription_key.reveal() or None
     values["trouble"] = json.dumps(as_json(task.trouble)) if task.trouble else ""
     values["jobs"] = json.dumps([[job.uuid, job.status, job.queue_length] for job in task.jobs])
-    values["files"] = json.dumps([[file.name, file.size, file.sha256] for file in task.files])
+    values["files"] = json.dumps([_saved(file) for file in task.files])
     values["options"] = json.dumps(dict(task.options))
     values["pictures"] = json.dumps(list(task.pictures))
     place = task.placement
@@ -98,9 +98,13 @@ def _job(uuid: object, status: object, queue_length: object) -> Job:
     raise ValueError
 
 
-def _file(name: object, size: object, sha256: object = "") -> SavedFile:
+def _saved(file: SavedFile) -> list[str | int]:
+    return [file.name, file.size, file.sha256, *([file.source] if file.source else [])]
+
+
+def _file(name: object, size: object, sha256: object = "", source: object = "") -> SavedFile:
     if isinstance(size, int):
-        return SavedFile(_text(name), size, _text(sha256))
+        return SavedFile(_text(name), size, _text(sha256), _text(source))
     raise ValueError
 
 

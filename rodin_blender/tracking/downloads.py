@@ -25,10 +25,11 @@ from ..service.errors import (
     os_reason,
     trouble_of,
 )  # fmt: skip
-from ..service.files import LONGEST_FOLDER, Progress, SavedFile, fault, models, safe_name
+from ..service.files import Progress, SavedFile, fault, models
 from ..storage.task_folder import BeingSaved, head_of, remove
 from ..tasks.refusals import NOT_PERMITTED
 from ..tasks.task import Download, Status, Task, without_files
+from ..tasks.templates import Names
 from ..texts.actions import Action
 from ..texts.text import Text, Trouble
 from .fetching import Download as Fetching
@@ -70,13 +71,21 @@ class _Outcome:
 
 class Downloads:
     def __init__(
-        self, inbox: SimpleQueue[Callable[[], None]], change: Change, tell: Callable[[Message], None]
+        self,
+        inbox: SimpleQueue[Callable[[], None]],
+        change: Change,
+        tell: Callable[[Message], None],
+        names: Callable[[], Names] = Names,
     ) -> None:
-        """`change` applies a function to a stored task; `tell` sends a message to the tracker's owner."""
+        """`change` applies a function to a stored task; `tell` sends a message to the tracker's owner.
+
+        `names` tells how folders and files are to be called now.
+        """
         self.pool = Pool("rodin-download", DOWNLOADERS, inbox)
         self._inbox = inbox
         self._change = change
         self._tell = tell
+        self._names = names
         self._running: dict[str, _Running] = {}
         self._to_go_on: list[str] | None = None
         self._unnoted: list[tuple[str, Callable[[Task], Task]]] = []
@@ -95,8 +104,9 @@ class Downloads:
         folder = Path(task.folder)
         if not task.folder or not _is_folder(folder):
             # The id is put behind what was cut to length, so that no two tasks share a folder.
-            folder = parent / f"{safe_name(task.name, longest=LONGEST_FOLDER)} {task.task_id}"
+            folder = parent / self._names().folder_name(task)
         known = task.files if task.folder == str(folder) else ()
+        rename = self._names().renaming(task)
 
         def report(progress: Progress) -> None:
             self._inbox.put(partial(self._progressed, task.task_id, progress))
@@ -107,7 +117,10 @@ class Downloads:
 
         question = Question(
             lambda client: _save(
-                Fetching(client, task.task_uuid, folder, report, known=known, again=again, wait=wait), known
+                Fetching(
+                    client, task.task_uuid, folder, report, known=known, again=again, wait=wait, rename=rename
+                ),
+                known,
             ),
             partial(self._ended, task),
             connection,

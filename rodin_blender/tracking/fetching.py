@@ -74,9 +74,11 @@ class Download:
         known: Iterable[SavedFile] = (),
         again: bool = False,
         wait: bool = True,
+        rename: Callable[[str], str] = str,
     ) -> None:
         """`known` is what was saved there before. With `again` all is fetched anew, and replaces what is there.
 
+        `rename` makes a file's name of the service's; one that was saved before keeps the name it has.
         With `wait`, another Blender that saves into the folder is waited for, else `run` raises BeingSaved.
         """
         self.folder = folder
@@ -88,6 +90,7 @@ class Download:
         self._known = {file.name: file for file in known}
         self._again = again
         self._wait = wait
+        self._rename = rename
         self._files: tuple[ResultFile, ...] = ()
         self._progress = Progress()
         self._attempts: tuple[float, ...] = PAUSES
@@ -107,7 +110,9 @@ class Download:
         self._files = self._client.download_list(self._task_uuid)
         if not self._files:
             raise NotSaved("The service lists no files for this task yet; it may take a minute.", Action.DOWNLOAD)
-        names = safe_paths(file.name for file in self._files)
+        had = {file.source or file.name: file.name for file in self._known.values()}
+        names = safe_paths(had.get(file.name) or self._rename(file.name) for file in self._files)
+        plain = safe_paths(file.name for file in self._files)
         with ExitStack() as stack:
             with _disk(Text("The folder {folder}", folder=str(self.folder)), self.folder):
                 self._have_it_alone(stack)
@@ -119,7 +124,8 @@ class Download:
                         if found is None:
                             self._fetch(number, name)
                             found = saved_file(self.folder, name)
-                        self.saved.append(found)
+                        source = "" if name == plain[number - 1] else self._files[number - 1].name
+                        self.saved.append(replace(found, source=source))
                     except _NotArrived as error:
                         self.missing[name] = error.trouble
             # What is left are parts of files that the service no longer lists.

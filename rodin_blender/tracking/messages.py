@@ -10,6 +10,7 @@ from ..service.files import Progress
 from ..service.keys import Secret
 from ..tasks.schedule import Pace
 from ..tasks.task import Task
+from ..tasks.templates import Names
 from ..texts.text import Text, Trouble
 
 Obstacle = Trouble
@@ -39,6 +40,7 @@ class Settings:
     parallel_generations: int = 0
     """How many generations of the list may be under way at a time; 0 for as many as the account's plan allows."""
     log_prompts: bool = False
+    names: Names = field(default_factory=Names)
 
     @property
     def connection(self) -> Connection:

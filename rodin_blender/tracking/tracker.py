@@ -77,7 +77,7 @@ class Tracker:
         self._kept.configure(settings)
         self._tell = tell = self._kept.log.telling(self.messages.put)
         self._polling = Polling(self._inbox, self._kept, lambda: self._settings, tell)
-        self._downloads = Downloads(self._inbox, self._kept.change, tell)
+        self._downloads = Downloads(self._inbox, self._kept.change, tell, lambda: self._settings.names)
         self._submissions = Submissions(
             Outbox(folders.outbox(path.parent)),
             self._inbox,

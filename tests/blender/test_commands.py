@@ -279,6 +279,10 @@ def test_every_setting_can_be_fixed(
         "storage_hint": 12.0,
         "allow_generation": False,
         "max_credits_per_task": 1.5,
+        "folder_template": "{date} {task_id}",
+        "file_template": "{name}_{file}",
+        "collection_template": "{user}_{name}",
+        "blend_template": "{tier}",
         "log_file": str(tmp_path / "rodin.log"),
         "log_level": "WARNING",
         "log_json": True,
@@ -299,7 +303,10 @@ def test_every_setting_can_be_fixed(
     for name, value in wanted.items():
         variable = {"service_address": "RODIN_API_URL"}.get(name, f"RODIN_{name.upper()}")
         # The first but the empty one, which no variable can hold.
-        choice = next(filter(None, fields[name].choices), "/another" if fields[name].is_path else "another")
+        another = "/another" if fields[name].is_path else "another {task_id} {file}"
+        if name in ("folder_template", "collection_template", "blend_template"):
+            another = "another {task_id}"
+        choice = next(filter(None, fields[name].choices), another)
         number = 7_000 if name.startswith("generate_") else 7
         other = {bool: not value, int: number, float: 8.0, str: choice}[type(value)]
         monkeypatch.setenv(variable, str(int(other)) if isinstance(other, bool) else str(other))

@@ -441,7 +441,7 @@ def test_an_answer_that_drips_is_cut_short(begin: Begin, simulator: Simulator, m
 
 
 def test_an_error_of_ours_is_told_and_ends_no_thread(
-    begin: Begin, simulator: Simulator, capfd: pytest.CaptureFixture[str]
+    begin: Begin, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE))
@@ -452,7 +452,8 @@ def test_an_error_of_ours_is_told_and_ends_no_thread(
     watched.tracker.change(task.task_id, broken)
     assert "ZeroDivisionError" in str(watched.next(Notice).said)
     watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
-    assert "Traceback" in capfd.readouterr().err
+    (logged,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert "ZeroDivisionError" in logged and "test_tracker.py" in logged
 
 
 # The disk.

@@ -192,7 +192,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         at = self.at if self.location != "ORIGIN" else None
         imported = importing.bring(
             f"{task.folder}/{self.model}",
-            name=task.name,
+            name=app().settings.collection_name(task),
             task_uuid=task.task_uuid,
             at=as_wished.location if as_wished else at,
             box=as_wished.box if as_wished else None,
