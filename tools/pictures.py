@@ -27,7 +27,7 @@ CUTS = {
         ),
         SIDEBAR,
     ),
-    "list": SIDEBAR,
+    "list": (1036, 81, 264, 720),
     "list-selecting": SIDEBAR,
     "list-hidden": SIDEBAR,
     "list-narrow": (312, 105, 262, 690),
