@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import textwrap
+from functools import lru_cache
 
 import blf
 import bpy
@@ -16,7 +17,9 @@ def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str 
     """Text in lines of `width` pixels, `max_lines` at most (0 for all), with an icon before the first."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    lines = textwrap.wrap(text, _characters(width))
+    room = _characters(width)
+    # Most texts are short, and the sidebar is drawn often.
+    lines = [text] if 0 < len(text) <= room and "\n" not in text else textwrap.wrap(text, room)
     if 0 < max_lines < len(lines):
         lines = [*lines[: max_lines - 1], f"{lines[max_lines - 1]} …"]
     for number, line in enumerate(lines):
@@ -31,10 +34,16 @@ def fits(text: str, width: float) -> bool:
     return len(text) <= _characters(width)
 
 
-def text_width(text: str) -> float:
-    """Pixels that a text takes on a button."""
-    blf.size(0, bpy.context.preferences.ui_styles[0].widget.points * ui_scale())
+@lru_cache(maxsize=1024)
+def text_width(text: str, size: float) -> float:
+    """Pixels that a text of that size takes."""
+    blf.size(0, size)
     return blf.dimensions(0, text)[0]
+
+
+def font_size() -> float:
+    """The size of the texts on buttons, in pixels."""
+    return bpy.context.preferences.ui_styles[0].widget.points * ui_scale()
 
 
 def ui_scale() -> float:

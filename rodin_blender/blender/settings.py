@@ -67,7 +67,9 @@ class SettingsInUse:
         if isinstance(preferences, bpy.types.AddonPreferences) and not fixed:
             is_choice = name.startswith(GENERATE) and isinstance(wish, str)
             setattr(preferences, name, option_properties.identifier(wish) if is_choice else wish)
-            bpy.context.preferences.is_dirty = True
+            # To say so has Blender draw all windows.
+            if not bpy.context.preferences.is_dirty:
+                bpy.context.preferences.is_dirty = True
 
     def download_folder(self) -> Path:
         """Where the folders of tasks are made. Raises BadInput where it cannot be told."""

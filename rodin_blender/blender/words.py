@@ -30,22 +30,23 @@ _IN_SCENE = ("SCENE_DATA", "In scene", "In the scene")
 
 
 def icon(task: Task) -> str:
-    return _state(task)[0]
+    return state(task)[0]
 
 
 def word(task: Task) -> str:
-    return _state(task)[1]
+    return state(task)[1]
 
 
 def sentence(task: Task) -> str:
     """How it stands, without a full stop: "Generating, 1 of 3 jobs done"."""
-    text = _state(task)[2]
+    text = state(task)[2]
     if task.jobs and not task.status.final:
         text += f", {task.jobs_done} of {len(task.jobs)} jobs done"
     return text
 
 
-def _state(task: Task) -> tuple[str, str, str]:
+def state(task: Task) -> tuple[str, str, str]:
+    """The icon, the word and the sentence."""
     running = app()
     if task.task_id in running.session.downloads:
         return _DOWNLOADING

@@ -12,7 +12,7 @@ from ...tasks import options
 from ...tasks.options import OPTIONS
 from .. import blockouts, form, open_images
 from ..app import app
-from ..layouts import fits, paragraph, text_width, ui_scale
+from ..layouts import fits, font_size, paragraph, text_width, ui_scale
 from ..option_properties import price_text
 from ..voice import say
 from . import welcome
@@ -168,7 +168,8 @@ def _button_text(price: float, width: float) -> str:
     session = app().session
     left = "" if session.balance is None else f" ({session.balance:,.10g} left)"
     texts = [f"Generate · about {price_text(price)}{left}", f"Generate · about {price_text(price)}"]
-    return next((text for text in texts if text_width(text) < width - 45 * ui_scale()), f"Generate · about {price:g}")
+    room, size = width - 45 * ui_scale(), font_size()
+    return next((text for text in texts if text_width(text, size) < room), f"Generate · about {price:g}")
 
 
 class RODIN_MT_open_images(bpy.types.Menu):

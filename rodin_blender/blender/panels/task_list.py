@@ -6,8 +6,7 @@ import bpy
 from ...tasks.task import Task
 from .. import words
 from ..app import App, app
-from ..layouts import text_width, ui_scale
-from ..session import message_of
+from ..layouts import font_size, text_width, ui_scale
 from . import status
 
 MARGINS = 46.0
@@ -41,7 +40,7 @@ class RODIN_UL_tasks(bpy.types.UIList):
 def _draw_row(
     layout: bpy.types.UILayout, width: float, running: App, task: Task, item: bpy.types.PropertyGroup
 ) -> None:
-    scale = ui_scale()
+    scale, size = ui_scale(), font_size()
     row = layout.row(align=True)
     width -= (MARGINS + ICON) * scale
     if len(running.task_list.listing) > MOST_ROWS:
@@ -49,11 +48,12 @@ def _draw_row(
     if running.task_list.selecting:
         row.prop(item, "selected", text="")
         width -= ICON * scale
-    icon = "ERROR" if message_of(task, running.session.obstacle) and task.followed else words.icon(task)
-    word = words.word(task)
-    needed = ICON * scale + text_width(word) + 2 * PADDING * scale
+    icon, word, _sentence = words.state(task)
+    if task.followed and (task.trouble or running.session.obstacle):
+        icon = "ERROR"
+    needed = ICON * scale + text_width(word, size) + 2 * PADDING * scale
     # A name that would be cut takes the word's room, and the icon says it alone.
-    alone = text_width(task.name) + PADDING * scale + needed > width
+    alone = text_width(task.name, size) + PADDING * scale + needed > width
     if alone:
         needed = ICON * scale
     picture = running.previews.thumbnail(task.task_id)
