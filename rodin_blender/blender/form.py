@@ -26,7 +26,7 @@ from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
 from ..texts.text import Text, Trouble
 from ..tracking.messages import PENDING, Obstacle
-from . import folders, option_properties
+from . import folders, option_properties, placement
 from .app import app
 from .voice import say
 
@@ -346,7 +346,8 @@ def wish_again(task: Task, folder: Path) -> None:
     """Have in the form what a task was made from; its pictures lie in `folder`. What was in it is set aside."""
     set_aside()
     fill(task.prompt, [str(folder / name) for name in task.pictures], dict(task.options))
-    if task.placement and task.placement.box:
+    wanted = placement.of(task)
+    if wanted and wanted.box:
         app().session.form.in_place_of = task.task_id
 
 

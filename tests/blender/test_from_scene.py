@@ -186,10 +186,15 @@ def test_what_cannot_be_made_is_refused_at_the_press(rodin: Rodin, service: Serv
 
 
 def test_the_pictures_of_the_form_go_along_once(rodin: Rodin, service: Service, tmp_path: Path) -> None:
-    rodin.view.form.images.add().path = str(png(tmp_path / "vase.png"))
+    form = rodin.view.form
+    form.images.add().path = str(png(tmp_path / "vase.png"))
+    form.prompt = "A chair"
     make_this(rodin, block("Vase", (1.0, 1.0, 2.0)), prompt="A vase")
     (sent,) = service.submissions()
-    assert len(sent["pictures"]) == 1 and len(rodin.view.form.images) == 0
+    assert len(sent["pictures"]) == 1 and len(form.images) == 0
+    assert form.prompt == "A chair", "other words stay"
+    make_this(rodin, bpy.data.objects["Vase"], prompt="A chair")
+    assert form.prompt == ""
 
 
 def test_the_studio_s_limit_of_parallel_tasks_holds_for_all(rodin: Rodin, service: Service) -> None:

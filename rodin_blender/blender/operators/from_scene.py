@@ -87,9 +87,10 @@ class RODIN_OT_generate_from_selected(bpy.types.Operator):
             return refuse(self, error.trouble)
         for item, draft in zip(items, drafts, strict=True):
             blockouts.note(item, draft.task_id)
-        if pictures or words == self.prompt.strip():
+        left = "" if words == self.prompt.strip() else words
+        if pictures or words != left:
             # What is on its way is no longer in the form, as with Generate.
-            form.clear()
+            form.fill(left, [])
         return {"FINISHED"}
 
 

@@ -149,7 +149,8 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         failed = len(task.jobs) - task.jobs_done
         paragraph(layout, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
     elif task.status is Status.FAILED:
-        text = "The service could not make it. Start it again at Hyper3D, or ask their support."
+        again = "Retry puts it back into the form." if task.kind else "Start it again at Hyper3D, or ask their support."
+        text = f"The service could not make it. {again}"
         paragraph(layout, text, width, icon="ERROR")
     progress = session.downloads.get(task.task_id)
     if progress and progress.waiting:
