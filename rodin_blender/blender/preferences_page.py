@@ -76,7 +76,7 @@ def _draw_account(layout: bpy.types.UILayout, width: float) -> None:
     row = layout.row(align=True)
     row.operator("rodin.test_key", text="Test Key")
     row.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
-    tested = app().session.key_test
+    tested = app().session.test_of_key_in_use
     if tested:
         paragraph(layout, say(tested.said), width, icon="CHECKMARK" if tested.accepted else "ERROR")
 

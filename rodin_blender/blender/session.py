@@ -167,6 +167,11 @@ class Session:
         self._idle_after = -1
 
     @property
+    def test_of_key_in_use(self) -> KeyTested | None:
+        """The last test of a key, where that was not of another one that was only tried."""
+        return self.key_test if self.key_test and self.key_test.api_key == self.settings.api_key else None
+
+    @property
     def idle(self) -> bool:
         """Whether there is nothing to do, and nothing was asked of the tracker since it said so."""
         waiting = self.news or self.tab_wanted or self.imports or self.ended or self.pending_calls

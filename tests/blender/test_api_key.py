@@ -208,3 +208,15 @@ def test_disabling_ends_a_command_that_hangs(rodin: Rodin, key_file: Path) -> No
     wait_for_no_thread()
     assert time.monotonic() - began < 5.0
     rodin.enable()
+
+
+def test_a_key_that_is_tried_is_not_taken_for_the_one_in_use(rodin: Rodin, service: Service) -> None:
+    session, app = rodin.session, rodin.module("blender.app").app()
+    tried = rodin.module("service.keys").Secret("a-mistyped-key")
+    app.tracker().test_key(app.settings.for_tracker(tried))
+    rodin.until(lambda: session.key_test, "an answer")
+    assert session.key_test.refused and session.key_test.api_key == tried
+    assert session.test_of_key_in_use is None and session.obstacle is None
+    bpy.ops.rodin.test_key()
+    rodin.until(lambda: session.test_of_key_in_use, "an answer")
+    assert session.test_of_key_in_use.accepted
