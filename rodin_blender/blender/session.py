@@ -71,8 +71,8 @@ class Form:
     """What is typed and chosen in the panel's form, but for the options, which are settings. See form.py."""
 
     prompt: str = ""
-    faults: dict[str, str] = field(default_factory=dict)
-    """Why the service would not take a picture, "" for nothing, by its file."""
+    faults: dict[str, Text | Trouble | None] = field(default_factory=dict)
+    """Why the service would not take a picture, None for nothing, by its file."""
     paths: dict[int, str] = field(default_factory=dict)
     """The pictures' files, by the numbers that stand in the properties instead of them."""
     kept: list[str] = field(default_factory=list)

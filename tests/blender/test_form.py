@@ -18,11 +18,12 @@ def test_a_picture_that_is_too_small_is_told_when_it_is_added(rodin: Rodin, form
     bpy.ops.rodin.add_pictures(directory=str(tmp_path), files=[{"name": "good.png"}, {"name": "small.png"}])
     shown = rodin.module("blender.form")
     rodin.until(lambda: shown.fault_of(str(small)), "it was looked at")
-    assert "'small.png' is too small" in shown.fault_of(str(small)) and shown.fault_of(str(good)) == ""
-    assert "'small.png' is too small" in shown.trouble(), "the button says why it cannot be pressed"
+    say = rodin.module("blender.voice").say
+    assert "'small.png' is too small" in say(shown.fault_of(str(small))) and shown.fault_of(str(good)) is None
+    assert "'small.png' is too small" in say(shown.trouble()), "the button says why it cannot be pressed"
     assert any("'small.png' is too small" in told.text for told in rodin.session.news.told)
     bpy.ops.rodin.remove_picture(index=1)
-    assert shown.trouble() == ""
+    assert shown.trouble() is None
 
 
 @pytest.mark.parametrize("name", ["faces", "seed"])

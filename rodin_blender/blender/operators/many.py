@@ -77,14 +77,14 @@ class RODIN_OT_download_selected(_Download, bpy.types.Operator):
     """Download the models of the selected tasks"""
 
     bl_idname = "rodin.download_selected"
-    bl_label = "Download Selected Tasks"
+    bl_label = "Download Selected Rodin Tasks"
 
 
 class RODIN_OT_download_all(_Download, bpy.types.Operator):
     """Download the models of all tasks in the list that are done and not downloaded yet"""
 
     bl_idname = "rodin.download_all"
-    bl_label = "Download All"
+    bl_label = "Download All Rodin Models"
     nothing = "No task in the list waits to be downloaded"
 
     @classmethod
@@ -96,7 +96,7 @@ class RODIN_OT_import_selected(OfMany, bpy.types.Operator):
     """Bring the downloaded models of the selected tasks into the scene, side by side"""
 
     bl_idname = "rodin.import_selected"
-    bl_label = "Import Selected Tasks"
+    bl_label = "Import Selected Rodin Models"
     nothing = "No selected task has a model on the disk: download it first"
 
     @classmethod
@@ -121,7 +121,7 @@ class RODIN_OT_pause_selected(OfMany, bpy.types.Operator):
     """Stop asking about the selected tasks. The service goes on with them: it has no way to cancel"""
 
     bl_idname = "rodin.pause_selected"
-    bl_label = "Pause Selected Tasks"
+    bl_label = "Pause Selected Rodin Tasks"
     nothing = "No selected task is being asked about"
 
     @classmethod
@@ -135,7 +135,7 @@ class RODIN_OT_resume_selected(OfMany, bpy.types.Operator):
     """Ask about the selected tasks again"""
 
     bl_idname = "rodin.resume_selected"
-    bl_label = "Resume Selected Tasks"
+    bl_label = "Resume Selected Rodin Tasks"
     nothing = "No selected task is paused"
 
     @classmethod
@@ -177,14 +177,14 @@ class RODIN_OT_forget_selected(_Forget, bpy.types.Operator):
     """Remove the selected tasks from the list. Downloaded files stay"""
 
     bl_idname = "rodin.forget_selected"
-    bl_label = "Forget Selected Tasks"
+    bl_label = "Forget Selected Rodin Tasks"
 
 
 class RODIN_OT_clear_finished(_Forget, bpy.types.Operator):
     """Remove all tasks from the list whose files are downloaded. The files stay"""
 
     bl_idname = "rodin.clear_finished"
-    bl_label = "Clear Finished"
+    bl_label = "Clear Finished Rodin Tasks"
     nothing = "No task in the list is downloaded"
 
     @classmethod
@@ -196,7 +196,7 @@ class RODIN_OT_clear_failed(_Forget, bpy.types.Operator):
     """Remove all tasks from the list that failed or were rejected"""
 
     bl_idname = "rodin.clear_failed"
-    bl_label = "Clear Failed"
+    bl_label = "Clear Failed Rodin Tasks"
     nothing = "No task in the list has failed"
 
     @classmethod

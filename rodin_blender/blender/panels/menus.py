@@ -34,6 +34,10 @@ class RODIN_MT_add(bpy.types.Menu):
         layout.menu("RODIN_MT_task")
         layout.operator("rodin.undo_forget")
         layout.separator()
+        layout.operator("rodin.download_all")
+        layout.operator("rodin.clear_finished")
+        layout.operator("rodin.clear_failed")
+        layout.separator()
         layout.operator("rodin.show_panel")
         layout.operator("rodin.enter_api_key")
         layout.operator("preferences.addon_show", text="Rodin Preferences").module = PACKAGE

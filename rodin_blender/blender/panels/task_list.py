@@ -127,10 +127,10 @@ class RODIN_MT_tasks(bpy.types.Menu):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.operator("rodin.download_all", icon="IMPORT")
+        layout.operator("rodin.download_all", text="Download All", icon="IMPORT")
         layout.separator()
-        layout.operator("rodin.clear_finished", icon="TRASH")
-        layout.operator("rodin.clear_failed", icon="TRASH")
+        layout.operator("rodin.clear_finished", text="Clear Finished", icon="TRASH")
+        layout.operator("rodin.clear_failed", text="Clear Failed", icon="TRASH")
         layout.operator("rodin.undo_forget", text=status.undo_text(), translate=False, icon="LOOP_BACK")
         layout.separator()
         layout.operator("rodin.select_tasks", text="Select All", icon="CHECKBOX_HLT").action = "ALL"
