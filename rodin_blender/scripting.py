@@ -68,21 +68,26 @@ def import_model(
     height: float = 0.0,
     as_asset: bool = False,
     preview: str | PathLike[str] = "",
+    join: bool = False,
+    merge_distance: float = 0.0,
 ) -> bpy.types.Collection:
     """Import a model file into a new collection, and return that. Blender stands still meanwhile.
 
     `at` is a place in the scene's units, the origin where it is None; `height` scales the model to so many of them.
-    With `as_asset` it is marked as an asset whose picture is the file `preview`.
+    `join` makes one mesh of its parts; vertices no farther apart than `merge_distance` are merged. With `as_asset` it
+    is marked as an asset whose picture is the file `preview`.
     """
     from pathlib import PurePath
 
     from .blender import importing
 
-    return importing.import_model(
+    return importing.bring(
         fspath(path),
         name=name or PurePath(path).stem,
         at=at,
         height=height,
         as_asset=as_asset,
         preview=fspath(preview),
-    )
+        join=join,
+        merge_distance=merge_distance,
+    ).collection

@@ -18,9 +18,11 @@ import bpy
 from ..configuration import Setting
 from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
+from ..storage.model_file import triangles
 from ..tasks.task import Task
 from . import folders, hand_off, importing, network, studio
 from .app import app
+from .importing import textures
 
 if TYPE_CHECKING:
     # A window that never runs a command does without.
@@ -69,56 +71,75 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import, imported:
     One that cannot be imported keeps no other from it.
     """
     bpy.ops.wm.read_homefile(use_empty=True)
-    made, reasons, x = [], [], 0.0
+    made: list[importing.Imported] = []
+    reasons, x = [], 0.0
     for task, path in found:
         try:
-            collection = _import_model(task, path, how)
+            model = _import_model(task, path, how)
         except (BadInput, RuntimeError) as error:
-            collection = None
+            model = None
             reasons.append(str(error) if isinstance(error, BadInput) else importing.reason_of(error))
         if _interrupt.pressed:
             raise KeyboardInterrupt
-        if collection is None:
+        if model is None:
             continue
         reasons.append("")
-        low, high = importing.extent(collection.objects, axis=0)
+        low, high = importing.extent(model.objects, axis=0)
         if made:
-            importing.move(collection, (x - low, 0.0, 0.0))
+            importing.move(model.collection, (x - low, 0.0, 0.0))
             high += x - low
         x = high + SPACE * max(high - low, 0.0)
-        made.append(collection)
+        made.append(model)
         if task:
-            imported(task, collection)
+            imported(task, model.collection)
     if made:
         _save(made, how)
     return reasons
 
 
-def _import_model(task: Task | None, path: Path, how: Import) -> bpy.types.Collection:
+def _import_model(task: Task | None, path: Path, how: Import) -> importing.Imported:
     """Raises BadInput."""
     settings = app().settings
+    limit = int(settings.value("import_max_triangles")) if how.max_triangles is None else how.max_triangles
+    count = triangles(path) or 0
+    if 0 < limit < count:
+        raise BadInput(
+            f"'{path.name}' has {count:,} triangles, more than the {limit:,} that are allowed. "
+            f"Give --max-triangles {count} (0 for no limit), or set import_max_triangles."
+        )
     height = settings.value("import_height") if how.height is None else how.height
+    merge = settings.value("import_merge_distance") if how.merge_distance is None else how.merge_distance
     picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
+    # The startup file's units may be others than meters.
+    units = importing.units_of_a_meter(bpy.context.scene)
     return importing.bring(
         str(path),
         name=settings.collection_name(task) if task else path.stem,
         task_uuid=task.task_uuid if task else "",
-        # The startup file's units may be others than meters.
-        height=height * importing.units_of_a_meter(bpy.context.scene),
+        height=height * units,
         as_asset=settings.value("import_as_asset") if how.as_asset is None else how.as_asset,
         preview=str(picture) if picture.is_file() else "",
         companions=bool(settings.value("import_companions")),
-    ).collection
+        join=bool(settings.value("import_join")) if how.join is None else how.join,
+        merge_distance=merge * units,
+    )
 
 
-def _save(made: list[bpy.types.Collection], how: Import) -> None:
-    """Raises BadInput without Cycles, OSError."""
+def _save(made: list[importing.Imported], how: Import) -> None:
+    """Raises BadInput without Cycles, or where textures cannot be saved beside the file; OSError."""
     path = how.blend
+    if (how.textures or app().settings.value("import_textures")) == "BESIDE":
+        packed = textures.packed(image for model in made for image in model.images)
+        saved, trouble = textures.save(path.parent / textures.FOLDER, packed)
+        if trouble:
+            raise BadInput(trouble)
+        textures.refer(saved, path)
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False)
+        # No path is relative to anything yet but those of the textures, which are to the new file.
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False, relative_remap=False)
         if how.thumbnail:
             path = how.thumbnail
-            studio.render(made, path)
+            studio.render([model.collection for model in made], path)
     except studio.NoCycles as error:
         raise BadInput(str(error)) from None
     except RuntimeError as error:

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import bpy
 
 from ..service.errors import BadInput
+from ..texts.text import Text
 from . import hand_off, importing, placement
 from .app import app
+from .importing import textures
 from .session import Import
 
 
@@ -18,9 +23,44 @@ def wish(task_id: str, window: bpy.types.Window | None = None, **how: object) ->
     """
     session = app().session
     session.file_troubles.pop(task_id, None)
+    session.questions.pop(task_id, None)
     session.imports[task_id] = pressed(window, **how)
     session.undrawn = True
     app().tracker().check_model(task_id, str(how.get("model", "")))
+
+
+def confirm(task_id: str) -> None:
+    """Import a model all the same that has more triangles than the settings let pass without a press."""
+    session = app().session
+    wish = session.questions.pop(task_id)
+    wish.unasked = False
+    wish.how["any_size"] = True
+    session.file_troubles.pop(task_id, None)
+    session.imports[task_id] = wish
+    session.undrawn = True
+    app().wake()
+
+
+def save_textures(task_id: str, imported: importing.Imported) -> bool:
+    """Have a model's packed textures in files beside the .blend file instead. Returns whether there is one.
+
+    They are written off the main thread, and stay packed until they are there.
+    """
+    blend = bpy.data.filepath
+    if not blend:
+        return False
+
+    def take_in(result: tuple[dict[int, Path], str]) -> None:
+        saved, trouble = result
+        # The file that is open now may be another one, or lie elsewhere.
+        if bpy.data.filepath == blend:
+            textures.refer(saved, Path(blend))
+        app().session.tell_of_files(task_id, trouble, trouble=True)
+
+    found = textures.packed(imported.images)
+    app().threads.run(partial(textures.save, Path(blend).parent / textures.FOLDER, found), take_in)
+    app().wake()
+    return True
 
 
 def pressed(window: bpy.types.Window | None, **how: object) -> Import:
@@ -82,10 +122,31 @@ def _context_for(task_id: str, wish: Import) -> dict[str, object]:
     return {"window": window} if window else {"scene": scene, "view_layer": scene.view_layers[0]}
 
 
+def _is_too_large(wish: Import) -> bool:
+    limit = int(app().settings.value("import_max_triangles"))
+    return 0 < limit < (wish.triangles or 0) and not wish.how.get("any_size")
+
+
+def too_large(wish: Import) -> Text:
+    """Why a model is imported after a press only."""
+    return Text(
+        "It has {triangles:n} triangles, more than the {limit:n} of the Import Settings: Blender stands still while it "
+        "imports them, and may be slow after that.",
+        triangles=wish.triangles or 0,
+        limit=int(app().settings.value("import_max_triangles")),
+    )
+
+
 def _import_if_possible(task_id: str) -> None:
     """Have the model in the scene, as one step of undo."""
     session = app().session
     wish = session.imports[task_id]
+    if _is_too_large(wish):
+        session.questions[task_id] = session.imports.pop(task_id)
+        session.undrawn = True
+        text = Text("{why} It waits for a press of Import Anyway.", why=too_large(wish))
+        session.tell_of_files(task_id, text, trouble=False)
+        return
     with bpy.context.temp_override(**_context_for(task_id, wish)):
         reason = importing.hindrance()
         session.undrawn |= reason != wish.waits_for

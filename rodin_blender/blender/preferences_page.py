@@ -21,6 +21,8 @@ _LABELS = {
     "deadline": "Stop Checking After (min)",
     "storage_hint": "Warn Above (GB)",
     "import_height": "Height in m (0: as it is)",
+    "import_merge_distance": "Merge by Distance in m (0: off)",
+    "import_max_triangles": "Ask Above (triangles)",
     "max_credits_per_task": "Most Credits (0: no limit)",
     **{
         f"{GENERATE}{option.name}": f"{option.label} ({option.default}: automatic)"

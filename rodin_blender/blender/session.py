@@ -62,6 +62,8 @@ class Import:
     """Whether nobody pressed a button for it: then it leaves the selection alone."""
     ready: bool = False
     """Whether the file is known to be there and whole."""
+    triangles: int | None = None
+    """About how many it has, None where its file does not tell."""
     waits_for: str = ""
     """What has to happen first, see `importing.hindrance`."""
 
@@ -122,6 +124,8 @@ class Session:
         """What kept the last download or import of a task from its end, by task id."""
         self.imports: dict[str, Import] = {}
         """Wished for imports, by task id."""
+        self.questions: dict[str, Import] = {}
+        """Those that wait for a press since the model has more triangles than the settings let pass, by task id."""
         self.begun_here: set[str] = set()
         """The ids of tasks that were generated or tracked in this Blender since its file was opened."""
         self.blockouts: dict[str, int] = {}
@@ -208,10 +212,12 @@ class Session:
 
     def file_loaded(self) -> None:
         """Another file was opened: the properties are empty, and no import was meant for it."""
-        names = [f"'{self.tasks[task_id].name}'" for task_id in self.imports if task_id in self.tasks]
+        wished = (self.tasks.get(task_id) for task_id in (*self.imports, *self.questions))
+        names = [f"'{task.name}'" for task in wished if task]
         if names:
             self.tell(f"For the file before, but not yet imported: {', '.join(names)}. Press Import to have it here.")
         self.imports.clear()
+        self.questions.clear()
         self.begun_here.clear()
         self.blockouts.clear()
         self.unshown = dict.fromkeys(self.tasks)
@@ -244,7 +250,7 @@ class Session:
                     self.made_from.get(removed.parent, {}).pop(task_id, None)
                 self.uploads.pop(task_id, None)
                 self.form.originals.pop(task_id, None)
-                for known in (self.downloads, self.file_troubles, self.imports, self.hand_offs):
+                for known in (self.downloads, self.file_troubles, self.imports, self.questions, self.hand_offs):
                     known.pop(task_id, None)
                 self.unshown[task_id] = None
             case Followed(task, was_known):
@@ -302,9 +308,10 @@ class Session:
                     self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
                 self.tell_of_files(task_id, said, trouble=bool(missing) or not (folder or cancelled))
             case FilesDeleted(task_id, said, failed):
+                self.questions.pop(task_id, None)
                 self.tell_of_files(task_id, said, trouble=failed)
-            case ModelChecked(task_id, _path, size, trouble):
-                self._take_in_check(task_id, size, trouble)
+            case ModelChecked():
+                self._take_in_check(message)
             case Idle(calls):
                 self._idle_after = calls
                 drawn = False
@@ -361,7 +368,8 @@ class Session:
                 self.file_troubles[task_id] = text
             self.news.tell(f"'{self.tasks[task_id].name}': {text}")
 
-    def _take_in_check(self, task_id: str, size: int, trouble: Text | Trouble | None) -> None:
+    def _take_in_check(self, checked: ModelChecked) -> None:
+        task_id, size, trouble = checked.task_id, checked.size, checked.trouble
         wish = self.imports.get(task_id)
         if wish is None:
             return
@@ -375,7 +383,7 @@ class Session:
             del self.imports[task_id]
             self.tell_of_files(task_id, trouble, trouble=True)
         else:
-            wish.ready = True
+            wish.ready, wish.triangles = True, checked.triangles
 
 
 def message_of(task: Task, obstacle: Obstacle | None) -> str:

@@ -122,6 +122,13 @@ def parser(program: str, versions: Mapping[str, str] = MappingProxyType({})) -> 
     _add_exec(imported)
     imported.add_argument("--height", type=_number, metavar="M", help="scale to this height; 0 leaves it as it is")
     imported.add_argument("--asset", action="store_true", default=None, help="mark as assets")
+    imported.add_argument("--join", action="store_true", default=None, help="make one mesh of a model's parts")
+    what = "merge vertices that are no farther apart; 0 merges none"
+    imported.add_argument("--merge-distance", type=_number, metavar="M", help=what)
+    what = "keep textures in the .blend file, or in the folder textures beside it"
+    imported.add_argument("--textures", choices=("packed", "beside"), help=what)
+    what = "refuse a model that has more; 0 for no limit"
+    imported.add_argument("--max-triangles", type=int, metavar="N", help=what)
     imported.add_argument("--thumbnail", type=Path, metavar="FILE.png", help="render a small picture (needs Cycles)")
 
     what = "generate, follow and download all rows of a table, each paid for once; run again, it goes on"

@@ -41,6 +41,10 @@ class Import:
     height: float | None = None
     as_asset: bool | None = None
     thumbnail: Path | None = None
+    join: bool | None = None
+    merge_distance: float | None = None
+    textures: str | None = None
+    max_triangles: int | None = None
 
 
 Imported = Callable[[Task, Any], None]

@@ -27,7 +27,16 @@ from .output import Exit, Output, describe
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     if host.import_models is None:
         raise BadInput("import needs Blender: blender --background --command rodin import …")
-    how = Import(given.save.absolute(), given.height, given.asset, given.thumbnail and given.thumbnail.absolute())
+    how = Import(
+        given.save.absolute(),
+        given.height,
+        given.asset,
+        given.thumbnail and given.thumbnail.absolute(),
+        given.join,
+        given.merge_distance,
+        given.textures and given.textures.upper(),
+        given.max_triangles,
+    )
     # Before anything is downloaded.
     template = template_of(host.resolve("blend_template"), "blend_template")
     named_by_task = how.blend.is_dir()

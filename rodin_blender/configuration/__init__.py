@@ -19,7 +19,8 @@ from ..tasks.templates import Names
 from ..texts.actions import Action
 from ..texts.text import Trouble
 from ..tracking.messages import PENDING, Obstacle, Settings
-from .fields import FIELDS, GENERATE, SERVICE_ADDRESS, Field, Value, checked
+from .field import Field, Value, checked
+from .fields import FIELDS, GENERATE, SERVICE_ADDRESS
 from .studio import (
     FILE_VARIABLE,
     Setting,

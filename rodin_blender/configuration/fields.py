@@ -1,58 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of all that can be set, and what a value may be."""
+"""The table of all that can be set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from ..service.errors import BadInput
 from ..storage import paths
 from ..tasks import templates
 from ..tasks.options import OPTIONS, Option
 from ..tasks.schedule import REQUESTS_PER_MINUTE
+from .field import Field
 
 SERVICE_ADDRESS = "https://api.hyper3d.com/api/v2"
-
-Value = str | int | float | bool
-
-
-@dataclass(frozen=True)
-class Field:
-    """Something that can be set. `variables` are those of the environment, the first that is set wins."""
-
-    name: str
-    default: Value
-    low: float = 0.0
-    high: float = 0.0
-    choices: tuple[str, ...] = ()
-    older_variables: tuple[str, ...] = ()
-    check: Callable[[str], None] | None = None
-    """Raises BadInput for a text that cannot be meant; "" always can."""
-    label: str = ""
-    """What the user reads it is called."""
-    description: str = ""
-    choice_labels: tuple[tuple[str, str], ...] = ()
-    """Label and description for each choice."""
-    soft_low: float | None = None
-    """What a slider reaches; lower and higher values are to be typed."""
-    soft_high: float | None = None
-    decimals: int = 2
-    is_secret: bool = False
-    is_folder: bool = False
-    is_time: bool = False
-    """In seconds."""
-    for_pipeline: bool = False
-    """Whether it is made for whoever looks after many artists."""
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        return self.older_variables or (f"RODIN_{self.name.upper()}",)
-
-    @property
-    def is_path(self) -> bool:
-        return self.check is paths.check
-
 
 GENERATE = "generate_"
 """What the names of those settings begin with that are options of a generation."""
@@ -230,6 +187,54 @@ FIELDS = {
             description="Also bring the cameras and lights that a model's file has",
         ),
         Field(
+            "import_collection",
+            "OWN",
+            choices=("OWN", "ACTIVE"),
+            label="Collection",
+            description="Where an imported model's objects go. An asset always has a collection of its own",
+            choice_labels=(
+                ("Its Own", "A new collection, named after the task, in the active one"),
+                ("Active", "The active collection itself"),
+            ),
+        ),
+        Field(
+            "import_join",
+            False,
+            label="Join Parts",
+            description="Make one mesh of a model's parts. A model with bones or animations stays as it is",
+        ),
+        Field(
+            "import_merge_distance",
+            0.0,
+            0.0,
+            100.0,
+            label="Merge by Distance",
+            description="Merge a model's vertices that are no farther apart than this, in meters. 0 merges none",
+            soft_high=0.01,
+            decimals=5,
+        ),
+        Field(
+            "import_textures",
+            "PACKED",
+            choices=("PACKED", "BESIDE"),
+            label="Textures",
+            description="Where an imported model's textures are kept",
+            choice_labels=(
+                ("Packed", "In the .blend file"),
+                ("Beside the .blend", "In the folder textures beside the .blend file; packed while that is not saved"),
+            ),
+        ),
+        Field(
+            "import_max_triangles",
+            1_000_000,
+            0,
+            2**31 - 1,
+            label="Ask Above",
+            description="A model with more triangles is imported after a question only, since Blender stands still "
+            "meanwhile. 0 asks for none",
+            soft_high=10_000_000,
+        ),
+        Field(
             "storage_hint",
             5.0,
             0.0,
@@ -322,48 +327,3 @@ FIELDS = {
         *(_of_option(option) for option in OPTIONS.values()),
     )
 }
-
-
-def from_text(field: Field, text: str, where: str) -> Value:
-    """The value that a variable of the environment says. Raises BadInput that begins with `where`."""
-    if isinstance(field.default, bool):
-        value = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
-        return checked(field, value.get(text.lower()), where)
-    if isinstance(field.default, (int, float)):
-        try:
-            return checked(field, type(field.default)(text), where)
-        except ValueError:
-            return checked(field, None, where)
-    return checked(field, text, where)
-
-
-def checked(field: Field, value: object, where: str) -> Value:
-    """`value` where the field can have it. Raises BadInput that begins with `where`.
-
-    What is wrong is not quoted, since it may be a key in the wrong place; but for paths and the like.
-    """
-    if isinstance(field.default, bool):
-        if not isinstance(value, bool):
-            raise BadInput(f"{where} something that is neither true nor false.")
-        return value
-    if isinstance(field.default, (int, float)):
-        whole = isinstance(field.default, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise BadInput(f"{where} something that is no {'whole ' if whole else ''}number.")
-        if not field.low <= value <= field.high:
-            raise BadInput(f"{where} a number that is not between {_number(field.low)} and {_number(field.high)}.")
-        return type(field.default)(value)
-    if not isinstance(value, str):
-        raise BadInput(f"{where} something that is no text.")
-    if field.choices and value not in field.choices:
-        raise BadInput(f"{where} something else than {' or '.join(filter(None, field.choices))}.")
-    if field.check and value.strip():
-        try:
-            field.check(value)
-        except BadInput as error:
-            raise BadInput(f"{where} something that cannot be used: {error}") from None
-    return value
-
-
-def _number(limit: float) -> str:
-    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"

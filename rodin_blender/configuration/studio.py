@@ -19,7 +19,8 @@ from pathlib import Path
 from ..service import keys
 from ..service.errors import BadInput
 from ..storage import paths
-from .fields import FIELDS, Value, checked, from_text
+from .field import Value, checked, from_text
+from .fields import FIELDS
 
 FILE_VARIABLE = "RODIN_CONFIG"
 LOCKED = "locked"

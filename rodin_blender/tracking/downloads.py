@@ -26,6 +26,7 @@ from ..service.errors import (
     trouble_of,
 )  # fmt: skip
 from ..service.files import Progress, SavedFile, fault, models
+from ..storage.model_file import triangles
 from ..storage.task_folder import BeingSaved, head_of, remove
 from ..tasks.refusals import NOT_PERMITTED
 from ..tasks.task import Download, Status, Task, without_files
@@ -230,7 +231,7 @@ class Downloads:
             self._tell(ModelChecked(task.task_id, trouble=Trouble("damaged_model", text, Action.DOWNLOAD)))
             self._change(task.task_id, partial(_without, name="" if path.exists() else file.name))
         else:
-            self._tell(ModelChecked(task.task_id, str(path), size))
+            self._tell(ModelChecked(task.task_id, str(path), size, triangles=triangles(path)))
 
     def _progressed(self, task_id: str, progress: Progress) -> None:
         """In the tracker's thread, so that nothing is told of a task after its end or removal."""

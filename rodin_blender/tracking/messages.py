@@ -172,12 +172,16 @@ class FilesDeleted:
 
 @dataclass(frozen=True)
 class ModelChecked:
-    """The answer to `check_model`: the file, with its bytes; or `trouble`, and why it cannot be imported."""
+    """The answer to `check_model`: the file, with its bytes; or `trouble`, and why it cannot be imported.
+
+    `triangles` are about so many; None where that cannot be told.
+    """
 
     task_id: str
     path: str = ""
     size: int = 0
     trouble: Trouble | None = None
+    triangles: int | None = None
 
 
 @dataclass(frozen=True)

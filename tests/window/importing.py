@@ -70,3 +70,29 @@ def import_amid_work(ui, given):
         yield from ui.press("Z", ctrl=True)
         yield (lambda known=known: not set(bpy.data.collections.keys()) & {"A vase"}), "one Ctrl+Z takes it away"
     ui.facts["view stays"] = view == (space.camera.name, space.region_3d.view_perspective) and bool(space.local_view)
+
+
+def question_before_a_large_model(ui, given):
+    """A model with more triangles than the settings let pass waits for a press; then it is found from the sidebar."""
+    yield from ui.open_sidebar()
+    vase = given["vase"]
+    bpy.ops.rodin.track(
+        subscription_key=vase["jobs"]["subscription_key"], task_uuid=vase["uuid"], name=vase["prompt"]
+    )
+    yield (lambda: ui.task("A vase") and ui.task("A vase").status == "DONE"), "it is done"
+    ui.preferences.import_max_triangles = 1000
+    with bpy.context.temp_override(window=ui.window):
+        bpy.ops.rodin.download("INVOKE_DEFAULT", task_id=ui.task("A vase").task_id, import_model=True)
+    yield (lambda: ui.session.questions), "it is asked"
+    yield 1.0
+    yield from ui.picture("too-many-triangles")
+    ui.facts["imported before"] = list(bpy.data.collections.keys())
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.rodin.import_model("INVOKE_DEFAULT", any_size=True)
+    yield (lambda: "A vase" in bpy.data.collections), "it is imported after the press"
+    bpy.data.collections["A vase"].objects[0].location.x = 50.0
+    yield 0.5
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.rodin.frame()
+    yield (lambda: ui.area.spaces.active.region_3d.view_location.x > 40.0), "the view moves to it"
+    yield from ui.picture("framed")

@@ -11,3 +11,10 @@ def test_an_import_amid_work(window, simulator, connected):
     assert facts["pressed"] == [True] and facts["pressed active"] == "A vase"
     assert facts["view stays"]
     assert facts["offences"] == []
+
+
+def test_a_question_before_a_large_model(window, simulator, connected):
+    vase = simulator.add([[[0, "Done"]]], prompt="A vase")
+    facts = window.play("question_before_a_large_model", {"vase": vase}, **connected).facts
+    assert facts["imported before"] == ["Collection"]
+    assert facts["offences"] == []

@@ -1,6 +1,6 @@
 """Our promises as figures, beside what people would otherwise use. Writes docs/benchmarks.md and its pictures.
 
-    python -m tools.bench [window] [draw] [pace] [follow]
+    python -m tools.bench [window] [draw] [importing] [pace] [follow]
 
 Each section is a module with `section(pictures) -> Markdown`. It begins with its promises (page.promised), which go to
 the top of the page. Sections that are not named stay on the page as they are.

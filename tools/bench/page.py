@@ -18,6 +18,7 @@ PICTURES = blenders.ROOT / "docs" / "benchmarks"
 TITLES = {
     "window": "Does the window stand still?",
     "draw": "What it costs Blender's main thread",
+    "importing": "What an import costs in a large file",
     "pace": "How soon we know, and at what cost",
     "follow": "Ten thousand tasks in one process",
 }

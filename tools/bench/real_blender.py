@@ -72,7 +72,15 @@ class Installed:
     core: int
     """The processor that its runs are kept to, so that two Blenders side by side do not take each other's time."""
 
-    def run(self, script: str, given: dict[str, Any], *, window: bool = True, **environment: str) -> dict[str, Any]:
+    def run(
+        self,
+        script: str,
+        given: dict[str, Any],
+        *,
+        window: bool = True,
+        longest: float = LONGEST_RUN,
+        **environment: str,
+    ) -> dict[str, Any]:
         """Run a script of this folder, which writes its facts to the file that `given["facts"]` names."""
         with tempfile.TemporaryDirectory(prefix="rodin-bench-", dir="/tmp") as made:
             folder = Path(made)
@@ -98,7 +106,7 @@ class Installed:
             ):
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(process.pid, {self.core})
-                process.wait(LONGEST_RUN)
+                process.wait(longest)
             if not facts.exists():
                 raise Failed(f"Blender {self.name}, {script}: no facts\n{output.read_text(errors='replace')[-3000:]}")
             return dict(json.loads(facts.read_text()))

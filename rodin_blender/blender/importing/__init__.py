@@ -16,9 +16,10 @@ from mathutils import Vector
 
 from ...service.errors import BadInput
 from ...tasks.task import Box
-from . import assets, fitting, importers, placing
-from .aside import everything, remove, remove_leftovers, scene_aside
+from . import assets, duplicates, finishing, fitting, importers, placing, textures
+from .aside import made_since, newest, remove, remove_leftovers, scene_aside
 from .assets import asset_library, has_assets
+from .duplicates import TASK_UUID
 from .importers import reason_of
 from .placing import extent, move, units_of_a_meter
 
@@ -30,14 +31,12 @@ __all__ = [
     "extent",
     "has_assets",
     "hindrance",
-    "import_model",
+    "in_scene",
+    "make_selection",
     "move",
     "reason_of",
     "units_of_a_meter",
 ]
-
-TASK_UUID = "rodin_task_uuid"
-"""The custom property of imported objects and their collection."""
 
 _COMPANIONS = ("CAMERA", "LIGHT", "LIGHT_PROBE", "SPEAKER")
 """Types of objects that some files bring along, and that belong to a scene rather than to a model."""
@@ -50,23 +49,13 @@ class Imported:
     """`missing` are the names of files that belong to the model and are not there: textures, an .obj's materials."""
 
     collection: bpy.types.Collection
+    """Its own, or the one that was active."""
+    objects: tuple[bpy.types.Object, ...]
     missing: tuple[str, ...]
-
-
-def import_model(
-    path: str,
-    *,
-    name: str,
-    task_uuid: str = "",
-    at: Sequence[float] | None = None,
-    height: float = 0.0,
-    as_asset: bool = False,
-    preview: str = "",
-) -> bpy.types.Collection:
-    """Import a model file into a new collection called `name`, select it, and return that. See `bring`."""
-    return bring(
-        path, name=name, task_uuid=task_uuid, at=at, height=height, as_asset=as_asset, preview=preview
-    ).collection
+    images: tuple[bpy.types.Image, ...]
+    """Its textures, as far as they are new in the file; packed."""
+    linked: bool
+    """Whether it shares its meshes with one that was there before."""
 
 
 def bring(
@@ -80,6 +69,10 @@ def bring(
     as_asset: bool = False,
     preview: str = "",
     companions: bool = False,
+    join: bool = False,
+    merge_distance: float = 0.0,
+    own_collection: bool = True,
+    linked: bool = False,
     select: bool = True,
 ) -> Imported:
     """Import a model file into a new collection called `name`. All else in the file stays as it is.
@@ -87,51 +80,88 @@ def bring(
     It stands at the place `at` or at the origin, scaled to `height` (in the scene's units), or with 0.0 as large as the
     file says, whose unit is the meter. With a `box`, whose middle `at` is, it fills that, whatever its own proportions.
     The objects carry `task_uuid`. With `as_asset` the collection is marked as an asset whose picture is the image file
-    `preview`. `companions` are the file's cameras and lights. `select` makes it the selection; without, no local view
-    shows it. Raises BadInput with the reason, and leaves everything as it was.
+    `preview`. `companions` are the file's cameras and lights. `join` makes one mesh of several parts;
+    `merge_distance` (in the scene's units) merges vertices that are no farther apart. The collection is a new one in
+    the active one; without `own_collection` the active one itself, but for an asset. With `linked` a task's model that
+    was imported so before is duplicated, with the same meshes, instead of read again. `select` makes it the selection;
+    without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
     """
     reason = hindrance()
     if reason:
         raise BadInput(f"No model can be imported just now. Try again when {reason}.")
     scene, layer = bpy.context.scene, bpy.context.view_layer
-    before = everything()
+    units = units_of_a_meter(scene)
+    own_collection = own_collection or as_asset
+    # What is in the meshes; scenes of a file may differ in their units.
+    choices = (
+        "companions" * companions,
+        "joined" * join,
+        f"merged by {merge_distance / units:g} m" if merge_distance else "",
+        f"{units:g} units a meter" if units != 1.0 else "",
+    )
+    how = duplicates.recipe(PurePath(path).name, importers.size_of(path), height, *choices)
+    # What fills a box has that box's proportions.
+    originals = duplicates.find(task_uuid, how) if linked and task_uuid and not box else []
+    if originals:
+        # What a script did to the first one may not have been evaluated yet; else this is nothing.
+        layer.update()
+    before = newest()
     place = Vector() if at is None else Vector(at)
+    missing: list[str] = []
+    images: list[bpy.types.Image] = []
     try:
-        collection = _new_collection(name, scene)
+        collection = _collection_for(name, scene, layer, own=own_collection)
         with scene_aside() as aside:
-            importers.run(path)
-            made = everything() - before
-            objects = _kept({item for item in made if isinstance(item, bpy.types.Object)}, companions=companions)
+            if originals:
+                objects, root = duplicates.make(originals, aside)
+                placing.place(objects, root, place, height, 1.0)
+            else:
+                importers.run(path)
+                made = made_since(before)
+                objects = _kept({item for item in made if isinstance(item, bpy.types.Object)}, companions=companions)
+                if not any(_shows(item) for item in objects):
+                    raise BadInput(f"'{PurePath(path).name}' holds no model.")
+                if join:
+                    finishing.join(objects, aside)
+                root = placing.one_root(objects, aside)
+                if box:
+                    root, place = fitting.fit(objects, root, place, box, aside), fitting.foot(place, box)
+                else:
+                    placing.place(objects, root, place, height, units)
+                    duplicates.note(root, objects, how, place)
+                if merge_distance:
+                    finishing.merge(objects, merge_distance, aside)
+                images = [item for item in made if isinstance(item, bpy.types.Image)]
+                missing = textures.pack(images)
             for item in objects:
                 # Else it were selected wherever it is linked.
                 item.select_set(False)
-            if not any(_shows(item) for item in objects):
-                raise BadInput(f"'{PurePath(path).name}' holds no model.")
-            root = placing.one_root(objects, aside)
-            if box:
-                root, place = fitting.fit(objects, root, place, box, aside), fitting.foot(place, box)
-            else:
-                placing.place(objects, root, place, height, units_of_a_meter(scene))
-            missing = _pack(item for item in made if isinstance(item, bpy.types.Image))
-            for item in objects:
                 collection.objects.link(item)
         remove_leftovers(before, collection)
-        collection.instance_offset = place
-        main = _name(objects, root, name)
+        main = _name(objects, root, name, data=not originals)
+        if own_collection:
+            collection.instance_offset = place
         if task_uuid:
-            for item in (collection, *objects):
+            for item in (*([collection] if own_collection else ()), *objects):
                 item[TASK_UUID] = task_uuid
         if as_asset:
             assets.mark(collection, preview)
     except BaseException:
-        remove(everything() - before)
+        remove(made_since(before))
         raise
-    layer.update()
     if select:
-        _select(layer, objects, main)
+        make_selection(layer, objects, main)
     else:
         _hide_in_local_views(layer, objects)
-    return Imported(collection, (*importers.missing_of_obj(path), *missing))
+    # Once, and last: in a large file an update takes nearly all of the time.
+    layer.update()
+    lacking = () if originals else (*importers.missing_of_obj(path), *missing)
+    return Imported(collection, tuple(objects), lacking, tuple(images), bool(originals))
+
+
+def in_scene(task_uuid: str, layer: bpy.types.ViewLayer) -> list[bpy.types.Object]:
+    """The objects of a task's models in a view layer; none for a task without a uuid."""
+    return [item for item in layer.objects if task_uuid and item.get(TASK_UUID) == task_uuid]
 
 
 def hindrance() -> str:
@@ -162,10 +192,20 @@ def _holds_up(operator: str) -> bool:
     return operator.startswith(_OPERATIONS) or bpy.types.Operator.bl_rna_get_subclass_py(operator) is None
 
 
-def _new_collection(name: str, scene: bpy.types.Scene) -> bpy.types.Collection:
+def _collection_for(
+    name: str, scene: bpy.types.Scene, layer: bpy.types.ViewLayer, *, own: bool
+) -> bpy.types.Collection:
+    """A new collection in the active one, or that itself; Blender has no hidden one active.
+
+    Where that is linked from another file, the scene's counts.
+    """
+    active = layer.active_layer_collection.collection
+    parent = active if active.is_editable else scene.collection
+    if not own and parent.is_editable:
+        return parent
     collection = bpy.data.collections.new(name)
     try:
-        scene.collection.children.link(collection)
+        parent.children.link(collection)
     except RuntimeError:
         raise BadInput(f"The scene '{scene.name}' is linked from another file: nothing can be added to it.") from None
     return collection
@@ -180,17 +220,17 @@ def _kept(objects: set[bpy.types.Object], *, companions: bool) -> list[bpy.types
             item.parent = None
             item.matrix_world = matrix
     # Empties that held nothing else, and so on upwards, or that are what USD files call their folder of materials.
-    rest = objects - unwanted
+    rest, children = objects - unwanted, placing.children_of(objects)
     while bare := {
         item
         for item in rest
         if item.type == "EMPTY"
-        and (item.children or item.name.startswith("_materials"))
-        and not rest.intersection(item.children)
+        and (item in children or item.name.startswith("_materials"))
+        and not rest.intersection(children.get(item, ()))
     }:
         unwanted |= bare
         rest -= bare
-    bpy.data.batch_remove(unwanted)
+    remove(unwanted)
     return sorted(rest, key=lambda item: item.name)
 
 
@@ -198,25 +238,20 @@ def _shows(item: bpy.types.Object) -> bool:
     return item.type not in ("EMPTY", *_COMPANIONS) and (item.type != "MESH" or len(item.data.vertices) > 0)
 
 
-def _pack(images: Iterable[bpy.types.Image]) -> list[str]:
-    """Keep textures in the .blend file, as the downloaded files may be deleted. Returns those that are not there."""
-    missing = []
-    for image in images:
-        if image.source == "FILE" and not image.packed_file:
-            try:
-                image.pack()
-            except RuntimeError:
-                missing.append(PurePath(image.filepath).name or image.name)
-    return sorted(missing)
+def _name(
+    objects: Sequence[bpy.types.Object], root: bpy.types.Object, name: str, *, data: bool
+) -> bpy.types.Object:
+    """Name what was imported after its task, with its `data` (meshes, materials, images).
 
-
-def _name(objects: Sequence[bpy.types.Object], root: bpy.types.Object, name: str) -> bpy.types.Object:
-    """Name what was imported after its task. Returns the object to make active: the only mesh, else the root."""
+    Returns the object to make active: the only mesh, else the root.
+    """
     meshes = [item for item in objects if item.type == "MESH"]
     main = meshes[0] if len(meshes) == 1 else root
     main.name = name
     if root != main:
         root.name = f"{name} Root"
+    if not data:
+        return main
     for item in meshes:
         if item.data:
             item.data.name = item.name
@@ -229,7 +264,7 @@ def _name(objects: Sequence[bpy.types.Object], root: bpy.types.Object, name: str
     return main
 
 
-def _select(layer: bpy.types.ViewLayer, objects: Iterable[bpy.types.Object], active: bpy.types.Object) -> None:
+def make_selection(layer: bpy.types.ViewLayer, objects: Iterable[bpy.types.Object], active: bpy.types.Object) -> None:
     for item in list(layer.objects.selected):
         item.select_set(False)
     for item in objects:

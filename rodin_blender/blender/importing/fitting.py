@@ -73,14 +73,8 @@ def _matrix(objects: Sequence[bpy.types.Object], middle: Vector, box: Box) -> Ma
 
 
 def _can_be_applied(objects: Sequence[bpy.types.Object]) -> bool:
-    meshes = [item.data for item in objects if item.type == "MESH"]
-    return len(set(meshes)) == len(meshes) and all(
-        placing.is_still(item)
-        and not item.modifiers
-        and item.type in ("MESH", "EMPTY")
-        and item.matrix_world.is_negative is False
-        for item in objects
-    )
+    simple = all(item.type in ("MESH", "EMPTY") and item.matrix_world.is_negative is False for item in objects)
+    return simple and placing.are_still(objects) and placing.have_own_meshes(objects)
 
 
 def _depth(item: bpy.types.Object) -> int:

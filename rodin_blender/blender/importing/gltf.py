@@ -10,29 +10,11 @@ import json
 import shutil
 from collections import Counter
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, unquote
 
+from ...storage.model_file import Document, read_gltf
+
 KINDS = (".glb", ".gltf")
-Document = dict[str, Any]
-
-
-def read(path: Path) -> tuple[Document, int]:
-    """The JSON of a file, and the offset at which what follows it begins. Raises OSError, ValueError."""
-    with path.open("rb") as file:
-        if path.suffix.lower() == ".gltf":
-            return _object(json.load(file)), 0
-        header = file.read(20)
-        if header[:4] != b"glTF" or header[16:20] != b"JSON":
-            raise ValueError("not a GLB")
-        length = int.from_bytes(header[12:16], "little")
-        return _object(json.loads(file.read(length))), 20 + length
-
-
-def _object(content: Any) -> Document:
-    if not isinstance(content, dict):
-        raise ValueError("not an object")
-    return content
 
 
 def with_default_scene_only(path: Path, folder: Path) -> Path:
@@ -41,7 +23,7 @@ def with_default_scene_only(path: Path, folder: Path) -> Path:
     Blender's importer brings all nodes of a file, whatever scene they are in. Raises OSError.
     """
     try:
-        document, offset = read(path)
+        document, offset = read_gltf(path)
         kept = _in_default_scene(document)
         if kept is None or len(kept) == len(document["nodes"]):
             return path
@@ -131,7 +113,7 @@ def fault(path: Path) -> str:
     An importer is more lenient than the specification, so this is no reason not to try.
     """
     try:
-        document, _offset = read(path)
+        document, _offset = read_gltf(path)
     except (OSError, ValueError):
         return "Its description is damaged."
     try:

@@ -70,6 +70,14 @@ def run(path: str) -> None:
         raise BadInput(f"'{file.name}' could not be imported. {why} {_ANOTHER}") from None
 
 
+def size_of(path: str) -> int:
+    """In bytes; 0 for a file that `run` will say is not there."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
 def _importer(kind: str) -> Callable[..., object]:
     for operator in _IMPORTERS.get(kind, ()):
         module, _, function = operator.partition(".")

@@ -21,9 +21,9 @@ def one_root(objects: list[bpy.types.Object], scene: bpy.types.Scene) -> bpy.typ
     What an animation moves would leave its place with the next frame. Empties around a single part are removed from
     `objects` and from the file: a click then takes hold of the model itself.
     """
-    roots = roots_of(objects)
-    while len(roots) == 1 and _is_wrapping(roots[0]):
-        (child,) = roots[0].children
+    roots, children = roots_of(objects), children_of(objects)
+    while len(roots) == 1 and _is_wrapping(roots[0], children.get(roots[0], [])):
+        (child,) = children[roots[0]]
         matrix = roots[0].matrix_basis @ child.matrix_parent_inverse @ child.matrix_basis
         child.parent = None
         child.matrix_parent_inverse.identity()
@@ -51,11 +51,29 @@ def is_still(item: bpy.types.Object) -> bool:
     return not (item.animation_data or item.constraints or item.parent_type != "OBJECT" or item.instance_collection)
 
 
-def _is_wrapping(item: bpy.types.Object) -> bool:
+def are_still(objects: Iterable[bpy.types.Object]) -> bool:
+    """Whether nothing is animated or has bones."""
+    return all(is_still(item) and not item.modifiers and item.type != "ARMATURE" for item in objects)
+
+
+def have_own_meshes(objects: Iterable[bpy.types.Object]) -> bool:
+    """Whether no mesh is used twice, so that a size can go into it."""
+    return all(item.data.users == 1 for item in objects if item.type == "MESH")
+
+
+def children_of(objects: Iterable[bpy.types.Object]) -> dict[bpy.types.Object | None, list[bpy.types.Object]]:
+    """The children of each parent among `objects`. To ask an object looks through all of the file's."""
+    found: dict[bpy.types.Object | None, list[bpy.types.Object]] = {}
+    for item in objects:
+        found.setdefault(item.parent, []).append(item)
+    return found
+
+
+def _is_wrapping(item: bpy.types.Object, children: Sequence[bpy.types.Object]) -> bool:
     """Whether an object only holds another one, and can do without: what is lost is a shear, so there must be none."""
-    if item.type != "EMPTY" or len(item.children) != 1 or not is_still(item):
+    if item.type != "EMPTY" or len(children) != 1 or not is_still(item):
         return False
-    (child,) = item.children
+    (child,) = children
     matrix = item.matrix_basis @ child.matrix_parent_inverse @ child.matrix_basis
     return is_still(child) and _is_plain(matrix)
 
@@ -76,15 +94,16 @@ def place(objects: Sequence[bpy.types.Object], root: bpy.types.Object, at: Vecto
         low, high = extent(objects)
         factor = height / (high - low) if high > low else units
     root.matrix_basis = Matrix.Translation(at) @ Matrix.Scale(factor, 4) @ root.matrix_basis
-    if all(is_still(item) and not item.modifiers and item.type != "ARMATURE" for item in objects):
+    if are_still(objects):
         for item in objects:
             item.rotation_mode = "XYZ"
-        meshes = [item.data for item in objects if item.type == "MESH"]
-        if len(set(meshes)) == len(meshes):
-            _apply_scale(root, 1.0)
+        if have_own_meshes(objects):
+            _apply_scale(root, 1.0, children_of(objects))
 
 
-def _apply_scale(item: bpy.types.Object, factor: float) -> None:
+def _apply_scale(
+    item: bpy.types.Object, factor: float, children: dict[bpy.types.Object | None, list[bpy.types.Object]]
+) -> None:
     """Have an object's size be 1, by what is below it being as much larger; `factor` is that of what is above it."""
     matrix = item.matrix_parent_inverse @ item.matrix_basis
     item.matrix_parent_inverse.identity()
@@ -102,8 +121,8 @@ def _apply_scale(item: bpy.types.Object, factor: float) -> None:
         item.data.update()
     elif item.type == "EMPTY":
         item.empty_display_size *= size
-    for child in item.children:
-        _apply_scale(child, size)
+    for child in children.get(item, ()):
+        _apply_scale(child, size, children)
 
 
 def move(collection: bpy.types.Collection, way: Sequence[float]) -> None:

@@ -3,8 +3,20 @@
 
 import bpy
 
-from . import account, files, finding, following, from_scene, generating, many, notices, pictures, submissions
+from . import (
+    account,
+    files,
+    finding,
+    following,
+    from_scene,
+    generating,
+    in_scene,
+    many,
+    notices,
+    pictures,
+    submissions,
+)
 
-_PARTS = (generating, from_scene, pictures, submissions, following, files, many, account, finding, notices)
+_PARTS = (generating, from_scene, pictures, submissions, following, files, in_scene, many, account, finding, notices)
 
 register, unregister = bpy.utils.register_classes_factory(tuple(cls for part in _PARTS for cls in part.CLASSES))

@@ -117,11 +117,15 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
-        waiting = session.imports.pop(task.task_id, None)
+        waiting = session.imports.pop(task.task_id, None) or session.questions.pop(task.task_id, None)
         if task.task_id in session.downloads:
             app().tracker().cancel_download(task.task_id)
         elif waiting is None:
             raise BadInput(f"'{task.name}' is not being downloaded, so there is nothing to cancel.")
+
+
+_OF_SETTINGS = ("height", "as_asset", "collection", "join", "merge_distance", "textures")
+"""Properties of an import that are as the settings say unless given."""
 
 
 class RODIN_OT_import_model(OfTask, bpy.types.Operator):
@@ -146,6 +150,35 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     as_asset: bpy.props.BoolProperty(name="Mark as Asset", options={"SKIP_SAVE"})
+    linked: bpy.props.BoolProperty(
+        name="Linked Duplicate",
+        description="Share the meshes of the task's model that was imported before, if it was in the same way",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+    collection: bpy.props.EnumProperty(
+        name="Collection", items=field_properties.items(FIELDS["import_collection"]), options={"SKIP_SAVE"}
+    )
+    join: bpy.props.BoolProperty(
+        name="Join Parts", description="Make one mesh of the model's parts", options={"SKIP_SAVE"}
+    )
+    merge_distance: bpy.props.FloatProperty(
+        name="Merge by Distance",
+        description="Merge vertices that are no farther apart; 0 merges none",
+        min=0.0,
+        soft_max=0.01,
+        precision=5,
+        subtype="DISTANCE",
+        options={"SKIP_SAVE"},
+    )
+    textures: bpy.props.EnumProperty(
+        name="Textures", items=field_properties.items(FIELDS["import_textures"]), options={"SKIP_SAVE"}
+    )
+    any_size: bpy.props.BoolProperty(
+        name="Any Size",
+        description="Also where it has more triangles than the settings allow without a question",
+        options={"SKIP_SAVE", "HIDDEN"},
+    )
     at: bpy.props.FloatVectorProperty(
         name="Place",
         description="Where the 3D cursor was when the model was wished; where it is now unless given",
@@ -158,10 +191,13 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """The file is seen to first, off the main thread, and other modes are waited for."""
+        if self.any_size and task.task_id in app().session.questions:
+            model_imports.confirm(task.task_id)
+            return {"CANCELLED"}
         if not models(task.files) and task.status.has_files:
             hand_off.call(task.task_id, import_model=True)
             return {"CANCELLED"}
-        names = ("model", "location", "height", "as_asset")
+        names = ("model", "location", "linked", "any_size", *_OF_SETTINGS)
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
         model_imports.wish(task.task_id, context.window, **how)
         # Not finished, which would be a step of undo with nothing in it.
@@ -174,17 +210,19 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
             raise BadInput(f"'{task.name}' has no {what}: download it first.")
         chosen = self.properties.is_property_set("location")
-        for name in ("location", "height", "as_asset"):
+        for name in ("location", *_OF_SETTINGS):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
                 value = app().settings.value(f"import_{name}")
                 # The setting holds for all files, whose units differ: it is in meters.
-                meters = name == "height"
+                meters = name in ("height", "merge_distance")
                 setattr(self, name, value * importing.units_of_a_meter(context.scene) if meters else value)
         wanted = blockouts.wanted_now(task, context)
         if wanted and not chosen and (wanted.box or self.location == "CURSOR"):
             self.location = placement.LOCATION[0]
         as_wished = wanted if self.location == placement.LOCATION[0] else None
+        # Variations are told apart, and moved, by their collections.
+        own = self.collection == "OWN" or len(variations.family(task)) > 1
         self.model = self.model or found[0]
         if not self.properties.is_property_set("at"):
             # Set, so that it stays there when something else is adjusted.
@@ -200,14 +238,22 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             as_asset=self.as_asset,
             preview=previews.path(task),
             companions=bool(app().settings.value("import_companions")),
+            join=self.join,
+            merge_distance=self.merge_distance,
+            own_collection=own,
+            linked=self.linked,
             select=self.select,
         )
         if as_wished:
-            variations.put_beside(task, imported.collection, context)
+            if own:
+                variations.put_beside(task, imported.collection, context)
             blockouts.hide(task.task_id, context)
         missing = ", ".join(f"'{keys.shown(name, 60)}'" for name in imported.missing[:3])
         told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
-        session.tell_of_files(task.task_id, f"The model is in the scene.{told}", trouble=bool(told))
+        what = "A linked duplicate of the model" if imported.linked else "The model"
+        if self.textures == "BESIDE" and imported.images and not model_imports.save_textures(task.task_id, imported):
+            told += " Its textures are packed into the .blend file, since that is not saved yet."
+        session.tell_of_files(task.task_id, f"{what} is in the scene.{told}", trouble=bool(missing))
         if self.as_asset:
             catalogs.note()
         in_scene.look()

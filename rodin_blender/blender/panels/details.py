@@ -10,7 +10,7 @@ import bpy
 from ...service.files import Progress, models
 from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
 from ...texts.wording import clock_text, duration_text, progress_text, size_text
-from .. import preferences_page, properties, settings, words
+from .. import model_imports, preferences_page, properties, settings, words
 from ..app import app
 from ..layouts import paragraph
 from ..voice import say
@@ -161,6 +161,9 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     wish = session.imports.get(task.task_id)
     if wish and wish.waits_for and not progress:
         paragraph(layout, f"It is imported when {wish.waits_for}.", width, icon="TIME")
+    question = session.questions.get(task.task_id)
+    if question:
+        paragraph(layout, say(model_imports.too_large(question)), width, icon="QUESTION")
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
@@ -178,6 +181,11 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.label(text="Importing", icon="TIME")
+        row.operator("rodin.cancel_download", text="Cancel", icon="X")
+    elif task.task_id in session.questions:
+        row = layout.row(align=True)
+        row.scale_y = 1.5
+        row.operator("rodin.import_model", text="Import Anyway", icon="IMPORT").any_size = True
         row.operator("rodin.cancel_download", text="Cancel", icon="X")
     else:
         if task.status.has_files and task.download is not Download.SAVED:
@@ -228,8 +236,11 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
         row.scale_y = 1.5
         again = app().task_list.is_in_scene(task)
         row.operator("rodin.import_model", text="Import Again" if again else "Import", icon="OUTLINER_OB_MESH")
-        if len(found) > 1:
-            row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
+        row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
+        if again:
+            row = layout.row(align=True)
+            row.operator("rodin.select_objects", text="Select Objects", icon="RESTRICT_SELECT_OFF")
+            row.operator("rodin.frame", text="Frame", icon="VIEWZOOM")
     row = layout.row(align=True)
     row.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = task.folder
     row.operator("rodin.delete_files", text="Delete Files", icon="TRASH")
@@ -248,6 +259,8 @@ class RODIN_MT_models(bpy.types.Menu):
                 text = f"{file.name}  ({size_text(file.size)})"
                 self.layout.operator("rodin.import_model", text=text).model = file.name
             self.layout.separator()
+            copied = self.layout.operator("rodin.import_model", text="Import a Copy", icon="DUPLICATE")
+            copied.linked = False
             self.layout.operator("rodin.hand_off", text="Download Missing Files", icon="IMPORT")
 
 

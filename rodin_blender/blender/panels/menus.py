@@ -7,7 +7,7 @@ import bpy
 
 from ...service.files import models
 from ...tasks.task import Task
-from .. import blockouts, form, properties
+from .. import blockouts, form, importing, properties
 from ..app import app
 from ..folders import PACKAGE
 
@@ -59,6 +59,7 @@ class RODIN_MT_task(bpy.types.Menu):
         for names in (
             ("hand_off", "import_model", "cancel_download"),
             ("check_now", "pause", "resume"),
+            ("select_objects", "frame"),
             ("again", "variations", "keep_this_one"),
             ("copy_key", "delete_files", "forget"),
         ):
@@ -109,6 +110,12 @@ def _draw_in_object(self: bpy.types.Menu, context: bpy.types.Context) -> None:
         self.layout.operator("rodin.generate_from_selected", icon="MESH_CUBE")
 
 
+def _draw_task_of(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    if context.active_object and importing.TASK_UUID in context.active_object:
+        self.layout.separator()
+        self.layout.operator("rodin.show_task", icon="VIEWZOOM")
+
+
 CLASSES = (RODIN_MT_add, RODIN_MT_task, RODIN_MT_import)
 
 _IN_MENUS = (
@@ -116,6 +123,9 @@ _IN_MENUS = (
     (bpy.types.TOPBAR_MT_file_import, _draw_in_import),
     (bpy.types.VIEW3D_MT_object, _draw_in_object),
     (bpy.types.VIEW3D_MT_object_context_menu, _draw_in_object),
+    (bpy.types.VIEW3D_MT_object, _draw_task_of),
+    (bpy.types.VIEW3D_MT_object_context_menu, _draw_task_of),
+    (bpy.types.OUTLINER_MT_object, _draw_task_of),
 )
 
 
