@@ -14,7 +14,7 @@ def test_a_first_time_artist_comes_from_the_zip_to_a_model_by_ten_presses(window
     facts = outcome.facts
     assert sent.prompt == given["prompt"]
     assert "not accept" in facts["refused"] and not facts["kept_after_refusal"]
-    assert "accepted. Balance" in facts["accepted"]
+    assert "is accepted" in facts["accepted"] and "12.5" in facts["accepted"]
     assert facts["presses"] == 10
     assert facts["offences"] == [] and facts["threads"] == []
     assert outcome.exit_code == 0
