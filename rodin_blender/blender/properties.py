@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`window_manager.rodin`: the tasks as the panel draws them and as other people's scripts read them.
 
-A copy of `Session.tasks`, newest first, brought up to date by `show`. Blender empties it when it loads a file.
+A view of `Session.tasks`: what it holds is the ids, newest first, kept up to date by `show`. Blender empties it when it
+loads a file.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import bpy
 
+from ..service.answers import Job
 from ..service.keys import Secret
 from ..tasks.listing import Group, Sort
 from ..tasks.task import Download, Status, Task
@@ -29,9 +33,28 @@ _STATUSES = (
 )
 
 
+_STATUS_NUMBERS = {status: number for number, (status, _name, _description) in enumerate(_STATUSES)}
+
+T = TypeVar("T")
+
+
+def _of_job(read: Callable[[Job], str]) -> Callable[["RODIN_Job"], str]:
+    """A property's `get`."""
+
+    def get(self: "RODIN_Job") -> str:
+        task = app().session.tasks.get(self.task_id)
+        return read(task.jobs[self.number]) if task and self.number < len(task.jobs) else ""
+
+    return get
+
+
 class RODIN_Job(bpy.types.PropertyGroup):
-    uuid: bpy.props.StringProperty(name="UUID")
-    status: bpy.props.StringProperty(name="Status", description="The service's word, as it came")
+    task_id: bpy.props.StringProperty(options={"HIDDEN"})
+    number: bpy.props.IntProperty(options={"HIDDEN"})
+    uuid: bpy.props.StringProperty(name="UUID", get=_of_job(lambda job: job.uuid))
+    status: bpy.props.StringProperty(
+        name="Status", description="The service's word, as it came", get=_of_job(lambda job: job.status)
+    )
 
 
 def _task_id(self: "RODIN_Task | RODIN_Row") -> str:
@@ -41,9 +64,17 @@ def _task_id(self: "RODIN_Task | RODIN_Row") -> str:
     return listing[self.number] if self.number < len(listing) else ""
 
 
-def _name(self: "RODIN_Task | RODIN_Row") -> str:
-    task = app().session.tasks.get(_task_id(self))
-    return task.name if task else ""
+def _of_task(read: Callable[[Task], T], gone: T) -> Callable[["RODIN_Task | RODIN_Row"], T]:
+    """A property's `get`; it gives `gone` for a task that has just left the list."""
+
+    def get(self: "RODIN_Task | RODIN_Row") -> T:
+        task = app().session.tasks.get(_task_id(self))
+        return gone if task is None else read(task)
+
+    return get
+
+
+_name = _of_task(lambda task: task.name, "")
 
 
 def _rename(self: "RODIN_Task | RODIN_Row", text: str) -> None:
@@ -62,25 +93,38 @@ def _select(self: "RODIN_Task | RODIN_Row", wish: bool) -> None:
     redraw.sidebars()
 
 
-def _prompt(self: "RODIN_Task") -> str:
-    task = app().session.tasks.get(self.task_id)
-    return task.prompt if task else ""
-
-
 class RODIN_Task(bpy.types.PropertyGroup):
+    """A view of a task: but for its id, all is read from the session, so that nothing of it gets into a .blend file."""
+
+    task_id: bpy.props.StringProperty(name="Task ID")
     # Not with `update=`: each assignment would then make Blender redraw all its windows, the viewport too.
     name: bpy.props.StringProperty(name="Name", description="Double-click to rename", get=_name, set=_rename)
-    task_id: bpy.props.StringProperty(name="Task ID")
-    task_uuid: bpy.props.StringProperty(name="Task UUID")
-    status: bpy.props.EnumProperty(name="Status", items=_STATUSES, default=Status.UNKNOWN)
-    message: bpy.props.StringProperty(name="Message", description="Trouble in asking, and what to do about it")
+    task_uuid: bpy.props.StringProperty(name="Task UUID", get=_of_task(lambda task: task.task_uuid, ""))
+    status: bpy.props.EnumProperty(
+        name="Status",
+        items=_STATUSES,
+        get=_of_task(lambda task: _STATUS_NUMBERS[task.status], _STATUS_NUMBERS[Status.UNKNOWN]),
+    )
+    message: bpy.props.StringProperty(
+        name="Message",
+        description="Trouble in asking, and what to do about it",
+        get=_of_task(lambda task: message_of(task, app().session.obstacle), ""),
+    )
+    # A collection cannot be a view: what is in it is.
     jobs: bpy.props.CollectionProperty(type=RODIN_Job)
-    jobs_done: bpy.props.IntProperty(name="Jobs Done")
-    jobs_total: bpy.props.IntProperty(name="Jobs")
-    folder: bpy.props.StringProperty(name="Folder", description="Where its files are saved")
-    downloaded: bpy.props.BoolProperty(name="Downloaded", description="Whether all files are saved")
-    # Read from Python's memory: the values of other properties can get into a .blend file.
-    prompt: bpy.props.StringProperty(name="Prompt", description="What it was made from", get=_prompt)
+    jobs_done: bpy.props.IntProperty(name="Jobs Done", get=_of_task(lambda task: task.jobs_done, 0))
+    jobs_total: bpy.props.IntProperty(name="Jobs", get=_of_task(lambda task: len(task.jobs), 0))
+    folder: bpy.props.StringProperty(
+        name="Folder", description="Where its files are saved", get=_of_task(lambda task: task.folder, "")
+    )
+    downloaded: bpy.props.BoolProperty(
+        name="Downloaded",
+        description="Whether all files are saved",
+        get=_of_task(lambda task: task.download is Download.SAVED, False),
+    )
+    prompt: bpy.props.StringProperty(
+        name="Prompt", description="What it was made from", get=_of_task(lambda task: task.prompt, "")
+    )
     selected: bpy.props.BoolProperty(name="Select", get=_is_selected, set=_select)
 
 
@@ -236,7 +280,7 @@ def active_task() -> Task | None:
 
 
 def show(task_id: str) -> None:
-    """Bring the properties of one task up to date: added, changed or removed."""
+    """Have one task in the collection, with its jobs, or no longer."""
     shown = view()
     index = _index(shown, task_id)
     task = app().session.tasks.get(task_id)
@@ -245,10 +289,12 @@ def show(task_id: str) -> None:
             shown.tasks.remove(index)
             _count_again(shown)
     elif index is None:
-        _copy(task, shown.tasks.add())
+        item = shown.tasks.add()
+        item.task_id = task_id
+        _show_jobs(task, item)
         _place_last(shown, task)
     else:
-        _copy(task, shown.tasks[index])
+        _show_jobs(task, shown.tasks[index])
     app().task_list.update(task_id)
     _count_rows(shown)
 
@@ -269,20 +315,13 @@ def _count_rows(shown: RODIN_View) -> None:
         shown.rows.add().number = number
 
 
-def _copy(task: Task, item: RODIN_Task) -> None:
-    item.task_id = task.task_id
-    item.task_uuid = task.task_uuid
-    item.status = task.status
-    item.message = message_of(task, app().session.obstacle)
-    item.jobs_done = task.jobs_done
-    item.jobs_total = len(task.jobs)
-    item.folder = task.folder
-    item.downloaded = task.download is Download.SAVED
-    item.jobs.clear()
-    for job in task.jobs:
-        shown = item.jobs.add()
-        shown.uuid = job.uuid
-        shown.status = job.status
+def _show_jobs(task: Task, item: RODIN_Task) -> None:
+    """Have as many jobs in the item as the task has."""
+    while len(item.jobs) > len(task.jobs):
+        item.jobs.remove(len(item.jobs) - 1)
+    for number in range(len(item.jobs), len(task.jobs)):
+        job = item.jobs.add()
+        job.task_id, job.number = task.task_id, number
 
 
 def _index(shown: RODIN_View, task_id: str) -> int | None:

@@ -289,7 +289,6 @@ class Session:
                 self.balance = credits
             case ObstacleChanged(obstacle):
                 self.obstacle = obstacle
-                self.unshown.update((t.task_id, None) for t in self.tasks.values() if t.followed)
             case RequestsHeld(until):
                 self.held_until = until
             case KeyTested():

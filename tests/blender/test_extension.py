@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -364,6 +365,18 @@ def test_no_exception_ends_the_timer(rodin: Rodin, service: Service) -> None:
     for _ in range(5):
         assert rodin.module("blender.timer").run() is not None
     rodin.until(lambda: rodin.item(task_id).status == "WAITING", "it goes on")
+
+
+def test_the_properties_are_a_view_and_hold_no_second_copy(rodin: Rodin, service: Service) -> None:
+    task_id = rodin.track(service.add([[[0, "Generating"]], [[0, "Waiting"]]], prompt="A glazed vase"))
+    rodin.until(lambda: len(rodin.item(task_id).jobs) == 2, "its jobs are known")
+    item = rodin.item(task_id)
+    stored = item.bl_system_properties_get() if hasattr(item, "bl_system_properties_get") else item
+    assert set(stored.keys()) == {"task_id", "jobs"}
+    changed = replace(rodin.session.tasks[task_id], message="It is all different now.", task_uuid="another")
+    rodin.session.tasks[task_id] = changed
+    assert (item.message, item.task_uuid, item.status) == (changed.message, "another", "GENERATING")
+    assert [(job.uuid, job.status) for job in item.jobs] == [(job.uuid, job.status) for job in changed.jobs]
 
 
 def test_the_timer_keeps_to_its_budget_of_work(rodin: Rodin, service: Service) -> None:
