@@ -90,7 +90,7 @@ class App:
         if session.key_test_wanted and not self.api_key.looking:
             session.key_test_wanted = False
             self.tracker().test_key()
-        wanted = session.form.looked_at and not session.balance_asked
+        wanted = session.form.used_at and not session.balance_asked
         if wanted and session.tracker and not session.settings.obstacle and not session.obstacle:
             session.balance_asked = True
             session.tracker.ask_balance()

@@ -20,11 +20,11 @@ def _loading(_path: str) -> None:
 
 @persistent
 def _loaded(_path: str) -> None:
-    session = app().session
-    session.file_loaded()
+    app().session.file_loaded()
     app().positions.clear()
     app().task_list.file_loaded()
-    form.fill(session.form.prompt, session.form.kept)
+    form.refill()
+    app().wake()
 
 
 @persistent

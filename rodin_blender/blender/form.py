@@ -37,7 +37,8 @@ MOST_SET_ASIDE = 10
 
 
 def show() -> None:
-    """Have the timer show what is in the form now, which a script may have changed."""
+    """Have the timer show what is in the form now, which a user or a script has changed."""
+    note_use()
     app().session.undrawn = True
     app().wake()
 
@@ -84,7 +85,7 @@ class RODIN_Picture(bpy.types.PropertyGroup):
 
 def _prompt(_self: "RODIN_Form") -> str:
     # Blender writes what a user types into a field to the Info log, as the field reads just after that: so it reads as
-    # dots until the panel is next drawn. A script is the one that has a Python frame of its own.
+    # dots until then. A script is the one that has a Python frame of its own.
     form = app().session.form
     return "•" * min(len(form.prompt), 24) if form.typed and not _called_by_script() else form.prompt
 
@@ -95,14 +96,23 @@ def _set_prompt(self: "RODIN_Form", text: str) -> None:
     show()
 
 
+def _prompt_logged(_self: "RODIN_Form", _context: bpy.types.Context) -> None:
+    app().session.form.typed = False
+
+
 def _called_by_script() -> bool:
     """Whether the caller, a property's function, was itself called from Python, and not by Blender's interface."""
     return sys._getframe(1).f_back is not None
 
 
 class RODIN_Form(bpy.types.PropertyGroup):
+    # Blender calls `update` after it has logged an edit, and before it draws.
     prompt: bpy.props.StringProperty(
-        name="Prompt", description="What you want to make, in your own words", get=_prompt, set=_set_prompt
+        name="Prompt",
+        description="What you want to make, in your own words",
+        get=_prompt,
+        set=_set_prompt,
+        update=_prompt_logged,
     )
     images: bpy.props.CollectionProperty(type=RODIN_Picture)
 
@@ -244,17 +254,15 @@ def take_in() -> None:
     app().previews.show_in_form([*pictures(), *on_their_way])
 
 
-def look_at() -> None:
-    """For `draw`: somebody looks at the form, so that the timer is to ask for the balance, now and then."""
-    # What was typed is drawn now, and so may be read again.
+def note_use() -> None:
+    """Somebody sees or touches the form: the timer is to ask for the balance, now and then."""
     session, now = app().session, time.monotonic()
-    session.form.typed = False
-    if not session.form.looked_at or now > session.form.looked_at + BALANCE_HOLDS:
-        session.form.looked_at, session.balance_asked = now, False
-        app().wake()
+    if not session.form.used_at or now > session.form.used_at + BALANCE_HOLDS:
+        session.form.used_at, session.balance_asked = now, False
 
 
 def is_empty() -> bool:
+    """But for the options."""
     return not app().session.form.prompt.strip() and not pictures()
 
 
@@ -284,23 +292,41 @@ def clear() -> None:
     fill("", [])
 
 
+def refill() -> None:
+    """Have in the properties again what was in the form, when another .blend file was opened, which empties them."""
+    form = app().session.form
+    _put(form.prompt, form.kept)
+
+
 def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | None = None) -> None:
     """Have this in the form instead of what is there."""
-    form, images = app().session.form, view().images
-    images.clear()
-    form.paths.clear()
-    form.prompt, form.typed, form.in_place_of = prompt, False, ""
-    for path in paths:
-        images.add().path = path
+    app().session.form.in_place_of = ""
+    _put(prompt, paths)
     for name, value in (chosen_options or {}).items():
         if name in OPTIONS:
             app().settings.set_value(f"{GENERATE}{name}", value)
     show()
 
 
+def _put(prompt: str, paths: Iterable[str]) -> None:
+    form, images = app().session.form, view().images
+    images.clear()
+    form.paths.clear()
+    form.prompt, form.typed = prompt, False
+    for path in paths:
+        image = images.add()
+        image.number = len(images)
+        form.paths[image.number] = path
+
+
 def allowed() -> bool:
     """Whether tasks may be begun here, and not only followed."""
     return bool(app().settings.value("allow_generation"))
+
+
+def is_shown() -> bool:
+    """Whether the panel has the form, and not the field for a subscription key."""
+    return allowed() and bpy.context.window_manager.rodin.begin_by == "GENERATE"
 
 
 def obstacle() -> Obstacle | None:

@@ -219,6 +219,12 @@ def _begin_by(_self: "RODIN_View") -> int:
     return BEGIN_BY.index(getattr(settings.own(), "begin_by", BEGIN_BY[0]))
 
 
+def _set_begin_by(_self: "RODIN_View", index: int) -> None:
+    app().settings.set_value("begin_by", BEGIN_BY[index])
+    if BEGIN_BY[index] == "GENERATE":
+        form.show()
+
+
 class RODIN_View(bpy.types.PropertyGroup):
     form: bpy.props.PointerProperty(type=form.RODIN_Form)
     begin_by: bpy.props.EnumProperty(
@@ -228,7 +234,7 @@ class RODIN_View(bpy.types.PropertyGroup):
             (BEGIN_BY[1], "Follow", "Follow a task that was begun elsewhere, by its subscription key"),
         ),
         get=_begin_by,
-        set=lambda _self, index: app().settings.set_value("begin_by", BEGIN_BY[index]),
+        set=_set_begin_by,
     )
     tasks: bpy.props.CollectionProperty(type=RODIN_Task)
     active_index: bpy.props.IntProperty(name="Active Task", get=_active_index, set=_set_active_index)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import bpy
 
@@ -15,14 +16,17 @@ PATIENCE = 3.0
 
 def sidebars() -> None:
     """Redraw the sidebars that show the Rodin tab, and open preferences."""
+    for region in _sidebars():
+        region.tag_redraw()
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI" and _shows_rodin(region):
-                        region.tag_redraw()
-            elif area.type == "PREFERENCES":
+            if area.type == "PREFERENCES":
                 area.tag_redraw()
+
+
+def any_sidebar() -> bool:
+    """Whether a sidebar shows the Rodin tab."""
+    return any(True for _ in _sidebars())
 
 
 def announce(text: str) -> bool:
@@ -82,6 +86,13 @@ def tab_shown(pointer: int, until: float) -> bool:
                 region.tag_redraw()
                 return True
     return True
+
+
+def _sidebars() -> Iterator[bpy.types.Region]:
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                yield from (region for region in area.regions if region.type == "UI" and _shows_rodin(region))
 
 
 def _shows_rodin(region: bpy.types.Region) -> bool:

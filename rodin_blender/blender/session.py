@@ -45,6 +45,8 @@ from .news import News
 from .presses import Press
 from .voice import say
 
+_NOTHING = Secret("")
+
 
 @dataclass
 class Import:
@@ -80,9 +82,10 @@ class Form:
     kept: list[str] = field(default_factory=list)
     """The pictures' files while another .blend file is opened."""
     typed: bool = False
-    """Whether the prompt was typed and not drawn since."""
-    looked_at: float = 0.0
-    """When the form was drawn, as `time.monotonic` has it, so that the balance was of interest; 0.0 for not yet."""
+    """Whether the prompt was typed, and Blender has not logged the edit yet."""
+    used_at: float = 0.0
+    """When the form was seen or touched, as `time.monotonic` has it, so that the balance was of interest; 0.0 for not
+    yet."""
     sent: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
     """Prompts and pictures that are on their way into the list, by task id."""
     originals: dict[str, list[str]] = field(default_factory=dict)
@@ -316,11 +319,16 @@ class Session:
                 drawn = False
         self.undrawn |= drawn
 
-    def follow(self, tracker: Tracker, generations: Sequence[Generation], typed: Secret) -> None:
-        """Have the tracker follow these. `typed` is what was in the panel's field, where they come from there."""
+    def follow(
+        self, tracker: Tracker, generations: Sequence[Generation], typed: Secret = _NOTHING, task_id: str = ""
+    ) -> None:
+        """Have the tracker follow these; the only one under this id, where one is given and its key is new.
+
+        `typed` is what was in the panel's field, where they come from there.
+        """
         self.presses.append(Press(len(generations), typed))
         for generation in generations:
-            tracker.follow(generation)
+            tracker.follow(generation, task_id)
 
     @property
     def _press(self) -> Press:

@@ -103,6 +103,8 @@ def _redraw(running: App) -> None:
         running.drawn_second = second
         task = properties.active_task()
         session.undrawn |= task is not None and task.followed
+        if form.is_shown() and redraw.any_sidebar():
+            form.note_use()
     if session.dialog_outdated:
         session.dialog_outdated = False
         redraw.dialog()

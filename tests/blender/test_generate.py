@@ -408,3 +408,10 @@ def test_enabling_again_leaves_no_trace_of_the_form(rodin: Rodin, form) -> None:
     assert not hasattr(bpy.types, "RODIN_FH_pictures")
     rodin.enable()
     assert (rodin.view.form.prompt, len(rodin.view.form.images)) == ("", 0)
+
+
+def test_the_balance_is_asked_once_the_form_is_touched(rodin: Rodin, service: Service) -> None:
+    rodin.until_idle()
+    assert rodin.session.balance is None
+    rodin.view.form.prompt = "A vase"
+    rodin.until(lambda: rodin.session.balance is not None, "the balance is known")

@@ -103,6 +103,21 @@ def test_track_returns_the_id_also_of_a_known_key(rodin: Rodin, service: Service
         scripting.track("")
 
 
+def test_an_answer_to_a_script_is_not_taken_for_that_to_a_press(rodin: Rodin, service: Service) -> None:
+    first, second = (service.add(DONE, name)["jobs"]["subscription_key"] for name in ("A vase", "A chair"))
+    rodin.module("scripting").track(first)
+    rodin.view.typed_key = second
+    bpy.ops.rodin.track()
+    assert len(rodin.session.presses) == 2
+    followed = rodin.module("tracking.messages").Followed
+    for kept in (second, ""):
+        message = None
+        while not isinstance(message, followed):
+            message = rodin.session.tracker.messages.get(timeout=30)
+            rodin.session.take_in(message)
+        assert rodin.session.typed_key.reveal() == kept, "what is typed stays until it is stored"
+
+
 def test_import_model_returns_the_collection(rodin: Rodin, service: Service) -> None:
     task_id = rodin.track(service.add(DONE, "A vase"))
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "done")

@@ -18,6 +18,8 @@ ANYWHERE = ("handlers", "catalog")
 """Modules beside the layers that import none of them, or only `service` and `tasks`."""
 LONGEST = 400
 """Lines of a module. What needs more holds more than one thing."""
+EFFECTS = ("wake", "tracker", "follow", "run", "tell", "show", "fill", "clear", "set_value", "enter", "renew", "note_use")
+"""Methods and functions of `blender` that do something."""
 WITHOUT_BPY = LAYERS[: LAYERS.index("command_line") + 1]
 
 
@@ -91,3 +93,13 @@ def test_no_import_goes_up(path: Path) -> None:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_holds_one_thing(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "blender" / "panels").glob("*.py")), ids=lambda path: path.name)
+def test_drawing_only_reads(path: Path) -> None:
+    """Nothing that `draw` calls of ours has an effect, and it sets nothing of ours."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr not in EFFECTS, f"{path.name} calls {node.func.attr} in line {node.lineno}"
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            assert not ast.unparse(node).startswith(("app()", "session.", "self.session")), f"line {node.lineno}"

@@ -24,13 +24,12 @@ MOST_LINES = 5
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     shown = context.window_manager.rodin
     header, body = layout.panel("rodin_begin")
-    generating = form.allowed() and shown.begin_by == "GENERATE"
+    generating = form.is_shown()
     if form.allowed():
         header.row(align=True).prop(shown, "begin_by", expand=True)
     else:
         header.label(text="Follow")
     if body and generating:
-        form.look_at()
         _draw_generate(body, context)
     elif body:
         _draw_follow(body, context)
@@ -157,8 +156,7 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     if of_selected:
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
     if trouble and not form.obstacle():
-        empty = not session.form.prompt.strip() and not form.pictures()
-        paragraph(layout, say(trouble), width, icon="INFO" if empty else "ERROR")
+        paragraph(layout, say(trouble), width, icon="INFO" if form.is_empty() else "ERROR")
     elif session.balance is not None and session.balance < price:
         paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")
 
