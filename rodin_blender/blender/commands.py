@@ -62,6 +62,7 @@ def _host() -> Host:
         app().studio_files.values,
         file_trouble,
         hand_off.operator_named,
+        network.connection_limit(),
     )
 
 

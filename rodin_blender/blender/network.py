@@ -30,6 +30,11 @@ def timeout() -> float:
     return float(bpy.context.preferences.system.network_timeout) or 20.0
 
 
+def connection_limit() -> int:
+    """How many connections may be open at a time; 0 for no limit."""
+    return int(bpy.context.preferences.system.network_connection_limit)
+
+
 def offline() -> Trouble | None:
     """Why the internet may not be used; None where it may."""
     if bpy.app.online_access:

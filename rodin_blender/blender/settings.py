@@ -104,6 +104,7 @@ class SettingsInUse:
             self._file.values,
             blend_folder=blend_folder(),
             timeout=network.timeout(),
+            connection_limit=network.connection_limit(),
             offline=network.offline(),
             program=network.program(),
         )

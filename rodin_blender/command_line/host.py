@@ -78,6 +78,8 @@ class Host:
     """Why nothing is known of them; "" where all is well."""
     check_operator: Callable[[str], object] = lambda _: None
     """Raises BadInput for the name of a download operator that cannot be used. Plain Python knows none."""
+    connection_limit: int = 0
+    """How many connections may be open at a time; 0 for no limit."""
 
     def value(self, name: str) -> Value:
         return self.resolve(name).value
@@ -89,7 +91,12 @@ class Host:
         blender = self.versions.get("Blender", "").partition(" ")[0]
         program = f"Blender/{blender}" if blender else ""
         return tracker_settings(
-            self.resolve, self.file, timeout=self.timeout, offline=self.offline, program=program
+            self.resolve,
+            self.file,
+            timeout=self.timeout,
+            connection_limit=self.connection_limit,
+            offline=self.offline,
+            program=program,
         )
 
     @property

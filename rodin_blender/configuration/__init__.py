@@ -78,6 +78,7 @@ def tracker_settings(
     *,
     blend_folder: Path | None = None,
     timeout: float = 20.0,
+    connection_limit: int = 0,
     offline: Trouble | None = None,
     program: str = "",
 ) -> Settings:
@@ -108,6 +109,7 @@ def tracker_settings(
     known = partial(
         Settings,
         timeout=timeout,
+        connection_limit=connection_limit,
         pace=pace,
         proxy=proxy,
         ca_file=str(ca_file or ""),

@@ -41,6 +41,8 @@ class Settings:
     """How many generations of the list may be under way at a time; 0 for as many as the account's plan allows."""
     log_prompts: bool = False
     names: Names = field(default_factory=Names)
+    connection_limit: int = 0
+    """How many connections may be open at a time; 0 for as many as are of use."""
 
     @property
     def connection(self) -> Connection:

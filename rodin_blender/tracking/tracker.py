@@ -49,6 +49,7 @@ from .messages import (
 from .polling import Polling
 from .submitting import Submissions
 from .turns import Turns
+from .workers import Connections
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class Tracker:
             self._polling.refuse,
             tell,
         )
+        pools = (self._submissions.pool, self._polling.pool, self._downloads.pool)
+        self._connections = Connections(settings.connection_limit, *pools)
         self._turns = Turns(self._kept, lambda: self._settings)
         self._account = Account(self._polling, lambda: self._settings, tell)
         for task in self._kept.by_id.values():
@@ -217,8 +220,7 @@ class Tracker:
         end = time.monotonic() + LAST_SUBMISSIONS
         while self._submissions.pool.busy and time.monotonic() < end:
             self._take(end - time.monotonic())
-        for pool in (self._submissions.pool, self._polling.pool, self._downloads.pool):
-            pool.end()
+        self._connections.end()
         for last in (self._polling.give_back, self._downloads.note_ended, self._submissions.note_ended):
             self._guarded(last)
         self._kept.close()
@@ -371,6 +373,7 @@ class Tracker:
             self._polling.refresh()
         self._settings = settings
         self._kept.configure(settings)
+        self._connections.configure(settings.connection_limit)
 
     def _generate(self, wish: Wish) -> None:
         obstacle = self._settings.obstacle

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,41 @@ class Question:
     """Whether it needs a client, and is not to be begun once the pool is stopping. Else it gets None."""
 
 
+class Connections:
+    """How many calls to servers may be under way at a time, in all pools together. For the tracker's thread.
+
+    The first pool goes first. The last one, whose calls take long, leaves one to the others where there are several.
+    """
+
+    def __init__(self, limit: int, *pools: Pool) -> None:
+        """A limit of 0 is none."""
+        self._limit = limit
+        self._pools = pools
+        for pool in pools:
+            pool.connections = self
+
+    def configure(self, limit: int) -> None:
+        self._limit = limit
+        self.hand_out()
+
+    def free_for(self, pool: Pool) -> int:
+        if not self._limit:
+            return sys.maxsize
+        used = sum(pool.connected for pool in self._pools)
+        kept_free = 1 if pool is self._pools[-1] and self._limit > 1 else 0
+        return max(self._limit - kept_free - used, 0)
+
+    def hand_out(self) -> None:
+        """Begin what has waited for a connection."""
+        for pool in self._pools:
+            pool.hand_out()
+
+    def end(self) -> None:
+        """Let the workers of all pools end after what they are at."""
+        for pool in self._pools:
+            pool.end()
+
+
 class Pool:
     """Up to `limit` workers, made when needed. Answers are handed to `inbox`, to be taken in by the tracker thread."""
 
@@ -51,11 +87,22 @@ class Pool:
         self._waiting: list[Question] = []
         self._workers: tuple[_Worker, ...] = ()
         self.stopping = False
+        self.connections: Connections | None = None
 
     @property
     def free(self) -> int:
         """How many questions could be asked at once."""
-        return max(self._limit - sum(w.question is not None for w in self._workers) - len(self._waiting), 0)
+        workers = self._limit - sum(w.question is not None for w in self._workers)
+        return max(min(workers, self._free_connections) - len(self._waiting), 0)
+
+    @property
+    def connected(self) -> int:
+        """How many calls to servers are under way."""
+        return sum(worker.question is not None and worker.question.asks_service for worker in self._workers)
+
+    @property
+    def _free_connections(self) -> int:
+        return self.connections.free_for(self) if self.connections else sys.maxsize
 
     @property
     def busy(self) -> bool:
@@ -64,7 +111,7 @@ class Pool:
     def ask(self, question: Question) -> None:
         """Have a worker make its call; in its turn, when all are busy."""
         self._waiting.append(question)
-        self._hand_out()
+        self.hand_out()
 
     def cancel(self, question: Question) -> None:
         """Cut it short, or take it out of the queue. It is answered with Aborted, unless it had just ended."""
@@ -94,8 +141,13 @@ class Pool:
         for worker in self._workers:
             worker.abort()
 
-    def _hand_out(self) -> None:
-        while self._waiting:
+    def hand_out(self) -> None:
+        """Have workers make the calls that wait, as far as they may."""
+        while True:
+            possible = (q for q in self._waiting if not q.asks_service or self._free_connections)
+            question = next(possible, None)
+            if question is None:
+                return
             worker = next((w for w in self._workers if w.question is None), None)
             if worker is None:
                 if len(self._workers) >= self._limit:
@@ -103,9 +155,9 @@ class Pool:
                 worker = _Worker(f"{self._name}-{len(self._workers) + 1}", self)
                 self._workers = (*self._workers, worker)
                 worker.start()
-            worker.question = self._waiting.pop(0)
-            worker.asked_at = time.monotonic()
-            worker.questions.put(worker.question)
+            self._waiting.remove(question)
+            worker.question, worker.asked_at = question, time.monotonic()
+            worker.questions.put(question)
 
     def answer(self, worker: _Worker, outcome: object) -> None:
         """For a worker's thread."""
@@ -113,7 +165,10 @@ class Pool:
 
     def _take_in(self, worker: _Worker, outcome: object) -> None:
         question, worker.question = worker.question, None
-        self._hand_out()
+        if self.connections:
+            self.connections.hand_out()
+        else:
+            self.hand_out()
         if question:
             question.answered(outcome)
 
