@@ -1,4 +1,4 @@
-"""ruff over everything, mypy strictly over the two layers that know no Blender."""
+"""ruff over everything, mypy strictly over the extension."""
 
 import subprocess
 import sys

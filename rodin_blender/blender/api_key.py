@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -206,11 +207,12 @@ def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Sec
         return error, news, taken
 
 
-def _old_properties() -> bpy.types.bpy_struct | None:
+def _old_properties() -> Any:
     """What holds the values of the preferences' properties as they were stored, past their getters."""
     own = folders.addon_preferences()
     # From Blender 5.0 on they stand apart from a script's own custom properties.
-    return own.bl_system_properties_get() if hasattr(own, "bl_system_properties_get") else own
+    apart = getattr(own, "bl_system_properties_get", None)
+    return apart() if apart else own
 
 
 def _of_old_preferences() -> Secret:

@@ -77,12 +77,14 @@ class App:
             if session.key_test and session.key_test.api_key != settings.api_key:
                 session.key_test = None
             session.balance, session.balance_asked = None, False
-        if session.tracker is None:
-            session.connect(Tracker(places.list_path(folders.user_folder()), settings, session.tasks.values()))
+        tracker = session.tracker
+        if tracker is None:
+            tracker = Tracker(places.list_path(folders.user_folder()), settings, session.tasks.values())
+            session.connect(tracker)
         elif settings != session.settings:
-            session.tracker.configure(settings)
+            tracker.configure(settings)
         session.settings = settings
-        return session.tracker
+        return tracker
 
     def ask_account(self) -> None:
         """Ask for what is to be known of the account, once it can be asked."""

@@ -108,8 +108,8 @@ def _import_model(task: Task | None, path: Path, how: Import) -> importing.Impor
             f"'{path.name}' has {count:,} triangles, more than the {limit:,} that are allowed. "
             f"Give --max-triangles {count} (0 for no limit), or set import_max_triangles."
         )
-    height = settings.value("import_height") if how.height is None else how.height
-    merge = settings.value("import_merge_distance") if how.merge_distance is None else how.merge_distance
+    height = float(settings.value("import_height")) if how.height is None else how.height
+    merge = float(settings.value("import_merge_distance")) if how.merge_distance is None else how.merge_distance
     picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
     # The startup file's units may be others than meters.
     units = importing.units_of_a_meter(bpy.context.scene)
@@ -118,7 +118,7 @@ def _import_model(task: Task | None, path: Path, how: Import) -> importing.Impor
         name=settings.collection_name(task) if task else path.stem,
         task_uuid=task.task_uuid if task else "",
         height=height * units,
-        as_asset=settings.value("import_as_asset") if how.as_asset is None else how.as_asset,
+        as_asset=bool(settings.value("import_as_asset")) if how.as_asset is None else how.as_asset,
         preview=str(picture) if picture.is_file() else "",
         companions=bool(settings.value("import_companions")),
         join=bool(settings.value("import_join")) if how.join is None else how.join,

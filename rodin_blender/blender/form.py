@@ -9,9 +9,10 @@ chosen tier takes them.
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import bpy
@@ -120,12 +121,16 @@ class RODIN_Form(bpy.types.PropertyGroup):
 def chosen(option: Option) -> Value:
     """What is chosen for an option, as far as the tier takes it: what cannot be seen is not held against the wish."""
     names = {"tier", "mesh_mode", option.name}
-    return options.fitted_one(option, {name: app().settings.value(f"{GENERATE}{name}") for name in names})
+    return options.fitted_one(option, {name: _of_settings(name) for name in names})
+
+
+def _of_settings(name: str) -> Value:
+    return cast(Value, app().settings.value(f"{GENERATE}{name}"))
 
 
 def all_chosen() -> dict[str, Value]:
     """All options, as `chosen`."""
-    return options.fitted({name: app().settings.value(f"{GENERATE}{name}") for name in OPTIONS})
+    return options.fitted({name: _of_settings(name) for name in OPTIONS})
 
 
 def offered(option: Option) -> bool:
@@ -134,7 +139,7 @@ def offered(option: Option) -> bool:
     return option.takes(tier, mesh_mode) and (not option.choices or len(option.choices_for(tier)) > 1)
 
 
-def _items(option: Option) -> list[option_properties.Item]:
+def _items(option: Option) -> tuple[option_properties.Item, ...]:
     """One tuple for each tier and no more: Blender does not keep the texts of what a function returns."""
     return _KNOWN_ITEMS[option.name, str(app().settings.value(f"{GENERATE}tier"))]
 
@@ -298,7 +303,7 @@ def refill() -> None:
     _put(form.prompt, form.kept)
 
 
-def fill(prompt: str, paths: Iterable[str], chosen_options: dict[str, Value] | None = None) -> None:
+def fill(prompt: str, paths: Iterable[str], chosen_options: Mapping[str, str | float | bool] | None = None) -> None:
     """Have this in the form instead of what is there."""
     app().session.form.in_place_of = ""
     _put(prompt, paths)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import bpy
 
@@ -22,8 +22,8 @@ def call(task_id: str, **more: object) -> None:
         raise BadInput(reason_of(error)) from None
 
 
-def operator_named(name: str) -> Callable[..., object]:
-    """The download operator of this name. Raises BadInput for one that cannot be."""
+def operator_named(name: str) -> Any:
+    """The download operator of this name, of `bpy.ops`. Raises BadInput for one that cannot be."""
     module, dot, function = name.strip().partition(".")
     if dot and module.isidentifier() and function.isidentifier():
         operator = getattr(getattr(bpy.ops, module), function)

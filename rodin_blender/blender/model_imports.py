@@ -159,5 +159,5 @@ def _import_if_possible(task_id: str) -> None:
             # The second argument asks for the step of undo, which a call from a script does not get otherwise.
             bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=not wish.unasked, **wish.how)
         except RuntimeError as error:
-            text = f"{importing.reason_of(error)} Open Folder shows the files."
-            session.tell_of_files(task_id, text, trouble=True)
+            why = f"{importing.reason_of(error)} Open Folder shows the files."
+            session.tell_of_files(task_id, why, trouble=True)

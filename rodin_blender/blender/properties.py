@@ -7,7 +7,7 @@ loads a file.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import bpy
 
@@ -195,7 +195,7 @@ def _set_show_groups(_self: "RODIN_View", numbers: int) -> None:
     _arrange(groups=frozenset(group for group, _name, _text, _icon, number in _GROUPS if numbers & number))
 
 
-def _arrange(**wish: object) -> None:
+def _arrange(**wish: Any) -> None:
     """Filter or sort the list in another way."""
     task_list = app().task_list
     arrangement = replace(task_list.listing.arrangement, **wish)

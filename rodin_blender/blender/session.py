@@ -376,7 +376,8 @@ class Session:
             self.news.tell(f"'{self.tasks[task_id].name}': {text}")
 
     def _take_in_check(self, checked: ModelChecked) -> None:
-        task_id, size, trouble = checked.task_id, checked.size, checked.trouble
+        task_id, size = checked.task_id, checked.size
+        trouble: Text | Trouble | None = checked.trouble
         wish = self.imports.get(task_id)
         if wish is None:
             return

@@ -65,8 +65,9 @@ class SettingsInUse:
         preferences = own()
         fixed = name in FIELDS and self.resolve(name).fixed
         if isinstance(preferences, bpy.types.AddonPreferences) and not fixed:
-            is_choice = name.startswith(GENERATE) and isinstance(wish, str)
-            setattr(preferences, name, option_properties.identifier(wish) if is_choice else wish)
+            if name.startswith(GENERATE) and isinstance(wish, str):
+                wish = option_properties.identifier(wish)
+            setattr(preferences, name, wish)
             # To say so has Blender draw all windows.
             if not bpy.context.preferences.is_dirty:
                 bpy.context.preferences.is_dirty = True

@@ -85,7 +85,7 @@ class TaskList:
         return [self._session.tasks[task_id] for task_id in self.members[group] if task_id in self.listing]
 
     def is_in_scene(self, task: Task) -> bool:
-        return bool(task.task_uuid and self.in_scene) and task.task_uuid in self.in_scene
+        return bool(task.task_uuid and self.in_scene and task.task_uuid in self.in_scene)
 
     def selection(self) -> list[Task]:
         """The selected tasks that the list shows, in its order."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 import bpy
 
-from ..tasks.options import Value
 from ..tasks.task import Task
 from . import importing
 from .app import app
@@ -32,7 +31,7 @@ def family(task: Task) -> list[Task]:
     return [session.tasks[task_id] for task_id in ids if task_id in session.tasks]
 
 
-def seeds(taken: Iterable[Value], count: int) -> list[int]:
+def seeds(taken: Iterable[object], count: int) -> list[int]:
     """As many other seeds, each once."""
     known = set(taken)
     found: list[int] = []

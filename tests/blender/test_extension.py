@@ -373,9 +373,9 @@ def test_the_properties_are_a_view_and_hold_no_second_copy(rodin: Rodin, service
     item = rodin.item(task_id)
     stored = item.bl_system_properties_get() if hasattr(item, "bl_system_properties_get") else item
     assert set(stored.keys()) == {"task_id", "jobs"}
-    changed = replace(rodin.session.tasks[task_id], message="It is all different now.", task_uuid="another")
+    changed = replace(rodin.session.tasks[task_id], prompt="It is all different now.", task_uuid="another")
     rodin.session.tasks[task_id] = changed
-    assert (item.message, item.task_uuid, item.status) == (changed.message, "another", "GENERATING")
+    assert (item.prompt, item.task_uuid, item.status) == (changed.prompt, "another", "GENERATING")
     assert [(job.uuid, job.status) for job in item.jobs] == [(job.uuid, job.status) for job in changed.jobs]
 
 

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import bpy
 
@@ -78,7 +78,8 @@ def size_of(path: str) -> int:
         return 0
 
 
-def _importer(kind: str) -> Callable[..., object]:
+def _importer(kind: str) -> Any:
+    """An operator of `bpy.ops`. Raises BadInput where this Blender has none."""
     for operator in _IMPORTERS.get(kind, ()):
         module, _, function = operator.partition(".")
         found = getattr(getattr(bpy.ops, module), function)

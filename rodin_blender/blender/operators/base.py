@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operators have in common."""
 
+from typing import TYPE_CHECKING, TypeAlias
+
 import bpy
 
 from ...service.errors import BadInput
@@ -36,7 +38,16 @@ def check_accepted(task: Task) -> None:
         raise BadInput(f"The service has not said that it accepted '{task.name}', so there is nothing to ask for yet.")
 
 
-class OfTask:
+# A mixin is none of Blender's classes, which register theirs; what it uses of them is known to type checkers alone.
+if TYPE_CHECKING:
+    from bpy.types import Operator
+
+    Mixin: TypeAlias = Operator
+else:
+    Mixin = object
+
+
+class OfTask(Mixin):
     """An operator on the active task, or on the one that `task_id` names."""
 
     bl_options = OPTIONS
@@ -73,6 +84,10 @@ class OfTask:
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """From a button: here is asked what has to be asked before `act`."""
         return self.execute(context)
+
+    def act(self, context: bpy.types.Context, task: Task) -> None:
+        """Do it, without waiting. Raises BadInput with what to change."""
+        raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:

@@ -214,9 +214,10 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             # Set, so that Adjust Last Operation shows what was done.
             if not self.properties.is_property_set(name):
                 value = app().settings.value(f"import_{name}")
-                # The setting holds for all files, whose units differ: it is in meters.
-                meters = name in ("height", "merge_distance")
-                setattr(self, name, value * importing.units_of_a_meter(context.scene) if meters else value)
+                if name in ("height", "merge_distance"):
+                    # The setting holds for all files, whose units differ: it is in meters.
+                    value = float(value) * importing.units_of_a_meter(context.scene)
+                setattr(self, name, value)
         wanted = blockouts.wanted_now(task, context)
         if wanted and not chosen and (wanted.box or self.location == "CURSOR"):
             self.location = placement.LOCATION[0]

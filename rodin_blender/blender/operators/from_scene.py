@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What begins a generation from what is there already: a rough object in the scene, or a task of the list."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import bpy
 
 from ...service.errors import BadInput
@@ -154,7 +157,7 @@ class RODIN_OT_keep_this_one(OfTask, bpy.types.Operator):
         self.report({"INFO"}, f"{count} {'model' if count == 1 else 'models'} removed from the scene")
 
 
-def _price_line(count: int, wished: dict[str, options.Value]) -> str:
+def _price_line(count: int, wished: Mapping[str, Any]) -> str:
     """What so many cost, with the tier that makes them."""
     price = options.price(wished)
     tier = TIERS[str(wished["tier"])].label

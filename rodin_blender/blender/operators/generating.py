@@ -69,7 +69,7 @@ class RODIN_OT_take_back(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return "Forget these words" if properties.drop else cls.__doc__
+        return "Forget these words" if properties.drop else str(cls.__doc__)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         kept = app().session.form.set_aside

@@ -12,7 +12,7 @@ from .. import hand_off, importing, model_imports, placement, properties, words
 from ..app import app
 from ..voice import say
 from . import files, following
-from .base import INTERNAL, OPTIONS, text_property
+from .base import INTERNAL, OPTIONS, Mixin, text_property
 
 MOST_NAMES = 5
 USUAL_HEIGHT = 1.9
@@ -21,7 +21,7 @@ APART = 1.3
 """The distance of models that are brought into the scene together, as a share of their height."""
 
 
-class OfMany:
+class OfMany(Mixin):
     """An operator on all tasks of `those` for which it `fits`."""
 
     bl_options = OPTIONS
@@ -219,10 +219,9 @@ class RODIN_OT_select_tasks(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         task_list = app().task_list
-        shown = set(task_list.listing)
-        selected = {"ALL": shown, "NONE": set(), "INVERT": shown - task_list.selected}[self.action]
+        shown = {task_list.listing[row] for row in range(len(task_list.listing))}
+        task_list.selected = {"ALL": shown, "NONE": set(), "INVERT": shown - task_list.selected}[self.action]
         context.window_manager.rodin.selecting = True
-        task_list.selected = selected
         return {"FINISHED"}
 
 

@@ -8,7 +8,7 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.submission import MOST_PICTURES
 from .. import form, open_images
-from .base import INTERNAL, OPTIONS, refuse, text_property
+from .base import INTERNAL, OPTIONS, Mixin, refuse, text_property
 
 
 def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
@@ -88,9 +88,12 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class _OfPicture:
+class _OfPicture(Mixin):
     bl_options = INTERNAL
     index: bpy.props.IntProperty(name="Picture", options={"SKIP_SAVE", "HIDDEN"})
+
+    def act(self, images: bpy.types.bpy_prop_collection) -> None:
+        raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         images = form.view().images

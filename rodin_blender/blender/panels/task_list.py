@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of tasks, with what finds, sorts and selects in it."""
 
+from typing import Any
+
 import bpy
 
 from ...tasks.task import Task
@@ -22,18 +24,28 @@ NO_PICTURE = "FILE_3D"
 class RODIN_UL_tasks(bpy.types.UIList):
     """A list of rows that are numbers: which task stands in which, `Listing` tells"""
 
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+    def draw_item(
+        self,
+        context: bpy.types.Context,
+        layout: bpy.types.UILayout,
+        data: Any,
+        item: Any,
+        icon: int,
+        active_data: Any,
+        active_property: str,
+        index: int,
+    ) -> None:
         running = app()
         listing = running.task_list.listing
         task = running.session.tasks.get(listing[index]) if index < len(listing) else None
         if task:
             _draw_row(layout, context.region.width, running, task, item)
 
-    def filter_items(self, context, data, property_name):
+    def filter_items(self, context: bpy.types.Context, data: Any, property_name: str) -> tuple[list[int], list[int]]:
         # The rows are found and sorted already, and not by what Blender kept of this list in a .blend file.
         return [], []
 
-    def draw_filter(self, context, layout):
+    def draw_filter(self, context: bpy.types.Context, layout: bpy.types.UILayout) -> None:
         draw_filter(layout, context)
 
 
