@@ -8,12 +8,12 @@ window stands still for as long as that takes (1 s for 1920 x 1080 on that machi
 
 from __future__ import annotations
 
+import secrets
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 4096 * 4096
 RENDER = "Render Result"
-
-_numbers = count(1)
 
 
 def names() -> list[str]:
@@ -134,7 +132,7 @@ def _png(pixels: numpy.ndarray, width: int, height: int, *, linear: bool) -> byt
 def _path(name: str, ending: str) -> Path:
     """A new file in the folder that Blender deletes when it ends: what is sent is copied before."""
     plain = "".join(character if character.isalnum() or character in " -_" else "_" for character in name)
-    return Path(bpy.app.tempdir) / f"rodin-{next(_numbers)}-{plain[:60]}{ending}"
+    return Path(bpy.app.tempdir) / f"rodin-{secrets.token_hex(4)}-{plain[:60]}{ending}"
 
 
 def _write(name: str, ending: str, content: Callable[[], bytes]) -> None:

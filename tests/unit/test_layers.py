@@ -103,3 +103,13 @@ def test_drawing_only_reads(path: Path) -> None:
             assert node.func.attr not in EFFECTS, f"{path.name} calls {node.func.attr} in line {node.lineno}"
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             assert not ast.unparse(node).startswith(("app()", "session.", "self.session")), f"line {node.lineno}"
+
+
+def test_one_object_holds_what_is_alive_in_blender() -> None:
+    """A module that sets a global of its own keeps something that outlives disabling the extension."""
+    found = {
+        path.name
+        for path in (PACKAGE / "blender").rglob("*.py")
+        if any(isinstance(node, ast.Global) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    }
+    assert found == {"app.py"}
