@@ -128,11 +128,12 @@ def play():
     facts["warm"] = [took for took, _cpu, news in spent["timer"] if not news]
 
     messages, job_of = ours("tracking.messages"), ours("tasks.task").Job
+    trouble = ours("texts.text").Trouble("changed", "It is all different now.")
     tasks = list(session.tasks.values())[: given["changing"]]
     spent["timer"].clear()
     for task in tasks:
         jobs = tuple(replace(job, status="Polishing") for job in task.jobs) or (job_of("x", "Polishing"),)
-        session.tracker.messages.put(messages.TaskChanged(replace(task, jobs=jobs, message="It is all different now.")))
+        session.tracker.messages.put(messages.TaskChanged(replace(task, jobs=jobs, trouble=trouble)))
     while session.unshown or not session.tracker.messages.empty():
         yield 0.01
     yield 0.3
