@@ -17,6 +17,7 @@ from string import Formatter
 
 from ..service.errors import BadInput
 from ..service.files import LONGEST_FOLDER, LONGEST_PATH, kind_of, safe_name, units
+from ..texts.text import Text
 from .task import Task
 
 FOLDER, FILE, COLLECTION, BLEND = "{name} {task_id}", "{file}", "{name}", "{name}"
@@ -85,7 +86,8 @@ def _check(template: str, known: tuple[str, ...]) -> set[str]:
         if name is None:
             continue
         if name not in known or form or conversion:
-            raise BadInput(f"it may have {', '.join(f'{{{one}}}' for one in known)}, and nothing else in braces.")
+            fields = ", ".join(f"{{{one}}}" for one in known)
+            raise BadInput(Text("it may have {fields}, and nothing else in braces.", fields=fields))
         found.add(name)
     return found
 
