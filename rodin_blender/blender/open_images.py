@@ -8,9 +8,6 @@ window stands still for as long as that takes (1 s for 1920 x 1080 on that machi
 
 from __future__ import annotations
 
-import secrets
-import struct
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,9 +16,8 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from ..service.errors import BadInput, os_reason
-from . import form
-from .app import app
+from ..service.errors import BadInput
+from . import form, picture_files
 
 if TYPE_CHECKING:
     import numpy
@@ -35,21 +31,24 @@ def names() -> list[str]:
     return [image.name for image in bpy.data.images if _can_be_taken(image)]
 
 
-def take(image: bpy.types.Image, scene: bpy.types.Scene) -> None:
-    """Have the image in the form; soon, where it must be written into a file first. Raises BadInput."""
+def take(image: bpy.types.Image, scene: bpy.types.Scene, then: Callable[[list[str]], object] = form.add) -> None:
+    """Hand the image's file to `then` (into the form, if nothing else is said); soon, where it must be written first.
+
+    Raises BadInput.
+    """
     if image.type == "RENDER_RESULT":
-        _take_render(image, scene)
+        then([_render(image, scene)])
         return
     if not _can_be_taken(image):
         raise BadInput(f"The image '{image.name}' has no pixels that can be read.")
     plain = image.source == "FILE" and not image.is_dirty
     file = bpy.path.abspath(image.filepath, library=image.library) if plain else ""
     if Path(file).suffix.lower() in form.PICTURE_ENDINGS and not image.packed_file:
-        form.add([file])
+        then([file])
         return
     if plain and image.packed_file and image.file_format in ("PNG", "JPEG", "WEBP"):
         content = image.packed_file.data
-        _write(image.name, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[image.file_format], lambda: content)
+        _write(image.name, {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}[image.file_format], lambda: content, then)
         return
     width, height = image.size
     if not width or not height:
@@ -57,7 +56,7 @@ def take(image: bpy.types.Image, scene: bpy.types.Scene) -> None:
     if width * height > MOST_PIXELS:
         raise BadInput(f"The image '{image.name}' has {width} x {height} pixels; the service takes up to 4096 x 4096.")
     pixels = _pixels(image)
-    _write(image.name, ".png", partial(_png, pixels, width, height, linear=image.is_float))
+    _write(image.name, ".png", partial(_png, pixels, width, height, linear=image.is_float), then)
 
 
 def _can_be_taken(image: bpy.types.Image) -> bool:
@@ -67,16 +66,17 @@ def _can_be_taken(image: bpy.types.Image) -> bool:
     return image.source in ("FILE", "GENERATED", "VIEWER") and image.type != "MULTILAYER"
 
 
-def _take_render(image: bpy.types.Image, scene: bpy.types.Scene) -> None:
+def _render(image: bpy.types.Image, scene: bpy.types.Scene) -> str:
+    """The new file of the render."""
     if bpy.app.is_job_running("RENDER"):
         raise BadInput("The render is still under way. Add it when it has ended.")
-    path = _path(image.name, ".png")
+    path = picture_files.new_path(image.name, ".png")
     try:
         with _saving_as_png(scene.render.image_settings):
             image.save_render(str(path), scene=scene)
     except RuntimeError:
         raise BadInput(f"The scene '{scene.name}' has no render yet. Render an image (F12), then add it.") from None
-    form.add([str(path)])
+    return str(path)
 
 
 @contextmanager
@@ -114,45 +114,8 @@ def _png(pixels: numpy.ndarray, width: int, height: int, *, linear: bool) -> byt
     if linear:
         color = rows[..., :3]
         rows[..., :3] = numpy.where(color <= 0.0031308, color * 12.92, 1.055 * numpy.power(color, 1 / 2.4) - 0.055)
-    bytes_ = numpy.round(rows * 255.0).astype(numpy.uint8).reshape(height, width * channels)
-    # Each row as the difference to the one above (filter 2), which packs better.
-    filtered = numpy.empty((height, width * channels + 1), dtype=numpy.uint8)
-    filtered[:, 0] = 2
-    filtered[0, 1:] = bytes_[0]
-    filtered[1:, 1:] = bytes_[1:] - bytes_[:-1]
-    kind = {1: 0, 3: 2, 4: 6}[channels]
-    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(filtered.tobytes(), 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in parts
-    )
+    return picture_files.png(numpy.round(rows * 255.0).astype(numpy.uint8))
 
 
-def _path(name: str, ending: str) -> Path:
-    """A new file in the folder that Blender deletes when it ends: what is sent is copied before."""
-    plain = "".join(character if character.isalnum() or character in " -_" else "_" for character in name)
-    return Path(bpy.app.tempdir) / f"rodin-{secrets.token_hex(4)}-{plain[:60]}{ending}"
-
-
-def _write(name: str, ending: str, content: Callable[[], bytes]) -> None:
-    path = _path(name, ending)
-
-    def write() -> str:
-        try:
-            path.write_bytes(content())
-        except BadInput as error:
-            return f"The image '{name}' was not added. {error}"
-        except (OSError, MemoryError) as error:
-            reason = os_reason(error) if isinstance(error, OSError) else "there is not enough memory"
-            return f"The image '{name}' was not added: it could not be written to {path.parent}: {reason}."
-        return ""
-
-    def written(trouble: str) -> None:
-        if trouble:
-            app().session.tell(trouble)
-        else:
-            form.add([str(path)])
-
-    app().wake()
-    app().threads.run(write, written)
+def _write(name: str, ending: str, content: Callable[[], bytes], then: Callable[[list[str]], object]) -> None:
+    picture_files.write({picture_files.new_path(name, ending): content}, f"The image '{name}'", then)

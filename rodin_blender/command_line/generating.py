@@ -16,7 +16,7 @@ from ..service.pictures import check_picture
 from ..storage.outbox import Outbox, State
 from ..tasks import options
 from ..tasks.options import OPTIONS, Value
-from ..tasks.submission import answer_in, fields, submission
+from ..tasks.submission import Picture, answer_in, fields, submission
 from ..tasks.task import Status, Task, new_task_id
 from ..tasks.wish import Wish
 from ..texts.text import Trouble
@@ -154,7 +154,8 @@ def check_price(host: Host, price: float) -> None:
 
 
 def _tell_what_would_be_sent(output: Output, wish: Wish) -> None:
-    form = fields(submission(wish.prompt, len(wish.pictures), wish.options))
+    pictures = tuple(Picture(path.name, "") for path in wish.pictures)
+    form = fields(replace(submission(wish.prompt, len(pictures), wish.options), pictures=pictures))
     price = options.price(wish.options)
     words = "\n".join([f"{name}: {value}" for name, value in form] + [f"images: {path}" for path in wish.pictures])
     members = {"fields": dict(form), "images": [str(path) for path in wish.pictures], "price": price}

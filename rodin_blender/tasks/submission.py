@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from ..service import keys, pasted
 from ..service.errors import BadAnswer, BadInput
 from ..service.keys import LONGEST_KEY, Secret
 from ..texts.text import Text
-from .options import OPTIONS, Value, checked
+from .options import GEN_2_5, OPTIONS, TIERS, Value, checked
 
 LONGEST_PROMPT = 1024
 """Characters."""
 LONGEST_PROMPT_TOLD = 60
 """Characters of the prompt of an answer, which may have been shortened to a name."""
 MOST_PICTURES = 5
+VIEWS = {"front": "F", "right": "R", "back": "B", "left": "L"}
+"""The service's `image_label` for a picture whose name ends with this word."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,23 @@ def fields(wanted: Submission) -> list[tuple[str, str]]:
         value = wanted.options[option.name]
         if option.takes(tier, mesh_mode) and (option.always_sent or value != option.default):
             form.append((option.field, _form_text(option.name, value)))
+    labels = view_labels([picture.name for picture in wanted.pictures], tier)
+    if labels:
+        form.append(("image_label", json.dumps(labels)))
     if wanted.proportions:
         form.append(("bbox_condition", json.dumps(wanted.proportions)))
     return form
+
+
+def view_labels(names: Sequence[str], tier: str) -> list[str]:
+    """What the service is told of the side that each picture shows; [] where it is not told, and finds it out itself.
+
+    Told are several pictures that are all named for a side, each for another one ("Chair Front.png"), to the tiers that
+    take it: a guess from one name among others might be wrong, and is paid for.
+    """
+    words = [PurePath(name).stem.rpartition(" ")[2].lower() for name in names]
+    fine = len(words) > 1 and len(set(words)) == len(words) and VIEWS.keys() >= set(words)
+    return [VIEWS[word] for word in words] if fine and TIERS[tier].family == GEN_2_5 else []
 
 
 def accepted(answer: Mapping[str, Any]) -> Accepted:

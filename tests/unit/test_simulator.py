@@ -129,6 +129,8 @@ PICTURE = ("vase.png", png(512, 512), "image/png")
         (FORM | {"TAPose": "True"}, [], "TAPose"),
         (FORM | {"quality_override": "5000"}, [], "quality_override"),
         (FORM | {"polish": "1"}, [], "not known"),
+        (FORM | {"image_label": '["F", "B"]'}, [PICTURE], "image_label"),
+        (FORM | {"image_label": '["Front"]'}, [PICTURE], "image_label"),
         (FORM | {"bbox_condition": "[1, 2]"}, [], "bbox_condition"),
         (FORM | {"bbox_condition": "[1, 2, 0]"}, [], "bbox_condition"),
         (FORM | {"bbox_condition": "[1, 2, 2049]"}, [], "bbox_condition"),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,7 +23,7 @@ from rodin_blender.service.errors import (
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks.options import OPTIONS, TIERS
 from rodin_blender.tasks.refusals import of_submission
-from rodin_blender.tasks.submission import Accepted, accepted, answer_in, fields, submission
+from rodin_blender.tasks.submission import Accepted, Picture, accepted, answer_in, fields, submission, view_labels
 from rodin_blender.texts.text import Trouble
 
 KEY = "a.subscription.key"
@@ -298,3 +299,22 @@ def test_what_surely_was_not_taken(error: ServiceError, code: str, again: bool) 
 )
 def test_what_may_have_been_taken_is_no_refusal(error: ServiceError) -> None:
     assert of_submission(error) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["Chair Front.png", "Chair Right.png", "Chair Back.png", "Chair Left.png"], ["F", "R", "B", "L"]),
+        (["1/chair back.jpg", "2/Front.webp"], ["B", "F"]),
+        (["Chair Front.png"], []),
+        (["Chair Front.png", "Chair.png"], []),
+        (["Chair Front.png", "Table Front.png"], []),
+        (["feedback.png", "Chair Front.png"], []),
+        ([], []),
+    ],
+)
+def test_pictures_that_are_all_named_for_another_side_are_labeled(names: list[str], labels: list[str]) -> None:
+    assert view_labels(names, "Gen-2.5-Medium") == labels
+    assert view_labels(names, "Gen-2") == [], "only the newest generation takes labels"
+    wanted = replace(submission("", 1, {}), pictures=tuple(Picture(name, "image/png") for name in names))
+    assert dict(fields(wanted)).get("image_label") == (json.dumps(labels) if labels else None)

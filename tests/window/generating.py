@@ -88,6 +88,98 @@ def press_many_megabytes(ui, given):
         ui.facts["viewport_draws"].append(ui.viewport_draws)
 
 
+def _texture(item):
+    """Checkers, as a texture that the viewport's Solid shading shows where it is set to Texture."""
+    image = bpy.data.images.new("Checkers", 256, 256)
+    image.generated_type = "COLOR_GRID"
+    material = bpy.data.materials.new("Checkers")
+    material.use_nodes = True
+    nodes = material.node_tree.nodes
+    texture = nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    nodes.active = texture
+    item.data.materials.append(material)
+
+
+def viewport_pictures(ui, given):
+    """Put what the viewport shows into the form: the view, the selection alone, the camera, four sides."""
+    import gpu
+
+    if given["theme"]:
+        folders = bpy.utils.preset_paths("interface_theme")
+        path = next(path for folder in folders for path in pathlib.Path(folder).rglob(given["theme"]))
+        bpy.ops.script.execute_preset(filepath=str(path), menu_idname="USERPREF_MT_interface_theme_presets")
+    yield from ui.open_sidebar("GENERATE")
+    bpy.ops.mesh.primitive_monkey_add(size=1.5, location=(2.5, 0.5, 0.0))
+    monkey = bpy.context.object
+    if given["textured"]:
+        _texture(monkey)
+        ui.area.spaces[0].shading.color_type = "TEXTURE"
+    names = [scene.name for scene in bpy.data.scenes], [item.name for item in bpy.data.objects]
+    space, region = ui.area.spaces[0], next(region for region in ui.area.regions if region.type == "WINDOW")
+    yield from _viewport_at_rest(ui)
+
+    def drawn_once():
+        canvas = gpu.types.GPUOffScreen(1024, 1024)
+        view = space.region_3d
+        began = time.perf_counter()
+        canvas.draw_view3d(
+            bpy.context.scene, bpy.context.view_layer, space, region, view.view_matrix, view.window_matrix
+        )
+        with canvas.bind():
+            gpu.state.active_framebuffer_get().read_color(0, 0, 1, 1, 4, 0, "UBYTE")
+        canvas.free()
+        return time.perf_counter() - began
+
+    ui.facts["presses"], ui.facts["plain"] = [], []
+    for name, arguments in (
+        ("view", {}),
+        ("selected", {"selected_only": True}),
+        ("camera", {"source": "CAMERA"}),
+        ("again", {}),
+        ("once-more", {}),
+    ):
+        ui.facts["plain"].append(drawn_once())
+        count = len(ui.rodin.form.images)
+        with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+            began = time.perf_counter()
+            bpy.ops.rodin.add_viewport("EXEC_DEFAULT", **arguments)
+            ui.facts["presses"].append(time.perf_counter() - began)
+        yield (lambda count=count: len(ui.rodin.form.images) == count + 1), f"the picture {name} is in the form"
+        path = pathlib.Path(ui.rodin.form.images[count].path)
+        (ui.folder / f"viewport-{name}{given['suffix']}.png").write_bytes(path.read_bytes())
+        # The view is drawn anew as an operator's press may have it, and once more for the icon; then it rests.
+        yield from _viewport_at_rest(ui, 2.0)
+    ui.facts["called"] = [pathlib.Path(item.path).name for item in ui.rodin.form.images]
+    ui.facts["refused"] = []
+    for arguments in ({}, {"source": "FOUR"}):
+        with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+            try:
+                bpy.ops.rodin.add_viewport("EXEC_DEFAULT", **arguments)
+            except RuntimeError as error:
+                ui.facts["refused"].append(str(error))
+    ui.module("blender.form").clear()
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.rodin.add_viewport("EXEC_DEFAULT", source="FOUR")
+    yield (lambda: len(ui.rodin.form.images) == 4), "the four sides are in the form"
+    for item in ui.rodin.form.images:
+        path = pathlib.Path(item.path)
+        (ui.folder / f"side {path.stem.split()[-1]}{given['suffix']}.png").write_bytes(path.read_bytes())
+    ui.facts["sides"] = [pathlib.Path(item.path).name for item in ui.rodin.form.images]
+    yield 1.0
+    yield from ui.picture(f"viewport-pictures{given['suffix']}")
+    ui.facts["same"] = names == ([s.name for s in bpy.data.scenes], [item.name for item in bpy.data.objects])
+    ui.facts["overlays"] = space.overlay.show_overlays
+    bpy.ops.object.select_all(action="DESELECT")
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        try:
+            bpy.ops.rodin.add_viewport("EXEC_DEFAULT", source="FOUR")
+        except RuntimeError as error:
+            ui.facts["refused"].append(str(error))
+    bpy.ops.rodin.generate("INVOKE_DEFAULT")
+    yield (lambda: len(ui.rodin.tasks) == 1 and ui.rodin.tasks[0].status == "GENERATING"), "it is generated"
+
+
 def submissions_in_trouble(ui, given):
     """Rejected and uncertain ones, with a picture of each, at two widths."""
     if given["scale"]:

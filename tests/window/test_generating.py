@@ -61,6 +61,40 @@ def test_a_press_with_fifty_megabytes_takes_less_than_a_frame(window, folder, co
     assert facts["offences"] == []
 
 
+@pytest.mark.parametrize("theme", ["", "Blender_Light.xml"], ids=["dark", "light"])
+def test_the_viewport_becomes_pictures_of_the_form(window, folder, connected, simulator, theme):
+    given = {"theme": theme, "textured": bool(theme), "suffix": "-light" if theme else ""}
+    outcome = window.play("viewport_pictures", given, **connected)
+    facts = outcome.facts
+    assert facts["called"] == ["Viewport.png", "Suzanne.png", "Camera.png", "Viewport.png", "Viewport.png"]
+    assert facts["sides"] == [f"Suzanne {side}.png" for side in ("Front", "Right", "Back", "Left")]
+    assert "form has room for 0 more" in facts["refused"][0] and "room for 0 more" in facts["refused"][1]
+    assert "No object is selected" in facts["refused"][2]
+    assert statistics.median(facts["presses"]) < 1.5 * statistics.median(facts["plain"]) + 0.016
+    assert facts["same"] and facts["overlays"], "the scene and the view are as they were"
+    assert facts["offences"] == []
+    (sent,) = simulator.submissions
+    assert ("image_label", '["F", "R", "B", "L"]') in sent.fields
+    for name in ("view", "selected", "camera"):
+        _check_picture(outcome.folder / f"viewport-{name}{given['suffix']}.png")
+    colors = [_check_picture(outcome.folder / f"side {side}{given['suffix']}.png") for side in ("Front", "Back")]
+    assert colors[0] != colors[1], "another side looks different"
+
+
+def _check_picture(path: Path) -> bytes:
+    """That the object stands out from a plain ground that is all around it. Returns the pixels."""
+    from PIL import Image
+
+    picture = Image.open(path)
+    assert picture.size == (1024, 1024) and picture.mode == "RGB"
+    ground = picture.getpixel((0, 0))
+    assert all(picture.getpixel(corner) == ground for corner in ((1023, 0), (0, 1023), (1023, 1023))), path.name
+    brightness, gray = sum(ground) / 3, picture.convert("L")
+    others = [value for value in gray.getdata() if abs(value - brightness) > 40]
+    assert len(others) > 2000, f"{path.name}: {len(others)} pixels differ from the ground"
+    return picture.tobytes()
+
+
 @pytest.mark.parametrize("scale", [0.0, 1.4], ids=["usual", "narrow"])
 def test_each_trouble_of_a_submission_is_told_in_plain_words(window, folder, connected, simulator, scale):
     simulator.fail("rodin", "refused-insufficient-fund", "taken-and-reset", "refused-parallelism-limit-reached")

@@ -38,6 +38,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     ),
 }
 LISTS = ("addons", "bbox_condition", "image_label")
+LABELS = {"F", "FL", "FR", "L", "R", "B", "BL", "BR", "U", "D", "?"}
 ONLY_GEN_2_5 = ("geometry_instruct_mode", "texture_mode", "is_symmetric", "texture_delight", "image_label")
 
 
@@ -149,6 +150,10 @@ def trouble(form: Form) -> str:
         return "The seed must be between 0 and 65535."
     if "bbox_condition" in values and not _is_box(json.loads(values["bbox_condition"])):
         return "The bbox_condition must be three whole numbers between 1 and 2048."
+    if "image_label" in values:
+        labels = json.loads(values["image_label"])
+        if len(labels) != len(form.pictures) or not LABELS.issuperset(labels):
+            return "The image_label must have one of the known labels for each image."
     return _trouble_with_tier(values, tier) or _trouble_with_pictures(form.pictures)
 
 

@@ -7,7 +7,7 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.submission import MOST_PICTURES
-from .. import form, open_images
+from .. import capture, form, open_images
 from .base import INTERNAL, OPTIONS, Mixin, refuse, text_property
 
 
@@ -88,6 +88,44 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RODIN_OT_add_viewport(bpy.types.Operator):
+    """Add what the viewport shows as a picture: objects alone, on a plain ground, in the shading that is chosen"""
+
+    bl_idname = "rodin.add_viewport"
+    bl_label = "Add Viewport to Rodin Form"
+    bl_options = OPTIONS
+
+    source: bpy.props.EnumProperty(
+        name="Source",
+        items=(
+            ("VIEW", "View", "What the viewport shows"),
+            ("CAMERA", "Camera", "What the scene's camera sees"),
+            ("FOUR", "Four Views", "The selected objects from the front, the right, the back and the left"),
+        ),
+        options={"SKIP_SAVE"},
+    )
+    selected_only: bpy.props.BoolProperty(
+        name="Selected Only", description="Show only the selected objects, filling the picture", options={"SKIP_SAVE"}
+    )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
+        if properties.source == "FOUR":
+            return "Add pictures of the selected objects from the front, the right, the back and the left"
+        seen = "what the scene's camera sees" if properties.source == "CAMERA" else "what the viewport shows"
+        only = ", the selected objects alone" if properties.selected_only else ""
+        return f"Add {seen} as a picture{only}: on a plain ground, in the viewport's shading"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        if bpy.app.background:
+            return refuse(self, "A picture of the viewport needs Blender's window, and there is none.")
+        try:
+            capture.add(context, self.source, selected_only=self.selected_only)
+        except BadInput as error:
+            return refuse(self, str(error))
+        return {"FINISHED"}
+
+
 class _OfPicture(Mixin):
     bl_options = INTERNAL
     index: bpy.props.IntProperty(name="Picture", options={"SKIP_SAVE", "HIDDEN"})
@@ -143,6 +181,7 @@ CLASSES = (
     RODIN_OT_add_pictures,
     RODIN_OT_paste_pictures,
     RODIN_OT_add_open_image,
+    RODIN_OT_add_viewport,
     RODIN_OT_remove_picture,
     RODIN_OT_move_picture,
     RODIN_FH_pictures,

@@ -170,13 +170,25 @@ def _button_text(price: float, width: float) -> str:
     return next((text for text in texts if text_width(text, size) < room), f"Generate · about {price:g}")
 
 
+_VIEWS = (
+    ("Viewport", "VIEW", False, "VIEW3D"),
+    ("Viewport, Selected Only", "VIEW", True, "RESTRICT_SELECT_OFF"),
+    ("Camera View", "CAMERA", False, "VIEW_CAMERA"),
+    ("Four Views of Selected", "FOUR", True, "AXIS_FRONT"),
+)
+
+
 class RODIN_MT_open_images(bpy.types.Menu):
-    """Add an image that is open in Blender"""
+    """Add what the viewport shows, or an image that is open in Blender"""
 
     bl_idname = "RODIN_MT_open_images"
-    bl_label = "Open Images"
+    bl_label = "From Blender"
 
     def draw(self, context: bpy.types.Context) -> None:
+        for text, source, selected_only, icon in _VIEWS:
+            operator = self.layout.operator("rodin.add_viewport", text=text, icon=icon)
+            operator.source, operator.selected_only = source, selected_only
+        self.layout.separator()
         names = open_images.names()
         for name in names:
             icon = "RENDER_STILL" if bpy.data.images[name].type == "RENDER_RESULT" else "IMAGE_DATA"
