@@ -207,6 +207,40 @@ def test_the_studio_s_limit_of_parallel_tasks_holds_for_all(rodin: Rodin, servic
     assert outcomes.count("") == 1
 
 
+# An image.
+
+
+def test_a_model_is_made_of_an_image_that_is_open(rodin: Rodin, service: Service) -> None:
+    bpy.context.scene.cursor.location = (1.0, 2.0, 0.0)
+    rodin.view.form.prompt = "What I am thinking about"
+    painted = bpy.data.images.new("A painted vase", 600, 512)
+    painted.pixels[:4] = (1.0, 0.5, 0.0, 1.0)
+    with pytest.raises(RuntimeError, match="in the Image Editor first"):
+        bpy.ops.rodin.generate_from_image()
+    with pytest.raises(RuntimeError, match="No image 'Another' is open"):
+        bpy.ops.rodin.generate_from_image(image="Another")
+    with pytest.raises(RuntimeError, match="characters"):
+        bpy.ops.rodin.generate_from_image(image=painted.name, prompt="x" * 1025)
+    assert not service.submissions()
+    assert bpy.ops.rodin.generate_from_image(image=painted.name, prompt=" In red ") == {"FINISHED"}
+    bpy.context.scene.cursor.location = (0.0, 0.0, 0.0)
+    rodin.until(lambda: [item.status for item in rodin.view.tasks] == ["DONE"], "it is done")
+    (sent,) = service.submissions()
+    assert (sent["prompt"], [picture["kind"] for picture in sent["pictures"]]) == ("In red", ["image/png"])
+    assert tuple(bring(rodin, rodin.view.tasks[0].task_id).instance_offset) == (1.0, 2.0, 0.0)
+    assert rodin.view.form.prompt == "What I am thinking about", "the form is another matter"
+
+    empty = bpy.data.images.new("Too small", 64, 64)
+    bpy.ops.rodin.generate_from_image(image=empty.name)
+    rodin.until(lambda: "512" in rodin.session.notice, "what is wrong with it is told")
+    assert len(service.submissions()) == 1 and len(rodin.view.tasks) == 1
+
+
+def test_a_picture_of_the_viewport_needs_a_window(rodin: Rodin) -> None:
+    with pytest.raises(RuntimeError, match="needs Blender's window"):
+        bpy.ops.rodin.add_viewport()
+
+
 # Variations.
 
 

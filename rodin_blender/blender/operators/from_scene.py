@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What begins a generation from what is there already: a rough object in the scene, or a task of the list."""
+"""What begins a generation from what is there already: a rough object in the scene, an image, a task of the list."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from ...service.errors import BadInput
 from ...tasks import options
 from ...tasks.options import TIERS
 from ...tasks.task import Task
-from .. import blockouts, folders, form, generating, placement, variations
+from .. import blockouts, folders, form, generating, open_images, placement, variations
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
@@ -97,6 +97,70 @@ class RODIN_OT_generate_from_selected(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RODIN_OT_generate_from_image(bpy.types.Operator):
+    """Have a model made of what this image shows. It comes to where the 3D cursor is now"""
+
+    bl_idname = "rodin.generate_from_image"
+    bl_label = "Make a Rodin Model of This Image"
+    bl_options = BUTTON
+
+    image: text_property("Image", "Its name; the one that the Image Editor shows when empty")
+    prompt: text_property("Prompt", "What it is, in your own words; may be empty")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        obstacle = form.obstacle()
+        if obstacle:
+            cls.poll_message_set(say(obstacle))
+        return obstacle is None
+
+    def _found(self, context: bpy.types.Context) -> bpy.types.Image:
+        """Raises BadInput."""
+        shown = getattr(context.space_data, "image", None)
+        image = bpy.data.images.get(self.image) if self.image else shown
+        if image is None:
+            raise BadInput(
+                f"No image '{self.image}' is open." if self.image else "Open an image in the Image Editor first."
+            )
+        return image
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        try:
+            self.image = self._found(context).name
+        except BadInput as error:
+            return refuse(self, error.trouble)
+        price = options.price(form.all_chosen())
+        return context.window_manager.invoke_props_dialog(
+            self, width=DIALOG, title="Make a Model of This", confirm_text=f"Generate · about {price_text(price)}"
+        )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.label(text=self.image, icon="IMAGE_DATA", translate=False)
+        column.activate_init = True
+        column.prop(self, "prompt", text="", placeholder="What it is (optional)")
+        column.label(text=_price_line(1, form.all_chosen()))
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        prompt, wanted = self.prompt.strip(), placement.current(context)
+
+        def begin(paths: list[str]) -> None:
+            try:
+                generating.begin([generating.Draft(prompt, paths, wanted)], typed=True)
+            except BadInput as error:
+                app().session.tell(f"No model of the image '{name}' was begun. {error}")
+
+        try:
+            image = self._found(context)
+            name = image.name
+            form.check(prompt, 1, form.all_chosen())
+            open_images.take(image, context.scene, begin)
+        except BadInput as error:
+            return refuse(self, error.trouble)
+        self.report({"INFO"}, f"A model of '{name}' is begun: see the tab Rodin in the 3D viewport's sidebar")
+        return {"FINISHED"}
+
+
 class RODIN_OT_variations(OfTask, bpy.types.Operator):
     """Have this made again with other seeds. The models come side by side, beside the first one"""
 
@@ -166,4 +230,9 @@ def _price_line(count: int, wished: Mapping[str, Any]) -> str:
     return f"{count} × about {price:g} = about {price_text(count * price)}, {tier}"
 
 
-CLASSES = (RODIN_OT_generate_from_selected, RODIN_OT_variations, RODIN_OT_keep_this_one)
+CLASSES = (
+    RODIN_OT_generate_from_selected,
+    RODIN_OT_generate_from_image,
+    RODIN_OT_variations,
+    RODIN_OT_keep_this_one,
+)

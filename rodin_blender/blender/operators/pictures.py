@@ -122,7 +122,7 @@ class RODIN_OT_add_viewport(bpy.types.Operator):
         try:
             capture.add(context, self.source, selected_only=self.selected_only)
         except BadInput as error:
-            return refuse(self, str(error))
+            return refuse(self, error.trouble)
         return {"FINISHED"}
 
 

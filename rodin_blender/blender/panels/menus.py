@@ -116,7 +116,37 @@ def _draw_task_of(self: bpy.types.Menu, context: bpy.types.Context) -> None:
         self.layout.operator("rodin.show_task", icon="VIEWZOOM")
 
 
-CLASSES = (RODIN_MT_add, RODIN_MT_task, RODIN_MT_import)
+def _draw_in_image(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    if form.allowed() and getattr(context.space_data, "image", None):
+        self.layout.separator()
+        self.layout.operator_context = "INVOKE_DEFAULT"
+        self.layout.operator("rodin.generate_from_image", text="Make a Rodin Model of This", icon="MESH_CUBE")
+
+
+class RODIN_PT_image(bpy.types.Panel):
+    bl_idname = "RODIN_PT_image"
+    bl_label = "Rodin"
+    bl_space_type = "IMAGE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Rodin"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return form.allowed()
+
+    def draw(self, context: bpy.types.Context) -> None:
+        if not context.space_data.image:
+            self.layout.label(text="Open an image to make a model of it")
+            return
+        column = self.layout.column()
+        column.scale_y = 1.4
+        column.operator("rodin.generate_from_image", text="Make a Model of This", icon="MESH_CUBE")
+        column = self.layout.column()
+        operator = column.operator("rodin.add_open_image", text="Add to the Form", icon="ADD")
+        operator.image = context.space_data.image.name
+
+
+CLASSES = (RODIN_PT_image, RODIN_MT_add, RODIN_MT_task, RODIN_MT_import)
 
 _IN_MENUS = (
     (bpy.types.VIEW3D_MT_add, _draw_in_add),
@@ -126,6 +156,7 @@ _IN_MENUS = (
     (bpy.types.VIEW3D_MT_object, _draw_task_of),
     (bpy.types.VIEW3D_MT_object_context_menu, _draw_task_of),
     (bpy.types.OUTLINER_MT_object, _draw_task_of),
+    (bpy.types.IMAGE_MT_image, _draw_in_image),
 )
 
 
