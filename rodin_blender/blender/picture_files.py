@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ def new_path(name: str, ending: str) -> Path:
     return Path(bpy.app.tempdir) / f"rodin-{secrets.token_hex(4)}" / f"{plain[:60].strip() or 'picture'}{ending}"
 
 
-def write(pictures: dict[Path, Callable[[], bytes]], what: str, then: Callable[[list[str]], None]) -> None:
+def write(pictures: Mapping[Path, Callable[[], bytes]], what: str, then: Callable[[list[str]], object]) -> None:
     """Write what the functions return to these files, in a thread, and hand the paths to `then` on the main thread.
 
     Where one of them fails nothing is handed over, and the session tells why; `what` names the pictures in that.
