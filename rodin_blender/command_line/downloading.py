@@ -39,14 +39,9 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         elif not task.status.final:
             text = f"'{task.name}' is not finished, so more files may come: run `download` when it is."
             troubles[task.task_id] = Exit.TROUBLE, text
-    raise_if_any(troubles)
-    return Exit.DONE
-
-
-def raise_if_any(troubles: dict[str, tuple[Exit, str]]) -> None:
-    """Raises Ended."""
     if troubles:
         raise Ended(max(code for code, _ in troubles.values()), " ".join(text for _, text in troubles.values()))
+    return Exit.DONE
 
 
 def _is_saved(task: Task) -> bool:

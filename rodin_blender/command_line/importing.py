@@ -17,7 +17,7 @@ from ..storage import task_folder
 from ..tasks.task import Status, Task
 from ..tasks.templates import blend_name
 from . import hooks, places, results
-from .downloading import fetch, raise_if_any
+from .downloading import fetch
 from .following import Ended, opened
 from .host import Host, Import
 from .named import Named, listed
@@ -40,61 +40,73 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     # Before anything is downloaded.
     template = template_of(host.resolve("blend_template"), "blend_template")
     named_by_task = how.blend.is_dir()
-    if not named_by_task:
+    if named_by_task:
+        places.check_folder(how.blend)
+    else:
         places.check_file(how.blend, "--save", ".blend")
     if how.thumbnail:
         places.check_file(how.thumbnail, "--thumbnail", ".png")
-    troubles: list[str] = []
     paths = [word for word in given.tasks if Path(word).suffix.lower() in MODEL_KINDS and Path(word).is_file()]
-    found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
     words = [word for word in given.tasks if word not in paths]
-    if words:
-        tasks = _of_batch(given.results, words) if given.results else _of_list(host, output, words)
-        advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
-        found += ((task, _model(task, advice)) for task in tasks)
-    if named_by_task:
+    troubles: dict[str, tuple[Exit, str]] = {}
+    tasks: list[Task] = []
+    if words and given.results:
+        tasks = _of_batch(given.results, words)
+    elif words:
+        tasks, troubles = _of_list(host, output, words)
+    found: list[tuple[Task | None, Path]] = [(None, Path(word).absolute()) for word in paths]
+    advice = "Run `batch` again, which fetches what is missing." if given.results else "Run `download` for it."
+    for task in tasks:
+        try:
+            if task.task_id not in troubles:
+                found.append((task, _model(task, advice)))
+        except Ended as error:
+            troubles[task.task_id] = error.code, str(error)
+    failed = [(task, "", *troubles[task.task_id]) for task in tasks if task.task_id in troubles]
+    if named_by_task and found:
         first = found[0][0] or Task("", found[0][1].stem, Secret(""))
         how = replace(how, blend=how.blend / blend_name(template, first))
         places.check_file(how.blend, "--save", ".blend")
-    reasons = host.import_models(found, how, partial(hooks.call, output, handlers.import_done))
+    reasons = host.import_models(found, how, partial(hooks.call, output, handlers.import_done)) if found else []
     for (of, path), reason in zip(found, reasons, strict=True):
         task = of or Task("", path.stem, Secret(""))
-        made = {"blend": str(how.blend), "thumbnail": str(how.thumbnail or "")} if not reason else {}
-        members = {**describe(task), "model": str(path), "blend": "", "thumbnail": "", **made, "text": reason}
-        told = output.tell if reason else output.result
-        told("import", f"{task.name}  {reason or f'in {how.blend}'}", **members)
         if reason:
-            troubles.append(f"'{task.name}' was not imported: {reason}")
-    if troubles:
-        others = f" The other {len(found) - len(troubles)} are in {how.blend}." if len(found) > len(troubles) else ""
-        raise Ended(Exit.USAGE, f"{' '.join(troubles)}{others}")
+            failed.append((task, str(path), Exit.USAGE, f"'{task.name}' was not imported: {reason}"))
+        else:
+            made = {"model": str(path), "blend": str(how.blend), "thumbnail": str(how.thumbnail or ""), "text": ""}
+            output.result("import", f"{task.name}  in {how.blend}", **describe(task) | made)
+    for task, model, _, text in failed:
+        none = {"model": model, "blend": "", "thumbnail": "", "text": text}
+        output.tell("import", text, **describe(task) | none)
+    if failed:
+        count = reasons.count("")
+        others = f" The other {count} are in {how.blend}." if count else ""
+        text = " ".join(text for *_, text in failed)
+        raise Ended(max(code for _, _, code, _ in failed), f"{text}{others}")
     return Exit.DONE
 
 
-def _of_list(host: Host, output: Output, words: list[str]) -> list[Task]:
-    """Tasks to import, downloaded if need be. Raises BadInput, Ended."""
+def _of_list(host: Host, output: Output, words: list[str]) -> tuple[list[Task], dict[str, tuple[Exit, str]]]:
+    """Tasks to import, downloaded if need be, and by their ids why some could not be. Raises BadInput, Ended."""
     with opened(host.list_path, output) as store:
         wanted = listed(store, words)
     missing = [task for task in wanted if not _model_or_none(task)]
-    raise_if_any(fetch(host, output, missing, host.downloads))
+    troubles = fetch(host, output, missing, host.downloads)
     with opened(host.list_path, output) as store:
-        return listed(store, [task.task_id for task in wanted])
+        kept = {task.task_id: task for task in store.tasks()}
+    return [kept.get(task.task_id, task) for task in wanted], troubles
 
 
 def _of_batch(path: Path, words: list[str]) -> list[Task]:
-    """The same of a batch's results; nothing is downloaded. Raises BadInput, Ended."""
+    """The same of a batch's results; nothing is downloaded. Raises BadInput."""
     tasks = Named(results.read(path), str(path))
-    found = []
-    for word in words:
-        task = tasks.task(word)
-        if task.status is Status.FAILED:
-            raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
-        found.append(task)
-    return found
+    return [tasks.task(word) for word in words]
 
 
 def _model(task: Task, advice: str) -> Path:
     """The best model of a task. Raises Ended."""
+    if task.status is Status.FAILED:
+        raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
     model = _model_or_none(task)
     if model is None:
         found = task_folder.troubles(task.folder, models(task.files))

@@ -121,3 +121,14 @@ def test_a_file_without_results_is_told(farm: Farm, capsys: pytest.CaptureFixtur
     (farm.folder / "results.jsonl").write_text("{}\n")
     assert farm.run("Vase") == 2
     assert "holds no results" in capsys.readouterr().err
+
+
+def test_one_without_a_model_keeps_no_other_from_the_file(farm: Farm, capsys: pytest.CaptureFixture[str]) -> None:
+    farm.has(task_id="bad00000", name="Pot", status="FAILED", folder="", files=[])
+    farm.has()
+    assert farm.run("Pot", "Vase") == 3
+    assert [task.name for task, _ in farm.imported if task] == ["Vase"]
+    vase, pot, error = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (vase["event"], vase["name"], vase["text"]) == ("import", "Vase", "")
+    assert (pot["name"], pot["blend"]) == ("Pot", "") and "nothing to import" in pot["text"]
+    assert error["exit"] == 3 and pot["text"] in error["text"] and "The other 1" in error["text"]
