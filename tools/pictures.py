@@ -31,6 +31,7 @@ CUTS = {
     "list-selecting": SIDEBAR,
     "list-hidden": SIDEBAR,
     "list-narrow": (312, 105, 262, 690),
+    "viewport-pictures": (560, 81, 740, 480),
     "form-options": (1036, 81, 264, 680),
     "enter-api-key": (758, 202, 464, 164),
     "enter-task-uuid": DIALOG,

@@ -297,6 +297,9 @@ def test_a_render_is_taken_as_it_is_seen_and_the_scene_keeps_its_settings(rodin:
     render.image_settings.file_format, render.image_settings.color_depth = "OPEN_EXR", "16"
     with pytest.raises(RuntimeError, match=r"no render yet|No image"):
         bpy.ops.rodin.add_open_image(image="Render Result")
+    if scene.camera is None:
+        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        scene.collection.objects.link(scene.camera)
     try:
         bpy.ops.render.render()
         bpy.ops.rodin.add_open_image(image="Render Result")
