@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -559,6 +561,27 @@ def test_what_the_list_showed_survives_a_kill(rodin: Rodin, service: Service, tm
     rodin.enable()
     rodin.until(lambda: shown <= {item.task_id for item in rodin.view.tasks}, "all that was shown is there")
     assert shown or delay < 0.5
+
+
+@pytest.mark.skipif(not bpy.app.binary_path, reason="the bpy wheel has no repositories of extensions")
+def test_a_studio_has_it_for_everybody_by_two_variables(rodin: Rodin, tmp_path: Path) -> None:
+    """As docs/pipeline.md has it, in a profile that knows nothing of it."""
+    startup = tmp_path / "scripts" / "startup"
+    startup.mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "docs/examples/enable_rodin.py", startup)
+    with zipfile.ZipFile(os.environ["RODIN_ZIP"]) as packed:
+        packed.extractall(tmp_path / "extensions" / "system" / "rodin_blender")
+    environment = {
+        **os.environ,
+        "BLENDER_SYSTEM_EXTENSIONS": str(tmp_path / "extensions"),
+        "BLENDER_SYSTEM_SCRIPTS": str(tmp_path / "scripts"),
+        "BLENDER_USER_RESOURCES": str(tmp_path / "profile"),
+    }
+    ran = subprocess.run(
+        [*PROGRAM, "--background", "--command", "rodin", "--version"],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0 and "Rodin " in ran.stdout, ran.stdout + ran.stderr
 
 
 PROGRAM = (
