@@ -1,7 +1,7 @@
 """Enables Rodin for every user of a site-wide installation.
 
-A startup script: copy it to scripts/startup/ of your studio's BLENDER_SYSTEM_SCRIPTS. Startup scripts run before Blender
-knows its extensions, so it waits for the startup file to be loaded.
+A startup script: copy it to startup/ of the folder that your studio's BLENDER_SYSTEM_SCRIPTS names. Startup scripts run
+before Blender knows its extensions, so it waits for the startup file to be loaded.
 """
 
 import addon_utils

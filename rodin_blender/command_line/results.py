@@ -123,6 +123,8 @@ def _told(lines: list[str], path: Path) -> Iterator[Task]:
                 files=files,
                 kind=str(result.get("kind", "")),
                 parent=str(result.get("parent", "")),
+                tracked_at=float(result.get("tracked_at", 0.0)),
+                options=dict(result.get("options", {})),
                 price=float(result.get("price", 0.0)),
                 credits=result.get("credits"),
             )

@@ -9,6 +9,7 @@ is cut at its {name}. What is unsafe is made safe, see `service.files.safe_name`
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,7 +95,8 @@ def _check(template: str, known: tuple[str, ...]) -> set[str]:
 
 def _filled(template: str, task: Task, longest: int, *, file: str = "") -> str:
     """The name; where it would be longer than `longest` UTF-16 units, that of the task in it is cut."""
-    begun = datetime.fromtimestamp(task.tracked_at).date().isoformat()
+    # Of a bare file nobody knows when it was begun.
+    begun = datetime.fromtimestamp(task.tracked_at or time.time()).date().isoformat()
     user = next((os.environ[name] for name in _USER_VARIABLES if os.environ.get(name)), "unknown")
     values = {"date": begun, "tier": str(task.options.get("tier", "")), "task_id": task.task_id, "user": user}
     rest = units(template.replace("{name}", "").format(**values, name="", file=file))

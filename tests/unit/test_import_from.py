@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ class Farm:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.imported: list[tuple[Task | None, Path]] = []
+        self.saved: list[Path] = []
 
     def has(self, **result: Any) -> None:
         """A line of the results, and the files that it tells of."""
@@ -40,9 +43,9 @@ class Farm:
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(GLB)
 
-    def run(self, *words: str) -> int:
+    def run(self, *words: str, save: str = "a.blend") -> int:
         file = str(self.folder / "results.jsonl")
-        return main.run(["import", *words, "--from", file, "--save", "a.blend", "--json"], self._host)
+        return main.run(["import", *words, "--from", file, "--save", save, "--json"], self._host)
 
     def _host(self) -> Host:
         def resolve(name: str) -> Setting:
@@ -50,8 +53,9 @@ class Farm:
 
         return Host("rodin", resolve, self.folder / "no-list", {}, import_models=self._import)
 
-    def _import(self, found: list[tuple[Task | None, Path]], _how: Import, _imported: Imported) -> list[str]:
+    def _import(self, found: list[tuple[Task | None, Path]], how: Import, _imported: Imported) -> list[str]:
         self.imported += found
+        self.saved.append(how.blend)
         return [""] * len(found)
 
 
@@ -69,6 +73,16 @@ def test_its_folder_is_found_beside_the_file(farm: Farm, word: str, folder: str)
     assert path == farm.folder / "Vase 1a2b3c4d" / "base_basic_pbr.glb"
     assert task and (task.name, task.task_uuid) == ("Vase", UUID)
     assert not (farm.folder / "no-list").exists()
+
+
+def test_in_a_folder_the_blend_file_is_named_by_the_studios_template(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    field = replace(FIELDS["blend_template"], default="{name}_{tier}_{date}")
+    monkeypatch.setitem(FIELDS, "blend_template", field)
+    farm.has(tracked_at=datetime(2026, 11, 26, 12).timestamp(), options={"tier": "Gen-2"})
+    assert farm.run("Vase", save=str(tmp_path)) == 0
+    assert farm.saved == [tmp_path / "Vase_Gen-2_2026-11-26.blend"]
 
 
 def test_the_last_line_of_a_task_holds_and_others_do_not_matter(farm: Farm) -> None:
