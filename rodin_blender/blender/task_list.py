@@ -7,6 +7,8 @@ it reaches a .blend file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..tasks.listing import Arrangement, Group, Listing, Sort, group_of
 from ..tasks.task import Task
 from .session import Session
@@ -82,15 +84,19 @@ class TaskList:
 
     def shown(self, group: Group) -> list[Task]:
         """The tasks of a group that the list shows: what a filter hides, no button is to act on."""
-        return [self._session.tasks[task_id] for task_id in self.members[group] if task_id in self.listing]
+        return self._shown(self.members[group])
 
     def is_in_scene(self, task: Task) -> bool:
         return bool(task.task_uuid and self.in_scene and task.task_uuid in self.in_scene)
 
     def selection(self) -> list[Task]:
         """The selected tasks that the list shows, in its order."""
-        shown = [task_id for task_id in self.selected if task_id in self.listing]
-        return [self._session.tasks[task_id] for task_id in sorted(shown, key=lambda it: self.listing.row(it) or 0)]
+        return self._shown(sorted(self.selected, key=lambda task_id: self.listing.row(task_id) or 0))
+
+    def _shown(self, task_ids: Iterable[str]) -> list[Task]:
+        # The list hears of a task that is gone a moment later.
+        tasks = self._session.tasks
+        return [tasks[task_id] for task_id in task_ids if task_id in self.listing and task_id in tasks]
 
     def file_loaded(self) -> None:
         """Blender has emptied the properties: they are filled anew, task by task."""

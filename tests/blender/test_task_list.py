@@ -206,6 +206,13 @@ def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Cal
     assert word() == "Downloaded"
 
 
+def test_of_a_task_that_is_gone_the_list_hears_a_moment_later(rodin: Rodin, several: dict[str, str]) -> None:
+    bpy.ops.rodin.select_tasks(action="ALL")
+    del rodin.session.tasks[several["chair"]]
+    assert len(rodin.app.task_list.selection()) == 3
+    assert not bpy.ops.rodin.clear_failed.poll()
+
+
 def test_old_news_goes_by_itself(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) -> None:
     rodin.session.tell("Something happened.")
     assert rodin.session.notice == "Something happened."

@@ -111,8 +111,7 @@ def draw_filter(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     shown = context.window_manager.rodin
     column = layout.column()
     column.label(text="Show")
-    grid = column.column(align=True)
-    grid.prop(shown, "show_groups")
+    column.column(align=True).prop(shown, "show_groups")
     column.label(text="Sort By")
     column.row(align=True).prop(shown, "sort_by", expand=True)
 
