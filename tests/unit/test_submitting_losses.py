@@ -335,4 +335,4 @@ def test_what_has_left_the_list_is_not_sent_and_nobody_waits_for_it(begin: Begin
     assert watched.next(NotSubmitted).task_id == "gone"
     watched.tracker.send_again("gone", "new")
     told = watched.next(NotSubmitted)
-    assert told.task_id == "new" and "no longer in the list" in told.text and not simulator.submissions
+    assert told.task_id == "new" and "no longer in the list" in str(told.said) and not simulator.submissions
