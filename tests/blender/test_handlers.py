@@ -79,7 +79,7 @@ def test_they_are_called_within_the_budget_of_the_timer(rodin: Rodin, service: S
 
 
 def test_one_that_raises_is_told_by_name_and_stays(
-    rodin: Rodin, service: Service, handlers: ModuleType, capsys: pytest.CaptureFixture[str]
+    rodin: Rodin, service: Service, handlers: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
     called = []
 
@@ -94,7 +94,7 @@ def test_one_that_raises_is_told_by_name_and_stays(
     assert "test_handlers.test_one_that_raises_is_told_by_name_and_stays.<locals>.publish failed (KeyError)" in (
         rodin.session.notice
     )
-    assert "raised KeyError: 'show'" in capsys.readouterr().err
+    assert "raised KeyError: 'show'" in caplog.text
     assert handlers.task_done[0] is publish
 
 
