@@ -152,7 +152,7 @@ def test_one_that_cannot_be_imported_keeps_no_other_from_it(environment: dict[st
     broken.write_bytes(fine.read_bytes()[:20] + b"?" * (len(fine.read_bytes()) - 20))
     blend = tmp_path / "both.blend"
     code, told, said = run(environment, "import", str(broken), str(fine), "--save", str(blend))
-    pot, vase, error = told
+    vase, pot, error = told
     assert (code, error["exit"]) == (2, 2), said
     assert (pot["name"], pot["blend"]) == ("pot", "") and pot["text"] and pot["text"] in error["text"]
     assert (vase["name"], vase["blend"], vase["text"]) == ("vase", str(blend), "")
