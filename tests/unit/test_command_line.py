@@ -691,7 +691,7 @@ def test_what_keeps_a_download_from_being_there_is_told(shell: Shell, tmp_path: 
     assert ran.code == 2 and "there is a file of that name" in ran.event["text"]
     shell.simulator.fail("download", "no-such-task")
     ran = shell.json("download", "Vase", "--to", tmp_path / "out")
-    assert ran.code == 1 and "Give it by `track KEY --task-uuid UUID`" in ran.event["text"]
+    assert ran.code == 1 and "Give the right one by `track KEY --task-uuid UUID`" in ran.event["text"]
     ran = shell.json("download", "Vase", "--to", tmp_path / "out")
     assert ran.code == 2 and "needs its task uuid" in ran.event["text"]
 
