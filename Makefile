@@ -8,7 +8,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rodin-blender
 .PHONY: help demo demo-window farm-demo test lint build repository pictures bench fuzz soak simulator clean clean-cache faults
 
 help:
-	@echo 'make demo         a model from a sentence, one from a picture, in a real Blender without a window, simulated service'
+	@echo 'make demo         models from a sentence, a picture and blockouts, in a real Blender without a window, simulated service'
 	@echo 'make demo-window  the same in a real window (needs a display and a Blender)'
 	@echo 'make farm-demo    twelve prompts through the farm job of farm/, on a simulated service'
 	@echo 'make build        the zip to install, in dist/'

@@ -1,8 +1,8 @@
 """Runs inside the Blender that tools/demo.py starts: installs the extension's zip, generates and follows tasks.
 
-Without a window it has two models generated and follows one more task, presses Download for what there is, renders a
-picture of the models that came and writes down what became of the tasks; with one it opens the sidebar on some tasks
-and leaves the rest to the user.
+Without a window it has two models generated and follows one more task, presses Download for what there is, has models
+made of rough objects, renders a picture of each and writes down what became of the tasks; with one it opens the sidebar
+on some tasks and leaves the rest to the user.
 """
 
 import importlib
@@ -17,9 +17,14 @@ from typing import Any
 
 import bpy
 
+sys.path.insert(0, str(Path(__file__).parent))
+import still_life
+
 PACKAGE = "bl_ext.user_default.rodin_blender"
 LONGEST_STORY = 60.0
 LONGEST_DOWNLOAD = 30.0
+TABLES_AT = 10.0
+"""Where the tables stand, in meters along X."""
 HEIGHT = 0.3
 """Metres that the models are made high; about as far apart they stand."""
 
@@ -115,8 +120,9 @@ def follow(given: dict[str, Any]) -> None:
         count = len(given["tasks"]) + number
         follower.wait(
             LONGEST_STORY,
-            lambda count=count: len(follower.tasks) == count
-            and not {task.status for task in follower.tasks} & {"UNSENT", "SENDING"},
+            lambda count=count: (
+                len(follower.tasks) == count and not {task.status for task in follower.tasks} & {"UNSENT", "SENDING"}
+            ),
         )
     bpy.context.scene.cursor.location.x = 0.0
     final = ("DONE", "PARTLY_FAILED", "FAILED")
@@ -133,6 +139,12 @@ def follow(given: dict[str, Any]) -> None:
             LONGEST_DOWNLOAD,
             lambda number=number, task_id=task_id: len(follower.models()) == number or follower.troubled(task_id),
         )
+    studio = importlib.import_module(f"{PACKAGE}.blender.studio")
+    follower.tell("The scene is rendered.")
+    studio.render(follower.models(), Path(given["picture"]), 960, 640)
+    tables = make_of_blockouts(given, follower)
+    follower.tell("The tables are rendered.")
+    studio.render(tables, Path(given["picture_of_blockouts"]), 1400, 560)
     session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
     tasks = [
         {
@@ -145,10 +157,38 @@ def follow(given: dict[str, Any]) -> None:
         }
         for t in follower.tasks
     ]
-    follower.tell("The scene is rendered.")
-    studio = importlib.import_module(f"{PACKAGE}.blender.studio")
-    studio.render(follower.models(), Path(given["picture"]), 960, 640)
     Path(given["result"]).write_text(json.dumps(tasks))
+
+
+def make_of_blockouts(given: dict[str, Any], follower: Follower) -> list[Any]:
+    """Have models made of rough objects on a table. Returns all that is on that and on the table beside it."""
+    stays, blockouts = still_life.build(TABLES_AT)
+    for item in bpy.context.scene.objects:
+        item.select_set(item in blockouts)
+    # Six at once ask as often together as the three before did.
+    preferences = bpy.context.preferences.addons[PACKAGE].preferences
+    preferences.shortest_interval = preferences.longest_interval = 3.0
+    follower.tell("Rough objects on a table are selected; Make This is pressed with 'A {name} for the table':")
+    ask(f"{given['simulator']}/account", {"story": "done"})
+    known, models = {task.task_id for task in follower.tasks}, set(follower.models())
+    bpy.ops.rodin.generate_from_selected(prompt="A {name} for the table")
+
+    def begun() -> list[Any]:
+        return [task for task in follower.tasks if task.task_id not in known]
+
+    follower.wait(
+        LONGEST_STORY, lambda: len(begun()) == len(blockouts) and all(task.status == "DONE" for task in begun())
+    )
+    follower.tell("Download is pressed for each; the models come in the objects' places, which are hidden.")
+    for number, task_id in enumerate([task.task_id for task in begun()], 1):
+        bpy.ops.rodin.hand_off(task_id=task_id)
+        follower.wait(
+            LONGEST_DOWNLOAD,
+            lambda number=number, task_id=task_id: (
+                len(follower.models()) == len(models) + number or follower.troubled(task_id)
+            ),
+        )
+    return [*stays, *(model for model in follower.models() if model not in models)]
 
 
 def show(given: dict[str, Any]) -> None:

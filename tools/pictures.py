@@ -44,7 +44,8 @@ CUTS = {
 }  # fmt: skip
 SAME_SCREEN = {"saved": "imported", "list-hidden": "list-hidden-light"}
 """Pictures cut out of a screen that another one is named for."""
-DEMO = ROOT / "dist/demo/models.png"
+DEMO = {"models": "demo", "blockouts": "blockouts"}
+"""Pictures that the demo renders, and what they are called in docs/."""
 
 
 def main(source: Path, target: Path) -> None:
@@ -55,7 +56,8 @@ def main(source: Path, target: Path) -> None:
         screen = source / f"{SAME_SCREEN.get(name, name)}.png"
         picture = Image.open(screen).convert("RGB").crop((left, top, left + width, top + height))
         picture.quantize(256).save(target / f"{name}.png", optimize=True)
-    Image.open(DEMO).save(target / "demo.jpg", quality=90)
+    for rendered, name in DEMO.items():
+        Image.open(ROOT / "dist/demo" / f"{rendered}.png").save(target / f"{name}.jpg", quality=90)
 
 
 if __name__ == "__main__":
