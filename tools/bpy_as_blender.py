@@ -1,6 +1,7 @@
 """Makes a `bpy` wheel answer to the arguments of a Blender executable, as far as tests and builds use them.
 
 -b, --background, --factory-startup, --offline-mode, --online-mode
+--addons NAMES          those of the profile are enabled for each command, without being named
 --python FILE           run it
 --command extension …   Blender's own extension tool: build and validate; and install-file … ZIP
 --command NAME …        the command of an extension that is installed in the profile
@@ -60,6 +61,8 @@ def main() -> int:
             import bpy
 
             bpy.context.preferences.system.use_online_access = online = True
+        elif argument == "--addons":
+            next(arguments)
         elif argument == "--python":
             import bpy
 

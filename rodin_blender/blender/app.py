@@ -14,6 +14,7 @@ from ..texts.text import Text
 from ..tracking.tracker import Tracker
 from . import folders
 from .api_key import ApiKey
+from .library import Library
 from .previews import Previews
 from .session import Session
 from .settings import SettingsInUse
@@ -32,6 +33,7 @@ class App:
         self.api_key = ApiKey(self.threads, self.session, self.studio_files)
         self.settings = SettingsInUse(self.studio_files, self.api_key)
         self.previews = Previews(self.session)
+        self.library = Library(self.threads, self.session)
         self.logging = Logging()
         self.waiting: list[tuple[str, Callable[[], None]]] = []
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
@@ -103,6 +105,7 @@ class App:
         self.session.disconnect()
         self.api_key.end()
         self.previews.end()
+        self.library.end()
         self.logging.end()
 
     def _brought(self, news: list[Text]) -> None:

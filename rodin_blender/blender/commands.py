@@ -120,6 +120,7 @@ def _import_model(task: Task | None, path: Path, how: Import) -> importing.Impor
         height=height * units,
         as_asset=bool(settings.value("import_as_asset")) if how.as_asset is None else how.as_asset,
         preview=str(picture) if picture.is_file() else "",
+        description=task.prompt if task else "",
         companions=bool(settings.value("import_companions")),
         join=bool(settings.value("import_join")) if how.join is None else how.join,
         merge_distance=merge * units,

@@ -43,7 +43,7 @@ class Section(NamedTuple):
 ACCOUNT = Section("Account", ("api_key",), closed=False)
 MODELS = Section(
     "Download and Import",
-    ("download_when_done", "import_when_done", *IMPORT_SETTINGS, "download_folder", "storage_hint"),
+    ("download_when_done", "import_when_done", *IMPORT_SETTINGS, "download_folder", "library_folder", "storage_hint"),
     closed=False,
 )
 NEW = Section("New Models", ("max_credits_per_task", *(name for name in FIELDS if name.startswith(GENERATE))))

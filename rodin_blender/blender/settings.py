@@ -74,12 +74,20 @@ class SettingsInUse:
 
     def download_folder(self) -> Path:
         """Where the folders of tasks are made. Raises BadInput where it cannot be told."""
+        return self._folder("download_folder") or places.downloads(user_folder())
+
+    def library_folder(self) -> Path:
+        """The folder of the asset library. Raises BadInput where it cannot be told."""
+        return self._folder("library_folder") or places.library(user_folder())
+
+    def _folder(self, name: str) -> Path | None:
+        """None where none is set. Raises BadInput."""
         try:
-            wish = configuration.path_of(self.resolve("download_folder"), blend_folder())
-            return wish or places.downloads(user_folder())
+            return configuration.path_of(self.resolve(name), blend_folder())
         except BadInput as error:
             advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
-            raise BadInput(f"The download folder cannot be used: {error} {advice} in the preferences.") from None
+            label = FIELDS[name].label.lower()
+            raise BadInput(f"The {label} cannot be used: {error} {advice} in the preferences.") from None
 
     def collection_name(self, task: Task) -> str:
         """What an imported model is called. Raises BadInput for a template that is wrong."""

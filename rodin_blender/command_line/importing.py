@@ -91,6 +91,9 @@ def _of_list(host: Host, output: Output, words: list[str]) -> tuple[list[Task], 
     with opened(host.list_path, output) as store:
         wanted = listed(store, words)
     missing = [task for task in wanted if not _model_or_none(task)]
+    if not missing:
+        # The folder of the downloads may be one that only a .blend file tells.
+        return wanted, {}
     troubles = fetch(host, output, missing, host.downloads)
     with opened(host.list_path, output) as store:
         kept = {task.task_id: task for task in store.tasks()}

@@ -138,6 +138,15 @@ FIELDS = {
             is_folder=True,
         ),
         Field(
+            "library_folder",
+            "",
+            check=paths.check,
+            label="Library Folder",
+            description="Where Send to Library writes models as .blend files. // is the folder of the .blend file. "
+            "Beside the list of tasks when empty",
+            is_folder=True,
+        ),
+        Field(
             "download_when_done",
             False,
             label="Download When Done",
@@ -291,7 +300,7 @@ FIELDS = {
             templates.BLEND,
             check=templates.check_free,
             label="Blend File Names",
-            description="What the command import calls a .blend file, where --save names a folder",
+            description="What a .blend file is called in the library, and by the command import in a folder",
             for_pipeline=True,
         ),
         Field(

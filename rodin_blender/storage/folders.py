@@ -52,6 +52,11 @@ def downloads(folder: Path) -> Path:
     return folder / "downloads"
 
 
+def library(folder: Path) -> Path:
+    """Where the asset library is, in a user's folder, unless a setting names another place."""
+    return folder / "library"
+
+
 def _data_folder() -> Path:
     """Where the system keeps a program's data for this user."""
     home = Path.home()

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, cast
@@ -17,11 +15,10 @@ from ..service import keys
 from ..service.errors import BadInput
 from ..service.keys import LONGEST_KEY, Secret
 from ..texts.text import Text
+from . import processes
 
 LONGEST_RUN = 60.0
 """Seconds: a password manager may first ask its user to unlock it."""
-_LOOK = 0.05
-"""Seconds between two looks whether it has ended."""
 _LAST_LINES = 1.0
 """Seconds for reading the rest of what an ended command printed."""
 
@@ -39,12 +36,7 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
         raise BadInput("The API key command has a quotation mark that is not closed.") from None
     process = _begun(words)
     lines = _Lines(cast("IO[bytes]", process.stdout))
-    end = time.monotonic() + longest
-    while process.poll() is None and time.monotonic() < end and threading.main_thread().is_alive() and not stopped():
-        time.sleep(_LOOK)
-    code = process.poll()
-    if code is None:
-        _end(process)
+    code = processes.wait(process, longest, stopped)
     # What it printed lies in the pipe. The pipe's end may never come: a program that it left behind may hold it open.
     lines.join(_LAST_LINES)
     if code is None:
@@ -63,28 +55,11 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
 
 def _begun(words: str | list[str]) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # A group of its own, so that it can be ended with all that it started; and on Windows no console opens.
-            start_new_session=os.name != "nt",
-            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
-        )
+        return processes.start(words)
     except (OSError, ValueError, IndexError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "it names no program"
         text = "The API key command cannot be started: {reason}. Give the program's whole path."
         raise BadInput(Text(text, reason=reason)) from None
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with suppress(OSError):
-        if os.name == "nt":
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 class _Lines(threading.Thread):

@@ -269,6 +269,7 @@ def test_every_setting_can_be_fixed(
         "parallel_generations": 3,
         "hand_off_operator": "studio.take",
         "download_folder": str(tmp_path / "downloads"),
+        "library_folder": str(tmp_path / "library"),
         "download_when_done": True,
         "import_when_done": True,
         "import_after_download": False,

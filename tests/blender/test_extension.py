@@ -584,9 +584,11 @@ def test_a_studio_has_it_for_everybody_by_two_variables(rodin: Rodin, tmp_path: 
     assert ran.returncode == 0 and "Rodin " in ran.stdout, ran.stdout + ran.stderr
 
 
+IS_MODULE = not bpy.app.binary_path
+"""Whether this is the `bpy` wheel, which is no program. (A test names one to it, which cannot be taken back.)"""
 PROGRAM = (
     [bpy.app.binary_path]
-    if bpy.app.binary_path
+    if not IS_MODULE
     else [sys.executable, str(Path(__file__).parent.parent.parent / "tools" / "bpy_as_blender.py")]
 )
 """Another Blender of the same kind."""
@@ -595,7 +597,7 @@ ENABLE = f"import bpy\nbpy.ops.preferences.addon_enable(module={PACKAGE!r})\n"
 
 
 def command(script: Path) -> list[str]:
-    strict = ["--python-exit-code", "1"] if bpy.app.binary_path else []
+    strict = [] if IS_MODULE else ["--python-exit-code", "1"]
     return [*PROGRAM, "-b", *strict, "--python", str(script)]
 
 

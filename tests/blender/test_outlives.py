@@ -15,7 +15,7 @@ from typing import Any
 import bpy
 import pytest
 from conftest import API_KEY, PACKAGE, Rodin, Service, wait_for_no_thread
-from test_extension import PROGRAM, READY
+from test_extension import IS_MODULE, PROGRAM, READY
 
 ZIP = Path(os.environ.get("RODIN_ZIP", ""))
 
@@ -103,7 +103,7 @@ def begin(profile: Profile, service: Service, tmp_path: Path) -> list[dict[str, 
 
 
 needs_extension_commands = pytest.mark.skipif(
-    not bpy.app.binary_path, reason="Blender as a module has no list of installed extensions to remove from"
+    IS_MODULE, reason="Blender as a module has no list of installed extensions to remove from"
 )
 
 
@@ -173,7 +173,7 @@ def test_blender_versions_and_plain_python_share_one_folder(service: Service, tm
     environment = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data"), "PYTHONPATH": ""}
     environment.pop("BLENDER_USER_RESOURCES")
     programs = {"{}.{}".format(*bpy.app.version): PROGRAM}
-    if not bpy.app.binary_path:
+    if IS_MODULE:
         # Another version is at hand where Blender is a module.
         sys.path.insert(0, str(root))
         from tools import blenders
@@ -181,7 +181,7 @@ def test_blender_versions_and_plain_python_share_one_folder(service: Service, tm
         name = "4.5" if bpy.app.version[:2] != (4, 5) else "5.0"
         programs[name] = [str(blenders.blender(name).executable)]
     # A module's commands enable what is there.
-    enable = ["--addons", PACKAGE] if bpy.app.binary_path else []
+    enable = [] if IS_MODULE else ["--addons", PACKAGE]
     for version, program in programs.items():
         extensions = tmp_path / ".config" / "blender" / version / "extensions" / "user_default"
         with zipfile.ZipFile(ZIP) as archive:

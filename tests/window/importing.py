@@ -96,3 +96,43 @@ def question_before_a_large_model(ui, given):
         bpy.ops.rodin.frame()
     yield (lambda: ui.area.spaces.active.region_3d.view_location.x > 40.0), "the view moves to it"
     yield from ui.picture("framed")
+
+
+def to_the_library(ui, given):
+    """A model is sent to the library, which is registered by a press; the window and its viewport have no part in it."""
+    yield from ui.open_sidebar()
+    vase = given["vase"]
+    bpy.ops.rodin.track(
+        subscription_key=vase["jobs"]["subscription_key"], task_uuid=vase["uuid"], name=vase["prompt"]
+    )
+    yield (lambda: ui.task("A vase") and ui.task("A vase").status == "DONE"), "it is done"
+    task_id = ui.task("A vase").task_id
+    bpy.ops.rodin.download(task_id=task_id, import_model=False)
+    yield (lambda: ui.task("A vase").downloaded), "its files are saved"
+    yield 1.0
+    ui.count_from_here()
+    with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
+        bpy.ops.wm.call_menu(name="RODIN_MT_models")
+    yield 0.5
+    yield from ui.picture("library-menu")
+    yield from ui.press("ESC")
+    with bpy.context.temp_override(window=ui.window):
+        bpy.ops.rodin.send_to_library("INVOKE_DEFAULT", task_id=task_id)
+    yield 0.5
+    ui.facts["under way"] = list(ui.app.library.pending) == [task_id]
+    ui.count_from_here()
+    yield (lambda: not ui.app.library.pending), "it is in the library"
+    yield 0.5
+    ui.facts["drawn"] = ui.viewport_draws
+    ui.facts["trouble"] = dict(ui.session.file_troubles)
+    with bpy.context.temp_override(window=ui.window):
+        bpy.ops.rodin.register_library()
+    folder = ui.app.settings.library_folder()
+    ui.facts["files"] = sorted(path.name for path in folder.glob("*.blend"))
+    ui.facts["libraries"] = [known.name for known in bpy.context.preferences.filepaths.asset_libraries]
+    # Long enough to be seen.
+    bpy.ops.rodin.send_to_library(task_id=task_id)
+    yield 0.4
+    yield from ui.picture("to-library")
+    bpy.ops.rodin.cancel_library(task_id=task_id)
+    yield (lambda: not ui.app.library.pending), "it is cancelled"

@@ -18,3 +18,12 @@ def test_a_question_before_a_large_model(window, simulator, connected):
     facts = window.play("question_before_a_large_model", {"vase": vase}, **connected).facts
     assert facts["imported before"] == ["Collection"]
     assert facts["offences"] == []
+
+
+def test_a_model_goes_to_the_library_while_the_window_goes_on(window, simulator, connected):
+    vase = simulator.add([[[0, "Done"]]], prompt="A vase")
+    facts = window.play("to_the_library", {"vase": vase}, **connected).facts
+    assert facts["under way"] and facts["trouble"] == {}
+    assert facts["files"] == ["A vase.blend"] and facts["libraries"][-1] == "Rodin"
+    assert facts["drawn"] == 0
+    assert facts["offences"] == []

@@ -68,6 +68,7 @@ def bring(
     height: float = 0.0,
     as_asset: bool = False,
     preview: str = "",
+    description: str = "",
     companions: bool = False,
     join: bool = False,
     merge_distance: float = 0.0,
@@ -80,11 +81,11 @@ def bring(
     It stands at the place `at` or at the origin, scaled to `height` (in the scene's units), or with 0.0 as large as the
     file says, whose unit is the meter. With a `box`, whose middle `at` is, it fills that, whatever its own proportions.
     The objects carry `task_uuid`. With `as_asset` the collection is marked as an asset whose picture is the image file
-    `preview`. `companions` are the file's cameras and lights. `join` makes one mesh of several parts;
-    `merge_distance` (in the scene's units) merges vertices that are no farther apart. The collection is a new one in
-    the active one; without `own_collection` the active one itself, but for an asset. With `linked` a task's model that
-    was imported so before is duplicated, with the same meshes, instead of read again. `select` makes it the selection;
-    without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
+    `preview`, with this `description`. `companions` are the file's cameras and lights. `join` makes one mesh of several
+    parts; `merge_distance` (in the scene's units) merges vertices that are no farther apart. The collection is a new
+    one in the active one; without `own_collection` the active one itself, but for an asset. With `linked` a task's
+    model that was imported so before is duplicated, with the same meshes, instead of read again. `select` makes it the
+    selection; without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
     """
     reason = hindrance()
     if reason:
@@ -145,7 +146,7 @@ def bring(
             for item in (*([collection] if own_collection else ()), *objects):
                 item[TASK_UUID] = task_uuid
         if as_asset:
-            assets.mark(collection, preview)
+            assets.mark(collection, preview, description)
     except BaseException:
         remove(made_since(before))
         raise

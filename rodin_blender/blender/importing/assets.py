@@ -11,12 +11,12 @@ import bpy
 from ...catalog import CATALOG_ID
 
 
-def mark(collection: bpy.types.Collection, preview: str) -> None:
+def mark(collection: bpy.types.Collection, preview: str, description: str) -> None:
     """Mark a collection as an asset whose picture is the image file `preview`, "" for none."""
     collection.asset_mark()
     about = collection.asset_data
     about.catalog_id = CATALOG_ID
-    about.description = "Made with Rodin"
+    about.description = description or "Made with Rodin"
     about.tags.new("Rodin", skip_if_exists=True)
     if preview:
         # Without its picture it is an asset all the same.

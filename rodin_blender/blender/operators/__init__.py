@@ -11,12 +11,15 @@ from . import (
     from_scene,
     generating,
     in_scene,
+    library,
     many,
     notices,
     pictures,
     submissions,
 )
 
-_PARTS = (generating, from_scene, pictures, submissions, following, files, in_scene, many, account, finding, notices)
+_PARTS = (
+    generating, from_scene, pictures, submissions, following, files, in_scene, many, library, account, finding, notices
+)  # fmt: skip
 
 register, unregister = bpy.utils.register_classes_factory(tuple(cls for part in _PARTS for cls in part.CLASSES))

@@ -238,6 +238,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),
+            description=task.prompt,
             companions=bool(app().settings.value("import_companions")),
             join=self.join,
             merge_distance=self.merge_distance,

@@ -71,7 +71,9 @@ def draw_selection(layout: bpy.types.UILayout) -> None:
     row.operator("rodin.select_tasks", text="Invert").action = "INVERT"
     buttons = column.column(align=True)
     buttons.operator("rodin.download_selected", text="Download", icon="IMPORT")
-    buttons.operator("rodin.import_selected", text="Add to Scene", icon="OUTLINER_OB_MESH")
+    row = buttons.row(align=True)
+    row.operator("rodin.import_selected", text="Add to Scene", icon="OUTLINER_OB_MESH")
+    row.operator("rodin.send_selected_to_library", text="To Library", icon="ASSET_MANAGER")
     row = buttons.row(align=True)
     row.operator("rodin.pause_selected", text="Pause", icon="PAUSE")
     row.operator("rodin.resume_selected", text="Resume", icon="PLAY")
@@ -158,6 +160,10 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     elif task.download is Download.WANTED and not progress:
         text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
         paragraph(layout, text, width, icon="INFO")
+    if task.task_id in app().library.pending:
+        row = layout.row(align=True)
+        row.label(text="Writing to the library…", icon="TIME")
+        row.operator("rodin.cancel_library", text="", icon="X")
     wish = session.imports.get(task.task_id)
     if wish and wish.waits_for and not progress:
         paragraph(layout, f"It is imported when {wish.waits_for}.", width, icon="TIME")
@@ -247,7 +253,7 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
 
 
 class RODIN_MT_models(bpy.types.Menu):
-    """Import another of the task's models"""
+    """Import another of the task's models, or send the model to the library"""
 
     bl_idname = "RODIN_MT_models"
     bl_label = "Import Another Model"
@@ -262,6 +268,9 @@ class RODIN_MT_models(bpy.types.Menu):
             copied = self.layout.operator("rodin.import_model", text="Import a Copy", icon="DUPLICATE")
             copied.linked = False
             self.layout.operator("rodin.hand_off", text="Download Missing Files", icon="IMPORT")
+            self.layout.separator()
+            self.layout.operator("rodin.send_to_library", text="Send to Library", icon="ASSET_MANAGER")
+            self.layout.operator("rodin.register_library", text="Register Library")
 
 
 def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:

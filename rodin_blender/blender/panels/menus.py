@@ -37,6 +37,7 @@ class RODIN_MT_add(bpy.types.Menu):
         layout.operator("rodin.download_all")
         layout.operator("rodin.clear_finished")
         layout.operator("rodin.clear_failed")
+        layout.operator("rodin.register_library")
         layout.separator()
         layout.operator("rodin.show_panel")
         layout.operator("rodin.enter_api_key")
@@ -57,7 +58,7 @@ class RODIN_MT_task(bpy.types.Menu):
         if task:
             layout.label(text=task.name, translate=False)
         for names in (
-            ("hand_off", "import_model", "cancel_download"),
+            ("hand_off", "import_model", "cancel_download", "send_to_library", "cancel_library"),
             ("check_now", "pause", "resume"),
             ("select_objects", "frame"),
             ("again", "variations", "keep_this_one"),
