@@ -382,7 +382,7 @@ def test_prompts_of_a_table_are_sent_once_and_numbered_as_it_has_them(shell: She
 def test_a_model_becomes_a_blend_file_a_picture_and_a_line(shop: Shop) -> None:
     shop.has({"number": 7, **shop.result(7, name="Pot / ü \u202e 7")})
     assert shop.run("import", "--models=7", "--height=0.3", "--asset=yes").returncode == 0
-    assert shop.files() == ["0007-Pot-7.blend", "0007-Pot-7.png", "0007.json"]
+    assert shop.files() == ["0007-Pot-ü-7.blend", "0007-Pot-ü-7.png", "0007.json"]
     (words,) = shop.calls
     assert words[:5] == ["--background", "--command", "rodin", "import", "pot7"]
     assert words[words.index("--from") + 1] == f"{shop.folder}/results.jsonl"
