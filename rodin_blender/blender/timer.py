@@ -11,7 +11,7 @@ import logging
 import time
 import traceback
 
-from ..tracking.messages import ObstacleChanged
+from ..tracking.messages import PENDING, ObstacleChanged
 from . import form, generating, in_scene, model_imports, properties, redraw
 from .app import App, app
 
@@ -71,7 +71,10 @@ def _run(running: App) -> float | None:
         return BUSY_INTERVAL
     _act(running)
     _redraw(running)
-    if session.idle and not under_way:
+    obstacle = session.settings.obstacle
+    # What waits for settings that are still being looked up would wait for the next press else.
+    pending = obstacle is not None and obstacle.code == PENDING
+    if session.idle and not under_way and not pending:
         session.disconnect()
         return None
     return INTERVAL

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import bpy
 import pytest
-from conftest import Rodin, Service
+from conftest import Rodin, Service, wait_for_no_thread
 
 DONE = [[[0, "Done"]]]
 RUNNING = [[[0, "Generating"]]]
@@ -418,3 +418,12 @@ def test_the_balance_is_asked_once_the_form_is_touched(rodin: Rodin, service: Se
     assert rodin.session.balance is None
     rodin.view.form.prompt = "A vase"
     rodin.until(lambda: rodin.session.balance is not None, "the balance is known")
+
+
+def test_the_timer_does_not_end_before_the_settings_are_known(rodin: Rodin, service: Service) -> None:
+    rodin.disable()
+    wait_for_no_thread()
+    rodin.enable()
+    rodin.view.form.prompt = "A vase"
+    rodin.until_idle()
+    assert rodin.session.balance is not None, "it was asked for when that could be"
