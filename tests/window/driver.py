@@ -141,9 +141,9 @@ class Ui:
             bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=str(Path(paths[0]).parent), files=files)
         yield 0.5
         if not len(self.rodin.form.images):
-            # Blender asks what to do with them: ours comes last.
+            # Blender asks what to do with them, in a menu whose entries may open below the mouse: ours comes last.
             yield from self.picture("dropped")
-            yield from self.press("UP_ARROW")
+            yield from self.press("END")
             yield from self.press("RET")
 
     def info_log(self) -> Iterator[Step]:
