@@ -108,7 +108,7 @@ def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tm
 
 
 def test_what_a_shell_spends_is_seen_in_the_window(rodin: Rodin, service: Service, environment: dict[str, str]) -> None:
-    service.account(balance=12.5, story=[[[0, "Done"]]])
+    service.account(story=[[[0, "Done"]]])
     rodin.module("blender.form").show()
     rodin.until(lambda: rodin.session.balance == 12.5, "the balance is told")
     # The list of this Blender.
@@ -116,7 +116,6 @@ def test_what_a_shell_spends_is_seen_in_the_window(rodin: Rodin, service: Servic
     assert code == 0, said
     rodin.app.tracker().refresh()
     rodin.until(lambda: rodin.session.balance == 12.0, "it is asked for again")
-    service.account(balance=12.5)
 
 
 def test_connections_that_are_closed_do_not_end_a_command(environment: dict[str, str], closing: str) -> None:

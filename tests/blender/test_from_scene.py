@@ -14,13 +14,10 @@ from mathutils import Quaternion, Vector
 from test_blockouts import UNITS, block, check_fits, points_of, stand, ten_boxes
 from test_generate import DONE, png
 
-RUNNING = [[[0, "Generating"]]]
-
 
 @pytest.fixture(autouse=True)
 def _empty_file(rodin: Rodin, service: Service) -> Iterator[None]:
-    service.account(balance=100.0, parallel=None, story=DONE, upload_rate=None)
-    service.forget_submissions()
+    service.account(balance=100.0, story=DONE)
     for option in rodin.module("tasks.options").OPTIONS:
         rodin.preferences.property_unset(f"generate_{option}")
     bpy.ops.wm.read_homefile(use_empty=True)

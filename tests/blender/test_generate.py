@@ -12,7 +12,6 @@ import pytest
 from conftest import Rodin, Service, wait_for_no_thread
 
 DONE = [[[0, "Done"]]]
-RUNNING = [[[0, "Generating"]]]
 
 
 def png(path: Path, side: int = 512, shade: int = 90) -> Path:
@@ -35,8 +34,7 @@ def png(path: Path, side: int = 512, shade: int = 90) -> Path:
 
 @pytest.fixture
 def form(rodin: Rodin, service: Service):
-    service.account(balance=12.5, parallel=None, story=DONE, upload_rate=None)
-    service.forget_submissions()
+    service.account(story=DONE)
     for option in rodin.module("tasks.options").OPTIONS:
         rodin.preferences.property_unset(f"generate_{option}")
     rodin.view.form.images.clear()

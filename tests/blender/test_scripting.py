@@ -12,8 +12,7 @@ from test_generate import DONE, png
 
 @pytest.fixture(autouse=True)
 def account(service: Service) -> None:
-    service.account(balance=12.5, parallel=None, story=DONE, upload_rate=None)
-    service.forget_submissions()
+    service.account(story=DONE)
 
 
 def test_generate_returns_the_id_at_once_and_the_model_is_wanted_where_the_cursor_was(

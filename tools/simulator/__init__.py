@@ -7,6 +7,7 @@ Run it by hand with `python -m tools.simulator --port 8090`, or hold a `Simulato
 A task's *story* is a list of jobs; a job is a list of `[seconds since the task began, status]`. A story's seconds are
 divided by the simulator's `speed`. What a client in another process wants it asks for under /simulator:
 
+    POST /simulator/reset     {}   be as new: no task, nothing asked yet, the account and the hosting as at first
     POST /simulator/tasks     {"prompt": ..., "story": name or list, "faults": [names], "files": {name: base64}}
                               -> a generation answer
     POST /simulator/faults    {"faults": [names], "path": "status"}   for the next calls, whatever the task

@@ -60,26 +60,11 @@ class Simulator:
         self.speed = speed
         self.begins_when_asked = begins_when_asked
         """Whether a task's story begins with its first status call: a client that starts late misses nothing of it."""
-        self.balance = balance
-        self.requests: list[Asked] = []
-        self.rate: float | None = None
-        self.link_life = 600.0
+        self._balance_at_first = balance
         self.released = threading.Event()
         """Set to end all hanging answers."""
-        self.submissions: list[Sent] = []
-        """All that arrived whole, those that were refused included."""
-        self.story: str | Story = "done"
-        """Of the tasks that are generated, and the files that they have; None for those by the prompt."""
-        self.result_files: Files | None = None
-        self.made: dict[str, tuple[str | Story, Files | None]] = {}
-        """The story and the files of the tasks with these prompts, where they are to be others."""
-        self.parallel: int | None = None
-        """How many tasks may run at once."""
-        self.upload_rate: float | None = None
-        """Bytes a second that are taken from a submission's line."""
         self._taking = threading.Lock()
-        self._tasks: dict[str, Task] = {}
-        self._faults: dict[str, deque[str]] = {}
+        self.reset()
         self._server = make_server(
             "127.0.0.1", port, self._application, threaded=True, request_handler=_Quiet, ssl_context=tls
         )
@@ -95,6 +80,7 @@ class Simulator:
                 Rule("/api/v2/download", methods=["POST"], endpoint=self._download),
                 Rule("/api/v2/check_balance", methods=["GET"], endpoint=self._check_balance),
                 Rule("/files/<task_uuid>/<path:name>", methods=["GET"], endpoint=self._file),
+                Rule("/simulator/reset", methods=["POST"], endpoint=self._reset),
                 Rule("/simulator/tasks", methods=["POST"], endpoint=self._add),
                 Rule("/simulator/faults", methods=["POST"], endpoint=self._add_faults),
                 Rule("/simulator/hosting", methods=["POST"], endpoint=self._set_hosting),
@@ -112,6 +98,26 @@ class Simulator:
         self.released.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def reset(self) -> None:
+        """Be as new: an account without a task, nothing asked yet, and a service that is well."""
+        self.balance = self._balance_at_first
+        self.requests: list[Asked] = []
+        self.rate: float | None = None
+        self.link_life = 600.0
+        self.submissions: list[Sent] = []
+        """All that arrived whole, those that were refused included."""
+        self.story: str | Story = "done"
+        """Of the tasks that are generated, and the files that they have; None for those by the prompt."""
+        self.result_files: Files | None = None
+        self.made: dict[str, tuple[str | Story, Files | None]] = {}
+        """The story and the files of the tasks with these prompts, where they are to be others."""
+        self.parallel: int | None = None
+        """How many tasks may run at once."""
+        self.upload_rate: float | None = None
+        """Bytes a second that are taken from a submission's line."""
+        self._tasks: dict[str, Task] = {}
+        self._faults: dict[str, deque[str]] = {}
 
     def add(
         self,
@@ -297,6 +303,10 @@ class Simulator:
         files = _decoded(wish.get("files"))
         story, prompt, faults = wish.get("story", "done"), wish.get("prompt", ""), wish.get("faults", ())
         return as_json(self.add(story, prompt=prompt, faults=faults, files=files))
+
+    def _reset(self, _request: Request) -> Response:
+        self.reset()
+        return as_json({})
 
     def _add_faults(self, request: Request) -> Response:
         wish = request.get_json()
