@@ -32,13 +32,17 @@ class Threads:
         self._under_way.add(thread)
         thread.start()
 
-    def take_in(self) -> bool:
-        """For the timer: hand out what has ended. Returns whether something is under way still."""
+    @property
+    def busy(self) -> bool:
+        """Whether something is under way, or has ended and was not taken in."""
+        return bool(self._under_way)
+
+    def take_in(self) -> None:
+        """For the timer: hand out what has ended."""
         while not self._done.empty():
             thread, ended = self._done.get_nowait()
             self._under_way.discard(thread)
             ended()
-        return bool(self._under_way)
 
 
 def _raise(error: BaseException) -> None:

@@ -52,7 +52,7 @@ def _trace(error: Exception) -> str:
 def _run(running: App) -> float | None:
     end = time.perf_counter() + BUDGET
     session = running.session
-    under_way = running.threads.take_in()
+    running.threads.take_in()
     known = session.tracker if time.monotonic() < running.settings_read_at + SETTINGS_INTERVAL else None
     messages = (known or running.tracker()).messages
     while time.perf_counter() < end and not messages.empty():
@@ -74,7 +74,8 @@ def _run(running: App) -> float | None:
     obstacle = session.settings.obstacle
     # What waits for settings that are still being looked up would wait for the next press else.
     pending = obstacle is not None and obstacle.code == PENDING
-    if session.idle and not under_way and not pending:
+    # Asked last: this call may have begun something, whose outcome nobody else takes in.
+    if session.idle and not pending and not running.threads.busy:
         session.disconnect()
         return None
     return INTERVAL

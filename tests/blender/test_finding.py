@@ -58,7 +58,7 @@ def test_a_folder_is_opened_or_its_path_is_copied(
     began = time.monotonic()
     bpy.ops.rodin.open(target=str(tmp_path))
     assert time.monotonic() - began < 0.2
-    rodin.until(lambda: not rodin.module("blender.app").app().threads.take_in(), "it was tried")
+    rodin.until(lambda: not rodin.app.threads.busy, "it was tried")
     told = [told.text for told in rodin.session.news.told]
     if opener == "works":
         assert (tmp_path / "opened").read_text().strip() == str(tmp_path) and told == []

@@ -425,3 +425,14 @@ def test_the_timer_does_not_end_before_the_settings_are_known(rodin: Rodin, serv
     rodin.view.form.prompt = "A vase"
     rodin.until_idle()
     assert rodin.session.balance is not None, "it was asked for when that could be"
+
+
+def test_the_timer_does_not_end_before_what_its_last_call_began(rodin: Rodin) -> None:
+    session, threads, outcomes = rodin.session, rodin.app.threads, []
+    tracker = rodin.app.tracker()
+    while not session.idle:
+        session.take_in(tracker.messages.get(timeout=30.0))
+    # As the import of a model does, which has its textures saved.
+    session.pending_calls.append(([lambda _task: threads.run(lambda: "saved", outcomes.append)], None))
+    rodin.until_idle()
+    assert outcomes == ["saved"]
