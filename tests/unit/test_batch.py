@@ -356,11 +356,11 @@ def test_results_that_cannot_be_written_end_with_1(made: Batch) -> None:
     assert made.run().code == 0
 
 
-def test_a_folder_that_cannot_be_made_ends_with_1(made: Batch) -> None:
+def test_a_file_in_the_place_of_the_folder_is_refused(made: Batch) -> None:
     made.write(("A", made.shell.add(NOW_DONE)))
     made.out.write_text("a file")
     ran = made.run()
-    assert ran.code == 1 and ran.event["text"] == f"{made.out}: File exists."
+    assert ran.code == 2 and ran.event["text"] == f"{made.out} is to be a folder, and there is a file of that name."
 
 
 def test_a_lost_list_loses_no_result(made: Batch) -> None:
