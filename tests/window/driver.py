@@ -196,7 +196,7 @@ def _rest() -> float:
 
 
 def _scenario(name: str) -> Callable[[Ui, Any], Iterator[Step]]:
-    for file in ("scenarios.py", "generating.py", "importing.py", "first_time.py", "listing.py"):
+    for file in ("scenarios.py", "generating.py", "importing.py", "from_scene.py", "first_time.py", "listing.py"):
         spec = importlib.util.spec_from_file_location(file.removesuffix(".py"), Path(__file__).with_name(file))
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
