@@ -216,6 +216,8 @@ def each_trouble(ui, given):
 
     _track(ui, given["throttled"])
     yield (lambda: ui.task("throttled") and ui.task("throttled").message), "throttled"
+    throttled = ui.session.tasks[ui.task("throttled").task_id]
+    ui.facts["throttled_clock"] = ui.module("blender.panels.details").checked_text(throttled, time.time())
     yield from shown("throttled", "throttled")
     yield (lambda: not ui.task("throttled").message), "asked again after the pause"
 

@@ -93,7 +93,7 @@ def test_each_trouble_is_told_in_plain_words(window, simulator, connected):
     assert "goes on with it" in told["paused"][1]
     assert "Press Resume" in told["overdue"][1]
     assert "slow down" in told["throttled"][1]
-    assert "Next check at" in told["throttled"][1]
+    assert "next in" in outcome.facts["throttled_clock"], "the line of the clock tells the pause"
     assert "API key" in told["bad-api-key"][1]
     assert outcome.facts["offences"] == []
 

@@ -95,7 +95,6 @@ def _draw_state(layout: bpy.types.UILayout, task: Task, width: float) -> None:
 def _draw_clock(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """Always two lines while it is followed."""
     now = time.time()
-    session = app().session
     column = layout.column(align=True)
     begun = f"{'Begun' if task.kind else 'Followed since'} {clock_text(task.tracked_at)}"
     if task.status.final:
@@ -111,11 +110,17 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
     queue = (f"{max(queues)} jobs ahead" if max(queues) else "next in the queue") if queues else ""
     column.label(text=f"{begun}, {queue or duration_text(now - task.tracked_at)}")
+    column.label(text=checked_text(task, now))
+
+
+def checked_text(task: Task, now: float) -> str:
+    """When the service was last asked about a task, and how long it is until it is asked again."""
     checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
+    session = app().session
     if task.followed and not session.obstacle:
         wait = max(task.next_check_at, session.held_until) - now
         checked += f", next in {duration_text(wait)}" if wait >= 1.0 else ", checking"
-    column.label(text=checked)
+    return checked
 
 
 def _kept_text(task: Task, now: float) -> str:
