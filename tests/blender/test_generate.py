@@ -392,7 +392,8 @@ def test_the_model_comes_by_itself_into_the_scene_where_it_was_wished(rodin: Rod
             bpy.context.window.scene = other
         rodin.until(lambda: "A plate" in bpy.data.collections, "the model is there")
         collection = bpy.data.collections["A plate"]
-        assert collection.name in wished.collection.children and collection.name not in other.collection.children
+        # In the collection that is active there.
+        assert collection in wished.collection.children_recursive and not other.collection.children
         assert tuple(collection.instance_offset) == (1.0, 2.0, 3.0)
         assert len(other.objects) == 0
     finally:
