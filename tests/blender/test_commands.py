@@ -418,6 +418,8 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel has no extension manager on its command line")
 def test_a_studios_repository_installs_it(hosted: str, tmp_path: Path) -> None:
+    # Blender takes a folder that is not there for none, and would add the repository to its user's own preferences.
+    (tmp_path / "profile").mkdir()
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(tmp_path / "profile")}
 
     def blender(*words: str) -> str:
