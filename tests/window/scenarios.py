@@ -23,7 +23,7 @@ DOWNLOAD = (0.5, 356)
 """With at most four tasks in the list, for one that is Done."""
 CANCEL = (0.93, 351)
 IMPORT_SETTINGS = (0.3, 412)
-DELETE_FILES = (0.77, 510)
+DELETE_FILES = (0.77, 531)
 
 
 def _below_line(place):
