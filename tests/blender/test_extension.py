@@ -571,6 +571,8 @@ def test_a_studio_has_it_for_everybody_by_two_variables(rodin: Rodin, tmp_path: 
     shutil.copy(Path(__file__).parents[2] / "docs/examples/enable_rodin.py", startup)
     with zipfile.ZipFile(os.environ["RODIN_ZIP"]) as packed:
         packed.extractall(tmp_path / "extensions" / "system" / "rodin_blender")
+    # Blender takes a folder that is not there for none, and would read its user's own preferences.
+    (tmp_path / "profile").mkdir()
     environment = {
         **os.environ,
         "BLENDER_SYSTEM_EXTENSIONS": str(tmp_path / "extensions"),

@@ -25,6 +25,8 @@ class Profile:
 
     def __init__(self, folder: Path, service: Service) -> None:
         self.folder = folder
+        # Blender takes a folder that is not there for none, and would save to its user's own preferences.
+        (folder / "profile").mkdir()
         # The user's things and not the profile's: as on a machine where nothing is set apart.
         self.environment = {
             **os.environ,
