@@ -56,7 +56,7 @@ _DEMOS = {"demo": ["tools/demo.py"], "farm": ["tools/farm_demo.py", "--models", 
 """Eight of the farm's twelve models: those that are told apart, and enough others for its two workers."""
 _NO_BLENDER = 2
 """A demo's exit code."""
-LONGEST_LANE = 20 * 60
+LONGEST_LANE = 30 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
