@@ -344,7 +344,6 @@ def _broken(model: bytes) -> bytes:
 
 def _install(found: Blender, archive: Path, variables: dict[str, str]) -> None:
     """As on a worker, into the throw-away profile."""
-    Path(variables["BLENDER_USER_RESOURCES"]).mkdir()
     command = [
         str(found.executable),
         "--command",

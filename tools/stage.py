@@ -85,6 +85,8 @@ def environment(folder: Path, service: dict[str, str]) -> dict[str, str]:
     # A BLENDER_USER_… of the user's would win over the throw-away profile.
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BLENDER_USER_")}
     profile = {"BLENDER_USER_RESOURCES": str(folder / "profile")}
+    # Blender takes one that is not there for none, and would use its user's own.
+    (folder / "profile").mkdir(exist_ok=True)
     return {**kept, **service, **profile, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
