@@ -76,11 +76,15 @@ class Farm:
         self._succeed("run", str(TEMPLATE), *self._given, "--step", FIRST)
 
     def generate_until(self, reached: Callable[[], bool]) -> None:
-        """The same, killed by force with all that it has begun as soon as something is so."""
+        """The same, killed by force with all that it has begun as soon as something is so.
+
+        No more than KILLED_AFTER are generated at a time: so none is on its way then, which would be left to the user.
+        """
+        variables = {**self._variables, "RODIN_PARALLEL_GENERATIONS": str(KILLED_AFTER)}
         command = [str(self._openjd), "run", str(TEMPLATE), *self._given, "--step", FIRST]
         with (self._folder / "killed.txt").open("w") as output:
             running = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=self._variables, cwd=ROOT
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=variables, cwd=ROOT
             )
             end = time.monotonic() + LONGEST_TASK
             while not reached() and running.poll() is None and time.monotonic() < end:
@@ -169,7 +173,7 @@ def run(folder: Path, found: Blender) -> None:
 def _play(farm: Farm, show: Path, simulator: str, keys: list[str]) -> None:
     farm.check()
     farm.tell(f"openjd check: {TEMPLATE.relative_to(ROOT)} is valid")
-    farm.generate_until(lambda: len(_ask(f"{simulator}/submissions")["submissions"]) >= KILLED_AFTER)
+    farm.generate_until(lambda: len([*(show / "outbox").rglob("*.answer")]) >= KILLED_AFTER)
     farm.tell(f"the first step was killed when {KILLED_AFTER} were sent; it is run again:")
     farm.generate()
     sent = _ask(f"{simulator}/submissions")["submissions"]
