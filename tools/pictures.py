@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 # Left, top, width and height on the screen of 1600 by 900.
 SIDEBAR = (1036, 81, 264, 560)
-DIALOG = (760, 120, 560, 330)
+DIALOG = (752, 390, 460, 176)
 CUTS = {
     **dict.fromkeys(
         (
@@ -39,8 +39,8 @@ CUTS = {
     "generated": (0, 0, 1600, 900),
     "imported": (0, 0, 1600, 900),
     "assets": (0, 0, 1600, 900),
-    "preferences": (357, 229, 688, 542),
-    "preferences-of-downloads": (357, 229, 688, 542),
+    "preferences": (104, 0, 880, 540),
+    "preferences-of-downloads": (104, 0, 880, 540),
 }  # fmt: skip
 SAME_SCREEN = {"saved": "imported", "list-hidden": "list-hidden-light"}
 """Pictures cut out of a screen that another one is named for."""
