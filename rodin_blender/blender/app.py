@@ -11,6 +11,7 @@ import bpy
 from ..configuration.logs import Logging
 from ..storage import folders as places
 from ..texts.text import Text
+from ..tracking.messages import PENDING, Obstacle
 from ..tracking.tracker import Tracker
 from . import folders
 from .api_key import ApiKey
@@ -87,6 +88,15 @@ class App:
             tracker.configure(settings)
         session.settings = settings
         return tracker
+
+    def obstacle(self) -> Obstacle | None:
+        """What keeps tasks from being asked now: by the settings, else by what the tracker has met."""
+        return self.settings.for_tracker().obstacle or self.session.obstacle
+
+    def lasting_obstacle(self) -> Obstacle | None:
+        """The same, but for what is still being looked up and so over in a moment."""
+        found = self.obstacle()
+        return None if found and found.code == PENDING else found
 
     def ask_account(self) -> None:
         """Ask for what is to be known of the account, once it can be asked."""

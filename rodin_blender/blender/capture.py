@@ -18,7 +18,7 @@ from mathutils import Matrix, Vector
 
 from ..service.errors import BadInput
 from ..tasks.submission import MOST_PICTURES
-from . import form, picture_files
+from . import form, picture_files, redraw
 
 PIXELS = 1024
 MARGIN = 1.1
@@ -42,8 +42,10 @@ def add(context: bpy.types.Context, source: str, *, selected_only: bool) -> None
 
     Four sides are always of the selected objects alone. Raises BadInput; nothing was drawn then.
     """
-    area, region = _viewport(context)
-    space = area.spaces.active
+    area = redraw.viewport(context)
+    if area is None:
+        raise BadInput("There is no 3D viewport in this window. Open one, then add its picture.")
+    space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
     scene, layer = context.scene, context.view_layer
     shown = [*layer.objects.selected] if selected_only or source == "FOUR" else []
     if not shown and (selected_only or source == "FOUR"):
@@ -66,15 +68,6 @@ def add(context: bpy.types.Context, source: str, *, selected_only: bool) -> None
         for shot, raw in zip(shots, pixels, strict=True)
     }
     picture_files.write(files, "The picture of the viewport" if len(files) == 1 else "The four views", form.add)
-
-
-def _viewport(context: bpy.types.Context) -> tuple[bpy.types.Area, bpy.types.Region]:
-    """The 3D viewport of the press, else the window's largest."""
-    areas = [area for area in context.window.screen.areas if area.type == "VIEW_3D"]
-    area = context.area if context.area in areas else max(areas, key=lambda a: a.width * a.height, default=None)
-    if area is None:
-        raise BadInput("There is no 3D viewport in this window. Open one, then add its picture.")
-    return area, next(region for region in area.regions if region.type == "WINDOW")
 
 
 def _one(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What happens when another .blend file is opened, and when one was saved."""
+"""What happens when another .blend file is opened, when one was saved, and when what is in it may have changed."""
 
 from __future__ import annotations
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import catalogs, form, importing
+from . import catalogs, form, importing, in_scene
 from .app import app
 
 
@@ -38,6 +38,7 @@ _HANDLERS = (
     (bpy.app.handlers.load_pre, _loading),
     (bpy.app.handlers.load_post, _loaded),
     (bpy.app.handlers.save_post, _saved),
+    *in_scene.HANDLERS,
 )
 
 

@@ -26,7 +26,7 @@ from ..tasks.options import OPTIONS, Option, Value
 from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
 from ..texts.text import Text, Trouble
-from ..tracking.messages import PENDING, Obstacle
+from ..tracking.messages import Obstacle
 from . import folders, option_properties, placement
 from .app import app
 from .voice import say
@@ -339,8 +339,7 @@ def obstacle() -> Obstacle | None:
     if not allowed():
         where = app().settings.resolve("allow_generation").origin
         return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
-    found = app().settings.for_tracker().obstacle or app().session.obstacle
-    return None if found and found.code == PENDING else found
+    return app().lasting_obstacle()
 
 
 def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:

@@ -35,19 +35,10 @@ def _updated(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
             look()
 
 
-_HANDLERS = (
+HANDLERS = (
     (bpy.app.handlers.load_post, look),
     (bpy.app.handlers.undo_post, look),
     (bpy.app.handlers.redo_post, look),
     (bpy.app.handlers.depsgraph_update_post, _updated),
 )
-
-
-def register() -> None:
-    for handlers, handler in _HANDLERS:
-        handlers.append(handler)
-
-
-def unregister() -> None:
-    for handlers, handler in _HANDLERS:
-        handlers.remove(handler)
+"""For `file_events`, which has Blender call them."""

@@ -19,7 +19,7 @@ from .voice import say
 def text() -> str:
     session = app().session
     counts = Counter(task.status for task in session.tasks.values())
-    obstacle = app().settings.for_tracker().obstacle or session.obstacle
+    obstacle = app().obstacle()
     return "\n".join(
         [
             f"Rodin for Blender {links.version()} ({PACKAGE})",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -119,20 +119,20 @@ def _delete(store: Store, found: _Found, *, dry: bool) -> _Found:
     """Delete what is as it was saved. What is gone already leaves the task's files, too. Raises StoreError."""
     task, folder = found.task, Path(found.task.folder)
     if task.download is Download.WANTED:
-        return _with(found, trouble="It is being downloaded: cancel that first.")
+        return replace(found, trouble="It is being downloaded: cancel that first.")
     going = [file for file in task.files if file.name not in found.wrong]
     freed = sum(file.size for file in going)
     if dry:
-        return _with(found, deleted=tuple(file.name for file in going), freed=freed)
+        return replace(found, deleted=tuple(file.name for file in going), freed=freed)
     try:
         freed, reasons = remove(folder, [file.name for file in going])
     except BeingSaved as error:
-        return _with(found, trouble=str(error))
+        return replace(found, trouble=str(error))
     left = tuple(file for file in task.files if file.name in reasons or _is_there(folder, file))
     store.change(task.task_id, partial(without_files, left=left))
     trouble = " ".join(f"'{name}' in {folder} could not be deleted: {why}." for name, why in reasons.items())
     deleted = tuple(file.name for file in going if file.name not in reasons)
-    return _with(found, deleted=deleted, freed=freed, trouble=trouble)
+    return replace(found, deleted=deleted, freed=freed, trouble=trouble)
 
 
 def _is_there(folder: Path, file: SavedFile) -> bool:
@@ -140,7 +140,3 @@ def _is_there(folder: Path, file: SavedFile) -> bool:
         return (folder / file.name).exists()
     except OSError:
         return True
-
-
-def _with(found: _Found, *, deleted: tuple[str, ...] = (), freed: int = 0, trouble: str = "") -> _Found:
-    return _Found(found.task, found.size, found.age, found.wrong, deleted, freed, trouble)

@@ -8,7 +8,7 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.task import Task
 from ...texts.text import Text, Trouble
-from .. import properties
+from .. import form, properties
 from ..app import app
 from ..voice import say
 
@@ -45,6 +45,19 @@ if TYPE_CHECKING:
     Mixin: TypeAlias = Operator
 else:
     Mixin = object
+
+
+class Begins(Mixin):
+    """An operator that begins a generation: not while there is an obstacle to that."""
+
+    bl_options = OPTIONS
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        obstacle = form.obstacle()
+        if obstacle:
+            cls.poll_message_set(say(obstacle))
+        return obstacle is None
 
 
 class OfTask(Mixin):

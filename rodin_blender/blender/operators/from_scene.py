@@ -14,9 +14,7 @@ from .. import blockouts, folders, form, generating, open_images, placement, var
 from ..app import app
 from ..layouts import paragraph
 from ..option_properties import price_text
-from ..voice import say
-from .base import OPTIONS as BUTTON
-from .base import OfTask, refuse, text_property
+from .base import Begins, OfTask, refuse, text_property
 
 DIALOG = 400
 """Pixels at a UI scale of 1."""
@@ -24,21 +22,19 @@ MOST_LINES = 8
 """Of the list of prompts in the dialog."""
 
 
-class RODIN_OT_generate_from_selected(bpy.types.Operator):
+class RODIN_OT_generate_from_selected(Begins, bpy.types.Operator):
     """Have a model made of each selected object, in its proportions. It comes in its place, and the object is hidden"""
 
     bl_idname = "rodin.generate_from_selected"
     bl_label = "Make This with Rodin"
-    bl_options = BUTTON
 
     prompt: text_property("Prompt", f"What you want to make; {blockouts.NAME} is the object's name", default="{name}")
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        obstacle = form.obstacle()
-        if obstacle:
-            cls.poll_message_set(say(obstacle))
-        elif context.mode != "OBJECT":
+        if not super().poll(context):
+            return False
+        if context.mode != "OBJECT":
             cls.poll_message_set("This is for objects: leave the mode first")
         elif not blockouts.selected(context):
             cls.poll_message_set("Select a rough object first, such as a cube of the size that you want")
@@ -97,22 +93,14 @@ class RODIN_OT_generate_from_selected(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class RODIN_OT_generate_from_image(bpy.types.Operator):
+class RODIN_OT_generate_from_image(Begins, bpy.types.Operator):
     """Have a model made of what this image shows. It comes to where the 3D cursor is now"""
 
     bl_idname = "rodin.generate_from_image"
     bl_label = "Make a Rodin Model of This Image"
-    bl_options = BUTTON
 
     image: text_property("Image", "Its name; the one that the Image Editor shows when empty")
     prompt: text_property("Prompt", "What it is, in your own words; may be empty")
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        obstacle = form.obstacle()
-        if obstacle:
-            cls.poll_message_set(say(obstacle))
-        return obstacle is None
 
     def _found(self, context: bpy.types.Context) -> bpy.types.Image:
         """Raises BadInput."""

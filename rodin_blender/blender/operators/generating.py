@@ -8,27 +8,18 @@ from ...tasks.options import OPTIONS
 from ...tasks.task import Placement
 from .. import blockouts, form, generating, placement
 from ..app import app
-from ..voice import say
-from .base import INTERNAL, refuse, text_property
+from .base import INTERNAL, Begins, refuse, text_property
 from .base import OPTIONS as BUTTON
 
 
-class RODIN_OT_generate(bpy.types.Operator):
+class RODIN_OT_generate(Begins, bpy.types.Operator):
     """Have a model made of this. It goes on while you work, and comes to where the 3D cursor is now"""
 
     bl_idname = "rodin.generate"
     bl_label = "Generate Rodin Model"
-    bl_options = BUTTON
 
     prompt: text_property("Prompt", "What you want to make; the form's when empty")
     images: text_property("Pictures", "Paths, one a line; the form's when empty")
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        obstacle = form.obstacle()
-        if obstacle:
-            cls.poll_message_set(say(obstacle))
-        return obstacle is None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session = app().session

@@ -10,6 +10,7 @@ import bpy
 from ...configuration import GENERATE
 from ...tasks import options
 from ...tasks.options import OPTIONS
+from ...tracking.messages import Obstacle
 from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, font_size, paragraph, text_width, ui_scale
@@ -21,7 +22,7 @@ MOST_LINES = 5
 """Of a prompt that is longer than its field."""
 
 
-def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
     shown = context.window_manager.rodin
     header, body = layout.panel("rodin_begin")
     generating = form.is_shown()
@@ -30,7 +31,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     else:
         header.label(text="Follow")
     if body and generating:
-        _draw_generate(body, context)
+        _draw_generate(body, context, obstacle)
     elif body:
         _draw_follow(body, context)
     for prompt, pictures in app().session.form.sent.values():
@@ -48,7 +49,7 @@ def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         welcome.draw_follow(layout, context.region.width)
 
 
-def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
     width = context.region.width
     shown = context.window_manager.rodin.form
     prompt, pictures = app().session.form.prompt, form.pictures()
@@ -76,7 +77,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
     header.label(text="Options")
     if body:
         _draw_options(body, shown)
-    _draw_button(layout, context)
+    _draw_button(layout, context, obstacle)
     _draw_set_aside(layout)
 
 
@@ -141,7 +142,7 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
     column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 
-def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
     width = context.region.width
     session = app().session
     price = options.price(form.all_chosen())
@@ -155,7 +156,7 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     row.operator("rodin.generate", text=_button_text(price, width - 20.0 * ui_scale() * of_selected))
     if of_selected:
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
-    if trouble and not form.obstacle():
+    if trouble and not obstacle:
         paragraph(layout, say(trouble), width, icon="INFO" if form.is_empty() else "ERROR")
     elif session.balance is not None and session.balance < price:
         paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")

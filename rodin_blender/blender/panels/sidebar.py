@@ -26,14 +26,16 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
+        # Worked out once for all parts: it takes a look at every setting.
+        obstacle = app().lasting_obstacle()
         if context.window_manager.rodin.tasks:
-            status.draw_line(layout, width)
-            form.draw(layout, context)
+            status.draw_line(layout, width, obstacle)
+            form.draw(layout, context, obstacle)
             task_list.draw(layout, context)
             _draw_chosen(layout, context)
         else:
-            status.draw_in_full(layout, width)
-            form.draw(layout, context)
+            status.draw_in_full(layout, width, obstacle)
+            form.draw(layout, context, obstacle)
             paragraph(layout.column(), "Your models show here, from the moment you ask for them.", width)
             status.draw_undo(layout)
         messages.draw(layout, width)

@@ -8,7 +8,7 @@ import time
 import bpy
 
 from ...tasks.listing import Group
-from ...tracking.messages import PENDING, Obstacle
+from ...tracking.messages import Obstacle
 from ..app import app
 from ..folders import PACKAGE
 from ..layouts import fits, paragraph, ui_scale
@@ -30,10 +30,9 @@ _SHORT = {
 }
 
 
-def draw_line(layout: bpy.types.UILayout, width: float) -> None:
+def draw_line(layout: bpy.types.UILayout, width: float, obstacle: Obstacle | None) -> None:
     """One line: what keeps all tasks from being asked, else what was told last, else what there is."""
     session = app().session
-    obstacle = _obstacle()
     row = layout.row(align=True)
     if obstacle:
         row.alert = True
@@ -52,9 +51,9 @@ def draw_line(layout: bpy.types.UILayout, width: float) -> None:
         row.label(text=_summary(width))
 
 
-def draw_in_full(layout: bpy.types.UILayout, width: float) -> None:
+def draw_in_full(layout: bpy.types.UILayout, width: float, obstacle: Obstacle | None) -> None:
     """The same at its whole length, where no list is yet whose buttons it could move."""
-    session, obstacle = app().session, _obstacle()
+    session = app().session
     if obstacle and welcome.leads(obstacle):
         welcome.draw_steps(layout, obstacle, width)
     elif obstacle:
@@ -72,12 +71,6 @@ def undo_text() -> str:
         return "Undo Forget"
     group = forgotten[-1]
     return f"Undo Forget '{group[0].name}'" if len(group) == 1 else f"Undo Forget of {len(group)} Tasks"
-
-
-def _obstacle() -> Obstacle | None:
-    """What the user has to know of: not what is over in a moment."""
-    obstacle = app().settings.for_tracker().obstacle or app().session.obstacle
-    return None if obstacle is None or obstacle.code == PENDING else obstacle
 
 
 def _draw_obstacle(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
@@ -133,7 +126,7 @@ class RODIN_PT_obstacle(bpy.types.Panel):
     bl_ui_units_x = UNITS
 
     def draw(self, context: bpy.types.Context) -> None:
-        obstacle = _obstacle()
+        obstacle = app().lasting_obstacle()
         if obstacle:
             _draw_obstacle(self.layout.column(), obstacle, UNITS * 20 * ui_scale())
 
