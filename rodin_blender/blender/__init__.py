@@ -5,10 +5,10 @@ import bpy
 
 from .. import handlers
 from ..service.errors import BadInput
-from . import app, commands, file_events, links, operators, panels, preferences, properties, timer
+from . import app, commands, file_events, languages, links, operators, panels, preferences, properties, timer
 
 # In the order of need; undone in the reverse order.
-_PARTS = (preferences, properties, operators, panels, commands, links, file_events)
+_PARTS = (languages, preferences, properties, operators, panels, commands, links, file_events)
 
 
 def register() -> None:

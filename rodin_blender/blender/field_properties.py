@@ -42,8 +42,7 @@ def made(field: Field, **access: Any) -> object:
 
 def items(field: Field) -> tuple[tuple[str, str, str], ...]:
     """The choices of a setting, as an EnumProperty has them."""
-    labels = field.choice_labels or tuple((choice.title(), "") for choice in field.choices)
-    return tuple((choice, *label) for choice, label in zip(field.choices, labels, strict=True))
+    return tuple((choice, *words) for choice, words in zip(field.choices, field.choice_words, strict=True))
 
 
 def _limits(field: Field, number: type[int] | type[float]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ..service.errors import BadInput, os_reason
 from ..service.keys import shown
 from ..service.pictures import check_picture
 from ..tasks import options
+from ..tasks.option_words import price_text
 from ..tasks.options import OPTIONS, Option, Value
 from ..tasks.submission import MOST_PICTURES, submission
 from ..tasks.task import Task
@@ -353,7 +354,7 @@ def check_price(price: float) -> None:
     most = float(app().settings.value("max_credits_per_task"))
     if 0.0 < most < price:
         raise BadInput(
-            f"This costs about {option_properties.price_text(price)}, and at most {most:g} are allowed for a task "
+            f"This costs about {price_text(price)}, and at most {most:g} are allowed for a task "
             f"({app().settings.resolve('max_credits_per_task').origin}). Choose something cheaper."
         )
 

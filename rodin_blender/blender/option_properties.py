@@ -7,8 +7,8 @@ from typing import Any
 
 import bpy
 
-from ..tasks.options import OPTIONS, TIERS, Option, Value
-from ..texts.wording import duration_text
+from ..tasks.option_words import words
+from ..tasks.options import Option, Value
 
 AUTOMATIC = "AUTOMATIC"
 """What Blender calls the choice "", which leaves the matter to the service: its own have to have a name."""
@@ -33,7 +33,7 @@ def made(option: Option, **more: Any) -> object:
 
 def items(option: Option, choices: tuple[str, ...]) -> tuple[Item, ...]:
     """Those of an option's choices, as an EnumProperty has them. The numbers are the places among all choices."""
-    return tuple((identifier(choice), *_words(option, choice), option.choices.index(choice)) for choice in choices)
+    return tuple((identifier(choice), *words(option, choice), option.choices.index(choice)) for choice in choices)
 
 
 def identifier(choice: Value) -> str:
@@ -43,20 +43,3 @@ def identifier(choice: Value) -> str:
 def choice(identifier: Value) -> Value:
     """The value of an option as `tasks.options` has it, from what the property holds."""
     return "" if identifier == AUTOMATIC else identifier
-
-
-def price_text(price: float) -> str:
-    return f"{price:g} credit" if price == 1 else f"{price:g} credits"
-
-
-def _words(option: Option, choice: str) -> tuple[str, str]:
-    """A choice's label and description."""
-    if option is OPTIONS["tier"]:
-        tier = TIERS[choice]
-        usual = f", about {duration_text(tier.seconds)}" if tier.seconds else ""
-        return f"{tier.label} ({price_text(tier.price)}{usual})", tier.description
-    if option is OPTIONS["file_format"]:
-        return choice.upper(), f"A .{choice} file"
-    if not choice:
-        return "Automatic", "What the tier chooses"
-    return choice.replace("-", " ").title() if choice.islower() else choice, ""

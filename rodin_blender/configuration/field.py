@@ -45,6 +45,11 @@ class Field:
         return self.older_variables or (f"RODIN_{self.name.upper()}",)
 
     @property
+    def choice_words(self) -> tuple[tuple[str, str], ...]:
+        """Label and description for each choice: its own name where there is no other."""
+        return self.choice_labels or tuple((choice.title(), "") for choice in self.choices)
+
+    @property
     def is_path(self) -> bool:
         return self.check is paths.check
 

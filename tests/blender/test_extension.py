@@ -454,7 +454,17 @@ def _trace() -> dict[str, object]:
         },
         "operators": list(dir(bpy.ops.rodin)),
         "threads": rodin_threads(),
+        "languages": _has_languages(),
     }
+
+
+def _has_languages() -> bool:
+    try:
+        bpy.app.translations.register(PACKAGE, {})
+    except ValueError:
+        return True
+    bpy.app.translations.unregister(PACKAGE)
+    return False
 
 
 def test_enabling_and_disabling_fifty_times_leaves_no_trace(rodin: Rodin, service: Service) -> None:
@@ -462,6 +472,7 @@ def test_enabling_and_disabling_fifty_times_leaves_no_trace(rodin: Rodin, servic
     wait_for_no_thread()
     before = _trace()
     assert before["classes"] == [] and before["property"] is False and before["operators"] == []
+    assert not before["languages"]
     timers = []
     for round_number in range(50):
         rodin.enable()

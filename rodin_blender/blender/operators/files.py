@@ -12,6 +12,7 @@ from ...service.errors import BadInput
 from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
+from ...texts.text import Text
 from ...texts.wording import size_text
 from ...tracking.downloads import WAITING
 from .. import (
@@ -121,7 +122,7 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
         if task.task_id in session.downloads:
             app().tracker().cancel_download(task.task_id)
         elif waiting is None:
-            raise BadInput(f"'{task.name}' is not being downloaded, so there is nothing to cancel.")
+            raise BadInput(Text("'{name}' is not being downloaded, so there is nothing to cancel.", name=task.name))
 
 
 _OF_SETTINGS = ("height", "as_asset", "collection", "join", "merge_distance", "textures")

@@ -8,12 +8,12 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks import options
+from ...tasks.option_words import price_text
 from ...tasks.options import TIERS
 from ...tasks.task import Task
 from .. import blockouts, folders, form, generating, open_images, placement, variations
 from ..app import app
 from ..layouts import paragraph
-from ..option_properties import price_text
 from .base import Begins, OfTask, refuse, text_property
 
 DIALOG = 400

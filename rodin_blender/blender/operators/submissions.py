@@ -4,13 +4,13 @@
 import bpy
 
 from ...service.errors import BadInput
+from ...tasks.option_words import price_text
 from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
 from ...texts.text import Text
 from .. import folders, form
 from ..app import app
 from ..layouts import paragraph
-from ..option_properties import price_text
 from ..voice import say
 from .base import WIDTH, OfTask
 

@@ -9,12 +9,12 @@ import bpy
 
 from ...configuration import GENERATE
 from ...tasks import options
+from ...tasks.option_words import price_text
 from ...tasks.options import OPTIONS
 from ...tracking.messages import Obstacle
 from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, font_size, paragraph, text_width, ui_scale
-from ..option_properties import price_text
 from ..voice import say
 from . import welcome
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...tasks.option_words import price_text
 from ...tasks.options import OPTIONS, TIERS
 from ...tasks.task import Status, Task
 from ...texts.actions import Action
@@ -13,7 +14,6 @@ from ...texts.wording import size_text
 from .. import form, variations
 from ..app import app
 from ..layouts import paragraph
-from ..option_properties import price_text
 from ..voice import say
 
 MOST_LINES = 6
