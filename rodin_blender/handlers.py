@@ -16,10 +16,14 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
+from types import CodeType
 from typing import Any
 
-from .service.errors import BadInput
+from .service.errors import BadInput, trace
 from .tasks.task import Status, Task
 
 _log = logging.getLogger(__name__)
@@ -53,26 +57,55 @@ LISTS = {
 _loaded: set[str] = set()
 
 
-def load() -> None:
-    """Append the functions of the file that RODIN_HOOKS names, once. Raises BadInput for one that cannot be used."""
+def named() -> str:
+    """The file that RODIN_HOOKS names; "" for none, and for one whose functions are in the lists already."""
     path = os.environ.get(VARIABLE, "").strip()
-    if not path or path in _loaded:
-        return
+    return "" if path in _loaded else path
+
+
+def read(path: str) -> Callable[[], None]:
+    """Read and compile a file of functions, in any thread. What it returns is for the main thread, see `_run`.
+
+    Raises BadInput for one that cannot be used, as that does.
+    """
     try:
         spec = spec_from_file_location("rodin_hooks", path)
-        if spec is None or spec.loader is None:
+        code = spec.loader.get_code(spec.name) if spec and isinstance(spec.loader, InspectLoader) else None
+        if spec is None or code is None:
             raise ImportError("not named *.py")
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
     except Exception as error:
-        _log.exception("The file that %s names raised:", VARIABLE)
-        raise BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.") from None
+        raise _unusable(path, error) from None
+    return partial(_run, path, spec, code)
+
+
+def load() -> None:
+    """Append the functions of the file that RODIN_HOOKS names, once, at once: for what may read a file meanwhile.
+
+    Raises BadInput for one that cannot be used.
+    """
+    path = named()
+    if path:
+        read(path)()
+
+
+def _run(path: str, spec: ModuleSpec, code: CodeType) -> None:
+    """Run the file, which may use `bpy`, and append its functions."""
+    module = module_from_spec(spec)
+    try:
+        exec(code, module.__dict__)
+    except Exception as error:
+        raise _unusable(path, error) from None
     found = {name: getattr(module, name) for name in LISTS if callable(getattr(module, name, None))}
     if not found:
         raise BadInput(f"The file that {VARIABLE} names ({path}) has no function called {', '.join(LISTS)}.")
     _loaded.add(path)
     for name, function in found.items():
         LISTS[name].append(function)
+
+
+def _unusable(path: str, error: Exception) -> BadInput:
+    _log.error("The file that %s names raised:\n%s", VARIABLE, trace(error))
+    return BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.")
 
 
 def told_by(before: Task | None, task: Task) -> list[list[Callable[..., None]]]:

@@ -3,8 +3,6 @@
 
 import bpy
 
-from .. import handlers
-from ..service.errors import BadInput
 from . import app, commands, file_events, languages, links, operators, panels, preferences, properties, timer
 
 # In the order of need; undone in the reverse order.
@@ -18,10 +16,6 @@ def register() -> None:
     for part in _PARTS:
         part.register()
     app.app().task_list.remember()
-    try:
-        handlers.load()
-    except BadInput as error:
-        app.app().session.tell(error.trouble)
     app.app().wake(timer.FIRST_INTERVAL)
 
 

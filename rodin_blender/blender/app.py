@@ -15,6 +15,7 @@ from ..tracking.messages import PENDING, Obstacle
 from ..tracking.tracker import Tracker
 from . import folders
 from .api_key import ApiKey
+from .hooks import Hooks
 from .library import Library
 from .previews import Previews
 from .session import Session
@@ -35,6 +36,7 @@ class App:
         self.settings = SettingsInUse(self.studio_files, self.api_key)
         self.previews = Previews(self.session)
         self.library = Library(self.threads, self.session)
+        self.hooks = Hooks(self.threads, self.session)
         self.logging = Logging()
         self.waiting: list[tuple[str, Callable[[], None]]] = []
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
@@ -71,6 +73,7 @@ class App:
         if not self._brings_what_is_old:
             self._brings_what_is_old = True
             self.threads.run(folders.bringing(), self._brought)
+        self.hooks.follow()
         self.studio_files.follow()
         self.api_key.follow()
         self.logging.configure(self.settings.resolve, folders.blend_folder())

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import handlers
 from ..service.files import Progress
@@ -137,8 +138,8 @@ class Session:
         """The ids of the tasks that were made from another one, by that one's id, the oldest first."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
-        self.pending_calls: deque[tuple[list[Callable[..., None]], Task]] = deque()
-        """What handlers are to be called for, once the properties show it."""
+        self.pending_calls: deque[tuple[Any, ...]] = deque()
+        """Lists of handlers and what they are to be called with, once the properties show it."""
         self.hand_offs: dict[str, str] = {}
         """Tasks to hand off once their task uuid is stored: the uuid by task id."""
         self.key_test: KeyTested | None = None
@@ -360,11 +361,6 @@ class Session:
             self.news.tell(f"'{task.name}' was rejected. {say(task.trouble)}")
         elif task.status is Status.UNCERTAIN:
             self.news.tell(f"Nobody knows whether '{task.name}' was accepted; see the sidebar")
-
-    def call_handlers(self, functions: list[Callable[..., None]], *arguments: object) -> None:
-        """Call a studio's functions, and tell of those that raised."""
-        for trouble in handlers.call(functions, *arguments):
-            self.tell(trouble)
 
     def tell_of_files(self, task_id: str, said: Text | Trouble | str | None, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
+from collections import deque
 
+from ..service.errors import trace
 from ..tracking.messages import PENDING, ObstacleChanged
 from . import form, generating, in_scene, model_imports, properties, redraw
 from .app import App, app
@@ -36,17 +37,11 @@ def run() -> float | None:
         return _run(running)
     except Exception as error:
         # Blender drops a timer that raises, and tracking would stand still without a word. The same again says no more.
-        trouble = _trace(error)
+        trouble = trace(error)
         if trouble != running.pump_trouble:
             running.pump_trouble = trouble
             _log.error("%s", trouble)
         return INTERVAL
-
-
-def _trace(error: Exception) -> str:
-    """A traceback without the lines of the sources, which would be read from the disk."""
-    calls = [f"  {frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
-    return "\n".join([*calls, f"{type(error).__name__}: {error}"])
 
 
 def _run(running: App) -> float | None:
@@ -65,9 +60,11 @@ def _run(running: App) -> float | None:
         del session.unshown[task_id]
         properties.show(task_id)
         running.previews.show(task_id, form.pictures_of(task_id))
-    while session.pending_calls and not session.unshown and time.perf_counter() < end:
-        session.call_handlers(*session.pending_calls.popleft())
-    if session.unshown or session.pending_calls or not messages.empty():
+    # A studio's file of functions may lie on a disk that does not answer, and nothing else is to wait for that.
+    calls = deque() if running.hooks.pending else session.pending_calls
+    while calls and not session.unshown and time.perf_counter() < end:
+        running.hooks.call(*calls.popleft())
+    if session.unshown or calls or not messages.empty():
         return BUSY_INTERVAL
     _act(running)
     _redraw(running)

@@ -20,6 +20,8 @@ quote addresses with passwords in them.
 
 from __future__ import annotations
 
+import traceback
+
 from ..texts.actions import Action
 from ..texts.text import Text, Trouble
 
@@ -175,3 +177,9 @@ def trouble_of(error: Exception) -> Trouble:
 def os_reason(error: OSError) -> str:
     """What the system says of a disk access that failed."""
     return error.strerror or type(error).__name__
+
+
+def trace(error: BaseException) -> str:
+    """A traceback for the console, without the lines of the sources, which would be read from the disk."""
+    calls = [f"  {frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    return "\n".join([*calls, f"{type(error).__name__}: {error}"])

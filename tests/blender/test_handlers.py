@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +127,45 @@ def test_the_functions_of_a_file_are_called_in_the_window_too(
     monkeypatch.setenv("RODIN_HOOKS", str(tmp_path / "gone.py"))
     rodin.disable()
     rodin.enable()
-    assert "gone.py" in rodin.session.notice and "FileNotFoundError" in rodin.session.notice
+    rodin.until(lambda: "gone.py" in rodin.session.notice, "it is told")
+    assert "FileNotFoundError" in rodin.session.notice
+    (tmp_path / "raising.py").write_text("1 / 0\n")
+    monkeypatch.setenv("RODIN_HOOKS", str(tmp_path / "raising.py"))
+    rodin.disable()
+    rodin.enable()
+    rodin.until(lambda: "raising.py" in rodin.session.notice, "it is told")
+    assert "ZeroDivisionError" in rodin.session.notice
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among its files")
+def test_a_file_on_a_disk_that_does_not_answer_holds_up_nothing_but_its_functions(
+    rodin: Rodin, service: Service, handlers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "studio.py"
+    os.mkfifo(file)  # To read it waits until something is written.
+    monkeypatch.setenv("RODIN_HOOKS", str(file))
+    rodin.disable()
+    rodin.enable()
+    called: list[str] = []
+    handlers.task_done.append(lambda task: called.append(task.name))
+    try:
+        task_id = rodin.track(service.add(READY, prompt="A vase"))
+        rodin.until(lambda: rodin.item(task_id).status == "DONE", "the list goes on")
+        bpy.ops.rodin.download(task_id=task_id, import_model=True)
+        rodin.until(lambda: rodin.app.task_list.is_in_scene(rodin.session.tasks[task_id]), "and so do imports")
+        for _ in range(10):
+            assert rodin.module("blender.timer").run() == 0.2, "nor does the timer hurry for what it cannot do yet"
+        assert called == []
+    finally:
+        file.write_text(
+            "import bpy, threading\n"
+            "on_main_thread = threading.current_thread() is threading.main_thread()\n"
+            "def task_done(task): bpy.context.scene['studio'] = task.name\n"
+            "def import_done(task, collection): collection['published'] = on_main_thread\n"
+        )
+    rodin.until(lambda: called, "it is called")
+    rodin.until(lambda: bpy.data.collections["A vase"].get("published"), "the file's functions, too, in their order")
+    assert bpy.context.scene["studio"] == "A vase"
 
 
 @pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")

@@ -260,7 +260,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         if self.as_asset:
             catalogs.note()
         in_scene.look()
-        session.call_handlers(handlers.import_done, task, imported.collection)
+        app().hooks.call(handlers.import_done, task, imported.collection)
 
 
 class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
