@@ -3,8 +3,8 @@
 
 Append a function to a list, or name a Python file by RODIN_HOOKS whose functions have the lists' names. It is called on
 the main thread, by the timer or the command, with the task as it is now: read-only, with the attributes of
-`tasks.task.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message`, `folder` and more. Return soon, since
-Blender's window stands still meanwhile. One that raises is reported by its name, and stays.
+`tasks.task.Task`: `task_id`, `name`, `task_uuid`, `status`, `jobs`, `message` (in English) and its `code`, `folder` and
+more. Return soon, since Blender's window stands still meanwhile. One that raises is reported by its name, and stays.
 
 The lists outlive disabling and enabling the extension. Each Blender, and each command, calls its own for what it sees
 happen: with more than one open, `task_done` comes in each.
@@ -92,7 +92,7 @@ def _run(path: str, spec: ModuleSpec, code: CodeType) -> None:
     """Run the file, which may use `bpy`, and append its functions."""
     module = module_from_spec(spec)
     try:
-        exec(code, module.__dict__)
+        exec(code, module.__dict__)  # noqa: S102, to run it is what the user wishes
     except Exception as error:
         raise _unusable(path, error) from None
     found = {name: getattr(module, name) for name in LISTS if callable(getattr(module, name, None))}

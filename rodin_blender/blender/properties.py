@@ -15,9 +15,10 @@ from ..service.answers import Job
 from ..service.keys import Secret
 from ..tasks.listing import Group, Sort
 from ..tasks.task import Download, Status, Task
+from ..texts.text import Trouble
 from . import form, redraw, settings
 from .app import app
-from .session import message_of
+from .voice import say
 
 _STATUSES = (
     (Status.UNSENT, "Not sent", "It was not sent to the service yet"),
@@ -93,6 +94,12 @@ def _select(self: "RODIN_Task | RODIN_Row", wish: bool) -> None:
     redraw.sidebars()
 
 
+def _in_the_way(task: Task) -> Trouble | None:
+    """What keeps all tasks from being asked, else what is the matter with this one."""
+    obstacle = app().session.obstacle
+    return obstacle if obstacle and task.followed else task.trouble
+
+
 class RODIN_Task(bpy.types.PropertyGroup):
     """A view of a task: but for its id, all is read from the session, so that nothing of it gets into a .blend file."""
 
@@ -108,7 +115,12 @@ class RODIN_Task(bpy.types.PropertyGroup):
     message: bpy.props.StringProperty(
         name="Message",
         description="Trouble in asking, and what to do about it",
-        get=_of_task(lambda task: message_of(task, app().session.obstacle), ""),
+        get=_of_task(lambda task: say(_in_the_way(task)), ""),
+    )
+    code: bpy.props.StringProperty(
+        name="Code",
+        description="What the message is about, in a word for scripts that is the same in each language",
+        get=_of_task(lambda task: getattr(_in_the_way(task), "code", ""), ""),
     )
     # A collection cannot be a view: what is in it is.
     jobs: bpy.props.CollectionProperty(type=RODIN_Job)

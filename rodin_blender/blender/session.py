@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -388,8 +388,3 @@ class Session:
             self.tell_of_files(task_id, trouble, trouble=True)
         else:
             wish.ready, wish.triangles = True, checked.triangles
-
-
-def message_of(task: Task, obstacle: Obstacle | None) -> str:
-    """What the user reads of a task beside its status: what keeps all tasks from being asked, or its own trouble."""
-    return say(obstacle if obstacle and task.followed else task.trouble)

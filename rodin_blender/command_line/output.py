@@ -78,7 +78,7 @@ def describe(task: Task, voice: Voice = SHELL) -> dict[str, Any]:
         "status": task.status.value,
         "watch": task.watch.value,
         "message": voice.say(task.trouble, task=task.task_id or "TASK"),
-        "code": task.trouble.code if task.trouble else "",
+        "code": task.code,
         "jobs": [{"uuid": job.uuid, "status": job.status} for job in task.jobs],
         "jobs_done": task.jobs_done,
         "jobs_total": len(task.jobs),

@@ -154,6 +154,11 @@ class Task:
         return str(self.trouble or "")
 
     @property
+    def code(self) -> str:
+        """What the message is about, in a word that stays when the sentence is put better; "" where there is none."""
+        return self.trouble.code if self.trouble else ""
+
+    @property
     def followed(self) -> bool:
         """Whether the service is to be asked about it without anybody's doing."""
         return bool(self.subscription_key) and self.watch is Watch.FOLLOWING and not self.status.final

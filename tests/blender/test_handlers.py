@@ -67,6 +67,22 @@ def test_the_task_is_read_only_and_shows_no_key(rodin: Rodin, service: Service, 
     assert answer["jobs"]["subscription_key"] not in repr(seen[0])
 
 
+def test_a_trouble_has_a_code_in_functions_and_in_the_list(
+    rodin: Rodin, service: Service, handlers: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: list[str] = []
+    handlers.task_updated.append(lambda task: codes.append(task.code))
+    task_id = rodin.track(service.add("waiting", faults=("no-such-task!",)))
+    rodin.until(lambda: rodin.item(task_id).code == "no_such_task", "the list has it")
+    rodin.until(lambda: "no_such_task" in codes, "and a function")
+    other = rodin.track(service.add("waiting"))
+    rodin.until(lambda: rodin.item(other).status == "WAITING", "all is well with it")
+    assert rodin.item(other).code == rodin.session.tasks[other].code == ""
+    service.fail("check_balance", "user-not-found!")
+    service.fail("status", "user-not-found!")
+    rodin.until(lambda: rodin.item(other).code == "bad_key", "what keeps all tasks from being asked goes before")
+
+
 def test_they_are_called_within_the_budget_of_the_timer(rodin: Rodin, service: Service, handlers: ModuleType) -> None:
     task = rodin.session.tasks[rodin.track(service.add("waiting"))]
     rodin.until(lambda: not rodin.session.pending_calls, "all that happened is told")

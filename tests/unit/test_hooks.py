@@ -23,6 +23,8 @@ from pathlib import Path
 def note(kind, task):
     with Path({path!r}).open("a") as file:
         print(json.dumps([kind, task.name, task.status]), file=file)
+    with Path({path!r} + ".codes").open("a") as file:
+        print(task.code, file=file)
 """
 TAKE = """
 import json, sys
@@ -54,6 +56,11 @@ class Studio:
     @property
     def called(self) -> list[Any]:
         return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    @property
+    def codes(self) -> list[str]:
+        """What was the matter, at each call."""
+        return Path(f"{self.path}.codes").read_text().splitlines()
 
     @property
     def kinds(self) -> list[str]:
@@ -104,6 +111,7 @@ def test_a_rejection_and_a_settled_one_are_told(shell: Shell, studio: Studio) ->
     assert studio.kinds == ["rejected A flag"]
     shell.simulator.fail("rodin", "taken-and-closed")
     assert shell.run("generate", "--prompt", "A bell", RODIN_HOOKS=hooks).code == 6
+    assert studio.codes[-1] == "uncertain"
     answer = shell.file("answer.json", json.dumps(shell.add(prompt="A bell")))
     assert shell.run("settle", "A bell", "--answer", answer, RODIN_HOOKS=hooks).code == 0
     assert studio.kinds == ["rejected A flag", "submitted A bell"]
