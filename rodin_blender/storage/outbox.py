@@ -17,7 +17,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -124,7 +124,21 @@ class Outbox:
 
     def state(self, task_id: str) -> State:
         """What may be done with it. Raises OutboxError."""
-        return self._look(task_id)[0]
+        state, _ = self._look(task_id)
+        # A sender holds the lock before it makes its marker: it asks for the balance first.
+        return State.SENDING if state is State.UNSENT and self._is_locked(task_id) else state
+
+    def _is_locked(self, task_id: str) -> bool:
+        lock = self.folder / task_id / LOCK
+        with _explained(lock.parent):
+            try:
+                # Taking the lock makes its file, which a folder that is only read may not allow.
+                if lock.exists():
+                    with locks.held(lock):
+                        pass
+            except locks.Locked:
+                return True
+        return False
 
     def _look(self, task_id: str) -> tuple[State, int]:
         """The state, and the number of the attempt that it follows from."""
@@ -172,10 +186,10 @@ class Outbox:
             return found
 
     @contextmanager
-    def sending(self, task_id: str, balance: float | None) -> Iterator[Sending]:
-        """The right to send it once, now. `balance` is noted, to be compared with later.
+    def sending(self, task_id: str, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
+        """The right to send it once, now. The balance is asked for and noted first, to be compared with later.
 
-        Raises NotToBeSent where it may not be sent, and OutboxError.
+        Raises NotToBeSent where it may not be sent, OutboxError, and what `ask_balance` raises; nothing is marked then.
         """
         folder = self.folder / task_id
         if not (folder / REQUEST).exists():
@@ -186,11 +200,11 @@ class Outbox:
             state, last = self._look(task_id)
             if state is not State.UNSENT:
                 raise NotToBeSent("It was sent already.")
-            number = last + 1
+            number, balance = last + 1, ask_balance()
             with _explained(folder):
                 private_files.write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
             _mark(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
-            yield Sending(folder, number)
+            yield Sending(folder, number, balance)
 
     def last_sending(self, task_id: str) -> Sending:
         """The last attempt, for one who has found out what came of it. Raises OutboxError."""
@@ -252,7 +266,9 @@ class Sending:
     Where neither is called, nobody knows whether the service took it. Both raise OutboxError.
     """
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, balance: float | None = None) -> None:
+        """`balance` are the account's credits just before it, None where they are not known."""
+        self.balance = balance
         self._folder = folder
         self._number = number
 

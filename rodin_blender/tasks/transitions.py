@@ -56,6 +56,11 @@ def waiting(trouble: Trouble, due: float = 0.0) -> Change:
     return change
 
 
+def left(trouble: Trouble, now: float) -> Change:
+    """Not sent, and to be sent when the user says so, unless a program is still to send it by itself."""
+    return lambda task: task if is_tried_again(task, now) else waiting(trouble)(task)
+
+
 def rejected(refusal: Refusal) -> Change:
     why = refusal.trouble
     told = Trouble(why.code, Text("{why} Nothing was charged.", why=why.text), *why.actions)

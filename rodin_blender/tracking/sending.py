@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from functools import partial
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from ..service import answers
@@ -97,29 +98,41 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     ]
 
     try:
-        before = _balance_before(client)
+        with outbox.sending(task_id, partial(_balance_before, client)) as sending:
+            outcome = _attempt(client, wanted, pictures, sending, gate, report)
+            return outcome if outcome.refusal else replace(outcome, balance=_balance_or_none(client))
     except ServiceError as error:
+        # It is of the balance: what goes wrong afterwards is an outcome.
         return replace(_refused(error), key_refused=isinstance(error, NotAuthorized))
-    with outbox.sending(task_id, before) as sending:
-        try:
-            answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
-        except Exception as error:
-            if not isinstance(error, ServiceError):
-                if not gate.passed:
-                    sending.unsent()
-                raise
-            outcome = _refused(error)
-            if outcome.refusal:
+
+
+def _attempt(
+    client: Client,
+    wanted: Submission,
+    pictures: list[tuple[str, Path, str]],
+    sending: Sending,
+    gate: Gate,
+    report: Callable[[int, int], None],
+) -> Outcome:
+    try:
+        answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
+    except Exception as error:
+        if not isinstance(error, ServiceError):
+            if not gate.passed:
                 sending.unsent()
-                return outcome
-            # What is noted on the disk, nothing but the marker, says that nobody knows.
-            return Outcome(trouble=error.trouble, before=before, balance=_balance_or_none(client))
-        answer = _without_key(answer, client.connection.api_key)
-        _note(sending, answer, client.pause)
-        outcome = read(answer, client.connection.api_key, before)
-        if outcome.refusal and outcome.refusal.again_by_itself:
+            raise
+        outcome = _refused(error)
+        if outcome.refusal:
             sending.unsent()
-    return outcome if outcome.refusal else replace(outcome, balance=_balance_or_none(client))
+            return outcome
+        # What is noted on the disk, nothing but the marker, says that nobody knows.
+        return Outcome(trouble=error.trouble, before=sending.balance)
+    answer = _without_key(answer, client.connection.api_key)
+    _note(sending, answer, client.pause)
+    outcome = read(answer, client.connection.api_key, sending.balance)
+    if outcome.refusal and outcome.refusal.again_by_itself:
+        sending.unsent()
+    return outcome
 
 
 def read(answer: RawAnswer, api_key: Secret, before: float | None = None) -> Outcome:

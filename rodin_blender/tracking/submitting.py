@@ -355,9 +355,9 @@ class Submissions:
         elif state is State.GONE and open_one:
             # Nobody knows whether it was before or after the first byte that the folder was lost.
             self._apply(task_id, transitions.uncertain(troubles.uncertain(Outcome(trouble=troubles.LOST_AND_GONE))))
-        elif state is State.UNSENT and open_one and not transitions.is_tried_again(task, time.time()):
+        elif state is State.UNSENT and open_one:
             # Not of one that the list has as uncertain: an older copy of the folder does not know that it was sent.
-            self._apply(task_id, transitions.waiting(troubles.NOT_YET))
+            self._apply(task_id, transitions.left(troubles.NOT_YET, time.time()))
         elif state is State.SENDING:
             self._apply(task_id, transitions.sending())
         elif state is State.UNCERTAIN and task.status is not Status.UNCERTAIN:

@@ -357,3 +357,5 @@ def test_words_that_the_form_has_no_room_for_are_not_lost(rodin: Rodin, service:
     assert held.set_aside == [("A table", [])] and form.prompt == "A plate"
     with pytest.raises(RuntimeError, match="Nothing was set aside"):
         bpy.ops.rodin.take_back(index=7)
+    # What is still on its way would arrive in the next test.
+    rodin.until(lambda: rodin.view.tasks[0].task_uuid, "it is accepted")

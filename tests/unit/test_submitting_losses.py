@@ -53,7 +53,7 @@ def answered(folder: Path, answer: dict[str, object], wish: Wish = CHAIR) -> Pat
     """The folder of a submission whose answer nobody has made sense of yet."""
     outbox = Outbox(folder / "outbox")
     outbox.add(wish)
-    with outbox.sending(wish.task_id, 12.5) as sending:
+    with outbox.sending(wish.task_id, lambda: 12.5) as sending:
         sending.answered(RawAnswer(201, None, json.dumps(answer).encode()))
     return outbox.folder / wish.task_id
 

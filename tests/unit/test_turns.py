@@ -15,7 +15,7 @@ from rodin_blender.storage.store import NoRoom, Store
 from rodin_blender.tasks import transitions
 from rodin_blender.tasks.submission import Accepted
 from rodin_blender.tasks.task import Status, Task
-from rodin_blender.tracking import turns
+from rodin_blender.tracking import submitting, turns
 from rodin_blender.tracking.messages import TaskChanged
 from tests.unit import test_submitting
 from tests.unit.shell import Shell, shell
@@ -46,6 +46,22 @@ def test_no_more_are_generated_at_a_time_than_the_settings_allow_by_two_programs
     told = [message.task for watched in two for message in watched.of(TaskChanged)]
     waiting = [task for task in told if f"as the settings allow ({limit})" in task.message]
     assert waiting and all(task.status is Status.UNSENT and task.next_check_at for task in waiting)
+
+
+def test_one_whose_sender_waits_for_the_balance_is_not_taken_for_unsent_by_another_program(
+    begin: Callable[..., Generating], simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitting, "LOOK_EVERY", 0.05)
+    sender, other = begin(timeout=30.0), begin()
+    simulator.fail("check_balance", "hang")
+    task_id = sender.generate()
+    sender.until(task_id, Status.SENDING)
+    other.until(task_id, Status.SENDING)
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        assert stored(folder)[task_id].status is Status.SENDING
+        time.sleep(0.02)
+    assert not simulator.submissions
 
 
 def test_without_a_limit_all_begin_at_once(begin: Callable[..., Generating], simulator: Simulator) -> None:
