@@ -6,11 +6,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "rodin_blender"
+TOOLS = PACKAGE.with_name("tools")
 LAYERS = (
     "texts", "service", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
 )  # fmt: skip
@@ -66,12 +68,27 @@ def test_no_modules_import_each_other() -> None:
         """The module that an imported name is, or that holds it."""
         return name if name in names else name.rpartition(".")[0]
 
-    sorter = TopologicalSorter({
+    _assert_no_circle({
         name: {module(other) for other in imported(path, running=True) if other.startswith(".")} - {name}
         for name, path in names.items()
     })  # fmt: skip
+
+
+def test_no_tools_import_each_other() -> None:
+    names = {".".join(path.relative_to(TOOLS.parent).with_suffix("").parts): path for path in TOOLS.rglob("*.py")}
+    imports: dict[str, set[str]] = {}
+    for name, path in names.items():
+        nodes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+        modules = [resolve_name("." * node.level + (node.module or ""), name.rpartition(".")[0]) for node in nodes]
+        found = {f"{module}.{alias.name}" for module, node in zip(modules, nodes, strict=True) for alias in node.names}
+        imports[name] = (found | {*modules}) & names.keys() - {name}
+    assert imports["tools.simulator.service"] >= {"tools.simulator.faults", "tools.simulator.generation_faults"}
+    _assert_no_circle(imports)
+
+
+def _assert_no_circle(imports: dict[str, set[str]]) -> None:
     try:
-        sorter.prepare()
+        TopologicalSorter(imports).prepare()
     except CycleError as error:
         pytest.fail(" is imported by ".join(error.args[1]))
 

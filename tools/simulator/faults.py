@@ -10,12 +10,10 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any
+from threading import Event
+from typing import Any, Protocol
 
 from werkzeug.wrappers import Request, Response
-
-if TYPE_CHECKING:
-    from .service import Simulator
 
 MANY_BYTES = 20 * 1024 * 1024
 
@@ -30,7 +28,16 @@ def as_error(code: str, message: str, http: int = 200) -> Response:
 
 # Faults: what a service in trouble sends instead.
 
-Fault = Callable[["Simulator", Request], Response]
+
+class Service(Protocol):
+    """What a fault needs to know of the simulator."""
+
+    released: Event
+    """Set to end all hanging answers."""
+    root: str
+
+
+Fault = Callable[[Service, Request], Response]
 
 
 def _always(*args: Any, **kwargs: Any) -> Fault:
@@ -38,7 +45,7 @@ def _always(*args: Any, **kwargs: Any) -> Fault:
 
 
 def _throttled(retry_after: Callable[[], str] | None) -> Fault:
-    def fault(_simulator: Simulator, _request: Request) -> Response:
+    def fault(_simulator: Service, _request: Request) -> Response:
         headers = {"Retry-After": retry_after()} if retry_after else {}
         return Response("slow down", 429, headers=headers)
 
@@ -48,7 +55,7 @@ def _throttled(retry_after: Callable[[], str] | None) -> Fault:
 def cut(before: bytes = b"", *, reset: bool = False) -> Fault:
     """Send raw bytes, then end the connection: in order, or with a reset."""
 
-    def fault(_simulator: Simulator, request: Request) -> Response:
+    def fault(_simulator: Service, request: Request) -> Response:
         connection: socket.socket = request.environ["werkzeug.socket"]
         connection.sendall(before)
         if reset:
@@ -63,12 +70,12 @@ def cut(before: bytes = b"", *, reset: bool = False) -> Fault:
     return fault
 
 
-def hang(simulator: Simulator, request: Request) -> Response:
+def hang(simulator: Service, request: Request) -> Response:
     simulator.released.wait(300)
     return cut()(simulator, request)
 
 
-def _drip(simulator: Simulator, _request: Request) -> Response:
+def _drip(simulator: Service, _request: Request) -> Response:
     def drops() -> Iterator[bytes]:
         while not simulator.released.wait(0.2):
             yield b" "
@@ -76,7 +83,7 @@ def _drip(simulator: Simulator, _request: Request) -> Response:
     return Response(drops(), 200, mimetype="application/json")
 
 
-def _redirect(simulator: Simulator, _request: Request) -> Response:
+def _redirect(simulator: Service, _request: Request) -> Response:
     return Response("", 302, headers={"Location": f"{simulator.root}/api/v2/check_balance"})
 
 
@@ -124,7 +131,7 @@ FAULTS: dict[str, Fault] = {
 
 # Faults of the file server alone: it has the content, and does not hand it out as it should.
 
-FileFault = Callable[["Simulator", Request, bytes], Response]
+FileFault = Callable[[Service, Request, bytes], Response]
 
 
 def version_of(content: bytes) -> str:
@@ -134,7 +141,7 @@ def version_of(content: bytes) -> str:
 def _raw(headers: str, *, share: float, stay: bool = False, announced: float = 1.0) -> FileFault:
     """Send these headers and a share of the content, then end the connection, or say no more."""
 
-    def fault(simulator: Simulator, request: Request, content: bytes) -> Response:
+    def fault(simulator: Service, request: Request, content: bytes) -> Response:
         # In a second attempt, of what is left: as a line that is cut again and again.
         ranges = "{range}" in headers
         start = int(request.headers.get("Range", "bytes=0-")[6:].partition("-")[0]) if ranges else 0
@@ -154,11 +161,11 @@ def _raw(headers: str, *, share: float, stay: bool = False, announced: float = 1
     return fault
 
 
-def _moved(target: Callable[[Simulator, Request], str]) -> FileFault:
+def _moved(target: Callable[[Service, Request], str]) -> FileFault:
     return lambda simulator, request, _content: Response("", 302, headers={"Location": target(simulator, request)})
 
 
-def _on_localhost(_simulator: Simulator, request: Request) -> str:
+def _on_localhost(_simulator: Service, request: Request) -> str:
     # For a client this is another host.
     return request.url.replace("127.0.0.1", "localhost")
 

@@ -6,14 +6,11 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from .faults import cut, hang
-
-if TYPE_CHECKING:
-    from .service import Simulator
+from .faults import Service, cut, hang
 
 REFUSALS = {
     "INSUFFICIENT_FUND": "The fund in your wallet is insufficient to perform this operation.",
@@ -34,7 +31,7 @@ REFUSALS = {
 
 Take = Callable[[], Response]
 """Does all that the service does with a submission, charges included. Returns the answer."""
-GenerationFault = Callable[["Simulator", Request, Take], Response]
+GenerationFault = Callable[[Service, Request, Take], Response]
 
 MODEM = 5_600.0
 """Bytes a second."""
@@ -57,7 +54,7 @@ class SlowInput:
 
 
 def _refused(code: str, message: str) -> GenerationFault:
-    def fault(_simulator: Simulator, request: Request, _take: Take) -> Response:
+    def fault(_simulator: Service, request: Request, _take: Take) -> Response:
         drain(request)
         return Response(json.dumps({"error": code, "message": message}), 201, mimetype="application/json")
 
@@ -71,13 +68,13 @@ def drain(request: Request, share: float = 1.0) -> None:
         left -= len(piece)
 
 
-def _in_upload(simulator: Simulator, request: Request, _take: Take) -> Response:
+def _in_upload(simulator: Service, request: Request, _take: Take) -> Response:
     drain(request, 0.5)
     return cut(reset=True)(simulator, request)
 
 
-def _after_upload(*, taken: bool, then: Callable[[Simulator, Request], Response]) -> GenerationFault:
-    def fault(simulator: Simulator, request: Request, take: Take) -> Response:
+def _after_upload(*, taken: bool, then: Callable[[Service, Request], Response]) -> GenerationFault:
+    def fault(simulator: Service, request: Request, take: Take) -> Response:
         if taken:
             take()
         else:
@@ -88,7 +85,7 @@ def _after_upload(*, taken: bool, then: Callable[[Simulator, Request], Response]
 
 
 def _changed(change: Callable[[dict[str, Any]], object]) -> GenerationFault:
-    def fault(_simulator: Simulator, _request: Request, take: Take) -> Response:
+    def fault(_simulator: Service, _request: Request, take: Take) -> Response:
         response = take()
         answer = response.get_json()
         with contextlib.suppress(KeyError):
@@ -99,7 +96,7 @@ def _changed(change: Callable[[dict[str, Any]], object]) -> GenerationFault:
     return fault
 
 
-def _answer_cut(simulator: Simulator, request: Request, take: Take) -> Response:
+def _answer_cut(simulator: Service, request: Request, take: Take) -> Response:
     answer = take().get_data()
     head = f"HTTP/1.1 201 CREATED\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n".encode()
     return cut(head + answer[: len(answer) // 2])(simulator, request)
@@ -108,7 +105,7 @@ def _answer_cut(simulator: Simulator, request: Request, take: Take) -> Response:
 def _with_code(code: int) -> GenerationFault:
     """The whole answer, under an HTTP code that a gateway has put there."""
 
-    def fault(_simulator: Simulator, _request: Request, take: Take) -> Response:
+    def fault(_simulator: Service, _request: Request, take: Take) -> Response:
         response = take()
         response.status_code = code
         return response
@@ -116,21 +113,21 @@ def _with_code(code: int) -> GenerationFault:
     return fault
 
 
-def _quoting(_simulator: Simulator, request: Request, take: Take) -> Response:
+def _quoting(_simulator: Service, request: Request, take: Take) -> Response:
     response = take()
     answer = response.get_json()
     response.set_data(json.dumps({**answer, "message": f"Got {request.headers['Authorization']}"}))
     return response
 
 
-def _too_large(simulator: Simulator, request: Request, _take: Take) -> Response:
+def _too_large(simulator: Service, request: Request, _take: Take) -> Response:
     # As proxies do: it answers before the upload, which it then lets run into nothing.
     request.environ["werkzeug.socket"].sendall(_TOO_LARGE)
     drain(request)
     return cut()(simulator, request)
 
 
-def _slow(_simulator: Simulator, request: Request, take: Take) -> Response:
+def _slow(_simulator: Service, request: Request, take: Take) -> Response:
     request.environ["wsgi.input"] = SlowInput(request.environ["wsgi.input"], MODEM)
     return take()
 

@@ -230,14 +230,10 @@ class Simulator:
 
     def _status(self, request: Request) -> Response:
         key = (request.get_json(silent=True) or {}).get("subscription_key", "")
-        self._note("status", request, key)
         task = self._tasks.get(key)
-        fault = self._next_fault("status", task)
-        if fault:
-            return FAULTS[fault](self, request)
-        refusal = self._refusal_or_none(request)
-        if refusal:
-            return refusal
+        instead = self._instead("status", request, key, task)
+        if instead:
+            return instead
         if task is None:
             return as_error("NO_SUCH_TASK", "The subscription key does not identify an available task.")
         if self.begins_when_asked and not task.asked:
@@ -247,14 +243,10 @@ class Simulator:
 
     def _download(self, request: Request) -> Response:
         task_uuid = (request.get_json(silent=True) or {}).get("task_uuid", "")
-        self._note("download", request)
-        fault = self._next_fault("download")
-        if fault:
-            return FAULTS[fault](self, request)
-        refusal = self._refusal_or_none(request)
-        if refusal:
-            return refusal
-        task = next((task for task in self._tasks.values() if task.uuid == task_uuid), None)
+        instead = self._instead("download", request)
+        if instead:
+            return instead
+        task = self._by_uuid(task_uuid)
         if task is None:
             return as_error("NO_SUCH_TASK", "No such task.")
         ends = time.time() + self.link_life
@@ -265,18 +257,23 @@ class Simulator:
         return as_json({"error": "OK", "list": links})
 
     def _check_balance(self, request: Request) -> Response:
-        self._note("check_balance", request)
-        fault = self._next_fault("check_balance")
-        if fault:
-            return FAULTS[fault](self, request)
-        return self._refusal_or_none(request) or as_json({"balance": self.balance})
+        return self._instead("check_balance", request) or as_json({"balance": self.balance})
+
+    def _instead(self, path: str, request: Request, key: str = "", task: Task | None = None) -> Response | None:
+        """Note the call. A fault or a refusal that comes in place of its answer."""
+        self._note(path, request, key)
+        fault = self._next_fault(path, task)
+        return FAULTS[fault](self, request) if fault else self._refusal_or_none(request)
+
+    def _by_uuid(self, task_uuid: str) -> Task | None:
+        return next((task for task in self._tasks.values() if task.uuid == task_uuid), None)
 
     def _file(self, request: Request, task_uuid: str, name: str) -> Response:
         self._note("files", request, file=f"{task_uuid}/{name}")
         fault = self._next_fault("files")
         if fault in FAULTS:
             return FAULTS[fault](self, request)
-        task = next((task for task in self._tasks.values() if task.uuid == task_uuid), None)
+        task = self._by_uuid(task_uuid)
         if task is None or time.time() > float(request.args.get("expires", 0)):
             return Response("<Error><Code>AccessDenied</Code></Error>", 403)
         content = task.files[int(name)][1]
