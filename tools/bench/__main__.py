@@ -1,16 +1,14 @@
-"""Our promises as figures, beside what people would otherwise use. Writes docs/benchmarks.md and its pictures.
+"""Our promises as figures, beside what people would otherwise use. Writes docs/benchmarks.md.
 
-    python -m tools.bench [window] [draw] [importing] [pace] [follow]
+    python -m tools.bench [window] [draw] [pace]
 
-Each section is a module with `section(pictures) -> Markdown`. It begins with its promises (page.promised), which go to
-the top of the page. Sections that are not named stay on the page as they are.
+Each section is a module with `section() -> Markdown`. Those that are not named stay on the page as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import signal
 import time
@@ -19,18 +17,17 @@ from tools.bench import page, real_blender
 
 
 def main() -> None:
-    there = [name for name in page.TITLES if importlib.util.find_spec(f"tools.bench.{name}")]
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("sections", nargs="*", choices=[*there, []], metavar="SECTION", help=", ".join(there))
+    names = [*page.TITLES]
+    parser.add_argument("sections", nargs="*", choices=[*names, []], metavar="SECTION", help=", ".join(names))
     for kind in (signal.SIGINT, signal.SIGTERM):
         signal.signal(kind, _stop)
-    page.PICTURES.mkdir(exist_ok=True)
-    for name in parser.parse_args().sections or there:
+    for name in parser.parse_args().sections or names:
         print(f"== {name}", flush=True)
         began, load = time.monotonic(), os.getloadavg()[0]
-        text = importlib.import_module(f"tools.bench.{name}").section(page.PICTURES)
+        text = importlib.import_module(f"tools.bench.{name}").section()
         page.update(name, text, time.monotonic() - began, load)
     print(f"Written: {page.PAGE}")
 

@@ -1,4 +1,4 @@
-"""Runs inside a Blender with a window: a heartbeat, and counters of what is drawn, while a contender is at work."""
+"""Runs inside a Blender with a window: a heartbeat, while a contender is at work."""
 
 import importlib
 import json
@@ -16,7 +16,6 @@ QUIET = 0.5
 """Seconds without anything drawn, after which Blender's own start is taken to be over."""
 
 given = json.loads(Path(os.environ["RODIN_BENCH"]).read_text())
-facts = {"viewport_draws": 0, "sidebar_draws": 0, "changes": 0, "redraws": 0}
 beats: list[float] = []
 last = {"drawn": 0.0}
 
@@ -25,25 +24,8 @@ def area():
     return next(area for area in bpy.context.window_manager.windows[0].screen.areas if area.type == "VIEW_3D")
 
 
-def count(what):
-    facts[what] += 1
-
-
-def drawn(what):
-    count(what)
+def drawn():
     last["drawn"] = time.perf_counter()
-
-
-def count_redraws():
-    """How often ours asks Blender for it. Blender may draw more often: a panel that grows is drawn again."""
-    redraw = importlib.import_module(f"{PACKAGE}.blender.redraw")
-    sidebars = redraw.sidebars
-
-    def counted():
-        count("redraws")
-        sidebars()
-
-    redraw.sidebars = counted
 
 
 def beat():
@@ -66,8 +48,6 @@ def enable():
         return 0.1
     if given["contender"] == "ours":
         bpy.ops.preferences.addon_enable(module=PACKAGE)
-        importlib.import_module(f"{PACKAGE}.handlers").task_updated.append(lambda _task: count("changes"))
-        count_redraws()
     bpy.app.timers.register(show_tab, first_interval=0.1)
     return None
 
@@ -80,7 +60,7 @@ def show_tab():
 
 def begin():
     """From here on it is measured. Ours reads its list 0.5 s after it was enabled, so its beginning is in it."""
-    threading.Thread(target=measure, args=(len(beats), dict(facts), time.perf_counter()), daemon=True).start()
+    threading.Thread(target=measure, args=(len(beats), time.perf_counter()), daemon=True).start()
     if given["contender"].startswith("script"):
         sys.path.append(str(Path(__file__).parent))
         importlib.import_module(given["contender"]).start(given["subscription_key"])
@@ -93,13 +73,12 @@ def tick():
     return 1.0
 
 
-def measure(first, before, began):
+def measure(first, began):
     """In a thread, so that it ends although the window may stand still. It sleeps while it is measured."""
     time.sleep(given["seconds"])
     ended = time.perf_counter()
-    told = {name: count - before[name] for name, count in facts.items()}
     # With the gap that is not over yet.
-    told["beats"] = [0.0, *(beat - began for beat in beats[first:]), ended - began]
+    told = {"beats": [0.0, *(beat - began for beat in beats[first:]), ended - began]}
     if given["contender"] == "ours":
         told["tasks"] = len(importlib.import_module(f"{PACKAGE}.blender.app").app().session.tasks)
     part = Path(given["facts"] + ".part")
@@ -108,7 +87,7 @@ def measure(first, before, began):
     os._exit(0)
 
 
-bpy.types.SpaceView3D.draw_handler_add(drawn, ("viewport_draws",), "WINDOW", "POST_PIXEL")
-bpy.types.SpaceView3D.draw_handler_add(drawn, ("sidebar_draws",), "UI", "POST_PIXEL")
+for region in ("WINDOW", "UI"):
+    bpy.types.SpaceView3D.draw_handler_add(drawn, (), region, "POST_PIXEL")
 bpy.app.timers.register(beat, first_interval=0.5)
 bpy.app.timers.register(open_sidebar, first_interval=1.0)

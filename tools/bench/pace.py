@@ -12,7 +12,6 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -22,14 +21,13 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Task
-from tools.bench import page, plots
+from tools.bench import page
+from tools.page import table
 
 TASKS = 2000
 """How many a figure in the tables is the mean of."""
 TASKS_ON_CURVE = 400
 """The same for a point of a curve."""
-WEIGHTS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-"""How many requests a second of delay is worth, for the points of the best possible pace."""
 AIMS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0, 2.0, 4.0)
 """Values of `schedule.EXPECTED_DELAY`, for the points of ours."""
 SPREAD = 0.15
@@ -173,47 +171,6 @@ def requests_at(curve_: Curve, delay: float) -> float:
     return float(np.interp(delay, delays, requests, left=math.inf))
 
 
-def best_possible(durations: Durations, shortest: float) -> Curve:
-    """The best fixed times for a distribution that is fully known, by dynamic programming.
-
-    No pace can lie below this line that knows only how long a task has been going on.
-    """
-    step, longest, end = 0.5, Pace.longest, 700.0
-    chance = random.Random(SEED)
-    took = np.sort([durations(chance) for _ in range(20_000)])
-    times = np.arange(0.0, end + longest + step, step)
-    ended = np.searchsorted(took, times, side="right")
-    share, total = ended / took.size, np.concatenate([[0.0], np.cumsum(took)])[ended] / took.size
-    waits = np.arange(round(shortest / step), round(longest / step) + 1)
-    last = round(end / step)
-    points = []
-    for weight in WEIGHTS:
-        cost, best = np.zeros(times.size), np.zeros(times.size, int)
-        for now in range(last - 1, -1, -1):
-            then = now + waits
-            late = (share[then] - share[now]) * times[then] - (total[then] - total[now])
-            costs = (1.0 - share[now]) + weight * late + cost[then]
-            best[now] = waits[costs.argmin()]
-            cost[now] = costs.min()
-        at = [round(schedule.FIRST_CHECK / step)]
-        while at[-1] < last:
-            at.append(at[-1] + best[at[-1]])
-        checks = times[at]
-        found = np.searchsorted(checks, took)
-        points.append((float((found + 1).mean()), float((checks[found] - took).mean())))
-    return points
-
-
-def best_with_tiers(shortest: float) -> Curve:
-    """The same for a third of each tier, where the tier is known: the mean of what is best for each."""
-    of_each = [best_possible(durations, shortest) for durations in TIERS.values()]
-    return [(sum(p[0] for p in points) / 3, sum(p[1] for p in points) / 3) for points in zip(*of_each, strict=True)]
-
-
-def _best(durations: Durations | Kinds, shortest: float) -> Curve:
-    return best_with_tiers(shortest) if durations is mixed_tiers else best_possible(durations, shortest)  # type: ignore[arg-type]
-
-
 def curve(durations: Durations | Kinds, shortest: float) -> Curve:
     """Ours, with other values of EXPECTED_DELAY."""
     points = []
@@ -226,13 +183,6 @@ def curve(durations: Durations | Kinds, shortest: float) -> Curve:
 
 Found = dict[str, dict[str, Figures]]
 """By pace and distribution."""
-MARKERS = {
-    "fixed 5 s": "s",
-    "fixed 10 s": "D",
-    "vendor, 5 to 30 s, by 1.3": "^",
-    "ours, nothing learnt": "x",
-    "ours": "o",
-}
 OTHERS: dict[str, Checks] = {
     "fixed 5 s": fixed(5.0),
     "fixed 10 s": fixed(10.0),
@@ -256,13 +206,10 @@ which tells whether the key is right.
 
 The aim is at most half the requests of fixed 5 s at its delay. With 5 s between two checks, our default, no pace can
 have less delay than fixed 5 s; the first two columns say how near ours comes. With a Shortest Interval of 3 s one can,
-and the third says at how many requests. The fourth is what the best possible pace needs, which knows the distribution.
-The tier of a task is known where the extension began it; of one that is tracked by its key no answer of the service
-tells it.
+and the third says at how many requests. The tier of a task is known where the extension began it; of one that is
+tracked by its key no answer of the service tells it.
 
 {verdict}
-
-![Requests for a task against the delay, for each pace](benchmarks/pace.png)
 
 **How ours works.** Of the last {schedule.LAST_ENDED} tasks of a kind (tier and material, or of tracked ones the number
 of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.ENOUGH_ENDED} of
@@ -279,7 +226,7 @@ vendor does: after 5 s, each time {schedule.GROWTH} times as long, up to 30 s.
 """
 
 
-def section(pictures: Path) -> str:
+def section() -> str:
     found = {
         pace: {name: measure(checks, durations) for name, durations in DISTRIBUTIONS.items()}
         for pace, checks in (OTHERS | OURS).items()
@@ -288,19 +235,10 @@ def section(pictures: Path) -> str:
         pace: {name: measure(checks, now, before) for name, (before, now) in MISLED.items()}
         for pace, checks in (OTHERS | {"ours": OURS["ours"]}).items()
     }
-    curves = {
-        name: {
-            "best": _best(durations, Pace.shortest),
-            "best from 3 s": _best(durations, 3.0),
-            "ours": curve(durations, Pace.shortest),
-            "ours from 3 s": curve(durations, 3.0),
-        }
-        for name, durations in DISTRIBUTIONS.items()
-    }
-    _plot(pictures / "pace.png", found, curves)
+    curves = {name: curve(durations, 3.0) for name, durations in DISTRIBUTIONS.items()}
     worse = _worse(found, misled)
     return TEXT.format(
-        promises=_promises(worse, curves, found),
+        promises=_promises(worse, found, curves),
         tasks=TASKS,
         spread=SPREAD,
         found=_table(found),
@@ -315,43 +253,37 @@ def section(pictures: Path) -> str:
 
 def _table(found: Found) -> str:
     names = list(next(iter(found.values())))
-    rows = [f"| {pace} | {' | '.join(str(figures[name]) for name in names)} |" for pace, figures in found.items()]
-    return "\n".join([f"| pace | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}", *rows])
+    return table(("pace", *names), [[pace, *(figures[name] for name in names)] for pace, figures in found.items()])
 
 
-def _promises(worse: list[str], curves: dict[str, dict[str, Curve]], found: Found) -> str:
+def _promises(worse: list[str], found: Found, curves: dict[str, Curve]) -> str:
     promises = []
     for name in curves:
-        same_delay, best = _at_the_same_delay(found, curves, name)
-        measured = f"{_ratio(same_delay)}; the best possible pace needs {best:.2f}"
+        share = _at_the_same_delay(found, curves, name)
         what = f"Knows as soon as by asking every 5 s, with half its requests: {name}"
-        promises.append(page.Promise(what, "at most 0.5 ×", measured, same_delay <= 0.5))
+        promises.append(page.Promise(what, "at most 0.5 ×", _ratio(share), share <= 0.5))
     what = "Is never worse than the vendor's pace on both counts, also where the past misleads"
     promises.append(page.Promise(what, "0 cases", f"{len(worse)} cases", not worse))
     return page.promised(*promises)
 
 
-def _at_the_same_delay(found: Found, curves: dict[str, dict[str, Curve]], name: str) -> tuple[float, float]:
-    """Requests over those of fixed 5 s at its delay: ours, with a Shortest Interval of 3 s, and the best possible."""
+def _at_the_same_delay(found: Found, curves: dict[str, Curve], name: str) -> float:
+    """Ours, with a Shortest Interval of 3 s: requests over those of fixed 5 s at its delay."""
     base = found["fixed 5 s"][name]
-    ours_, best = (requests_at(curves[name][kind], base.delay) for kind in ("ours from 3 s", "best from 3 s"))
-    return ours_ / base.requests, best / base.requests
+    return requests_at(curves[name], base.delay) / base.requests
 
 
-def _verdict(found: Found, curves: dict[str, dict[str, Curve]]) -> str:
-    rows = [
-        "| durations | ours, requests over those of fixed 5 s | ours, delay over that of fixed 5 s "
-        "| from 3 s, at the same delay: requests | the best possible |",
-        "| --- | --- | --- | --- | --- |",
-    ]
+def _verdict(found: Found, curves: dict[str, Curve]) -> str:
+    header = (
+        "durations", "ours, requests over those of fixed 5 s", "ours, delay over that of fixed 5 s",
+        "from 3 s, at the same delay: requests",
+    )  # fmt: skip
+    lines = []
     for name in curves:
         base, figures = found["fixed 5 s"][name], found["ours"][name]
-        same_delay, best = _at_the_same_delay(found, curves, name)
-        rows.append(
-            f"| {name} | {figures.requests / base.requests:.2f} | {figures.delay / base.delay:.2f} "
-            f"| {_ratio(same_delay)} | {_ratio(best)} |"
-        )
-    return "\n".join(rows)
+        shares = (f"{figures.requests / base.requests:.2f}", f"{figures.delay / base.delay:.2f}")
+        lines.append((name, *shares, _ratio(_at_the_same_delay(found, curves, name))))
+    return table(header, lines)
 
 
 def _ratio(value: float) -> str:
@@ -374,28 +306,3 @@ def _worse(*tables: Found) -> list[str]:
         for name in theirs
         if better_on_both_counts(theirs[name], table[pace][name])
     ]
-
-
-def _plot(path: Path, found: Found, curves: dict[str, dict[str, Curve]]) -> None:
-    with plots.figure(path, columns=4, rows=2, width=16, height=7.5, sharey=True) as axes:
-        for unused in axes[len(curves) :]:
-            unused.set_visible(False)
-        for axis, (name, of_this) in zip(axes, curves.items(), strict=False):
-            best = zip(*of_this["best"], strict=True)
-            axis.plot(*best, color="0.6", linestyle="--", label="best possible, 5 s apart")
-            axis.plot(*zip(*of_this["ours"], strict=True), color="tab:blue", label="ours, other aims")
-            axis.plot(*zip(*of_this["ours from 3 s"], strict=True), color="tab:cyan", label="ours from 3 s")
-            for pace, marker in MARKERS.items():
-                color = "tab:blue" if pace.startswith("ours") else "tab:orange"
-                point = found[pace][name]
-                axis.plot(
-                    point.requests, point.delay, marker, color=color, label=pace, markersize=8, markeredgewidth=2,
-                    linestyle="none",
-                )  # fmt: skip
-            axis.set_title(name, fontsize=10)
-            axis.set_ylim(0.0, 16.0)
-            axis.set_xlim(left=0.0)
-            axis.set_xlabel("requests for a task")
-        for axis in axes[::4]:
-            axis.set_ylabel("delay until Done is noticed, s")
-        axes[0].legend(fontsize=8)

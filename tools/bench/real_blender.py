@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools import blenders, lanes
+from tools import blenders, build, lanes
 
 HERE = Path(__file__).parent
 SCREEN = "1024x640x24"
@@ -72,15 +72,7 @@ class Installed:
     core: int
     """The processor that its runs are kept to, so that two Blenders side by side do not take each other's time."""
 
-    def run(
-        self,
-        script: str,
-        given: dict[str, Any],
-        *,
-        window: bool = True,
-        longest: float = LONGEST_RUN,
-        **environment: str,
-    ) -> dict[str, Any]:
+    def run(self, script: str, given: dict[str, Any], **environment: str) -> dict[str, Any]:
         """Run a script of this folder, which writes its facts to the file that `given["facts"]` names."""
         with tempfile.TemporaryDirectory(prefix="rodin-bench-", dir="/tmp") as made:
             folder = Path(made)
@@ -90,15 +82,14 @@ class Installed:
             # Mesa draws in as many threads as there are processors; one is steadier.
             environment = {**self._environment(), "LP_NUM_THREADS": "1", **environment, "RODIN_BENCH": str(asked)}
             command = [str(self.executable)]
-            options = ["--window-geometry", "0", "0", *SCREEN.split("x")[:2]] if window else ["--background"]
-            if window and self.in_root:
+            if self.in_root:
                 starter = folder / "start"
                 starter.write_text(f'#!/bin/sh\nexec xvfb-run -a -s "-screen 0 {SCREEN}" blender "$@"\n')
                 starter.chmod(0o755)
                 environment["IN_ROOT"] = str(starter)
-            elif window:
+            else:
                 command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
-            command += [*options, "--python", str(HERE / script)]
+            command += ["--window-geometry", "0", "0", *SCREEN.split("x")[:2], "--python", str(HERE / script)]
             with (
                 output.open("w") as written,
                 started(command, env=environment, stdout=written, stderr=subprocess.STDOUT) as process,
@@ -106,14 +97,10 @@ class Installed:
             ):
                 if hasattr(os, "sched_setaffinity"):
                     os.sched_setaffinity(process.pid, {self.core})
-                process.wait(longest)
+                process.wait(LONGEST_RUN)
             if not facts.exists():
                 raise Failed(f"Blender {self.name}, {script}: no facts\n{output.read_text(errors='replace')[-3000:]}")
             return dict(json.loads(facts.read_text()))
-
-    def install(self, archive: Path) -> None:
-        command = [str(self.executable), "--command", "extension", "install-file", "-r", "user_default", str(archive)]
-        subprocess.run(command, env=self._environment(), check=True, capture_output=True, timeout=120)
 
     def _environment(self) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("RODIN_", "HYPER3D_"))}
@@ -139,7 +126,7 @@ def installed() -> Iterator[list[Installed]]:
                 name, version(blender.executable), blender.executable, blenders.in_root(blender), Path(folder) / name,
                 len(found) % (os.cpu_count() or 1),
             )  # fmt: skip
-            one.install(archive)
+            build.install(one.executable, archive, one.profile, enabled=False)
             found.append(one)
         if not found:
             raise Failed("There is no Blender with a window here.")

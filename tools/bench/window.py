@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from tools.bench import plots, real_blender, service
-from tools.bench.page import Promise, promised, rows
+from tools.bench import real_blender, service
+from tools.bench.page import Promise, promised
 from tools.bench.real_blender import Installed
+from tools.page import table
 from tools.simulator import API_KEY
 
 SECONDS = 8.0
@@ -57,13 +57,12 @@ CELLS: list[Cell] = [
 SCRIPTS: list[Cell] = [(contender, server) for contender in (IN_TIMER, IN_THREAD) for server in SERVERS]
 
 
-def section(pictures: Path) -> str:
+def section() -> str:
     with real_blender.installed() as found:
         # In turns, so that a bad minute of the machine meets all of them.
         order = [*CELLS * (RUNS - 1), *SCRIPTS, *CELLS]
         with ThreadPoolExecutor(len(found)) as pool:
             measured = dict(zip((b.version for b in found), pool.map(lambda b: measure(b, order), found), strict=True))
-    _plot(measured, pictures / "window.png")
     return _text(measured)
 
 
@@ -74,11 +73,6 @@ class Run:
     begins: float
     later: float
     gaps: list[float]
-    viewport_draws: int
-    sidebar_draws: int
-    redraws: int
-    """How often ours had Blender redraw the sidebar."""
-    changes: int
 
     @property
     def longest(self) -> float:
@@ -119,10 +113,6 @@ def _read(facts: dict[str, Any]) -> Run:
         max((gap for gap, ended in gaps if ended <= BEGINNING), default=0.0),
         max((gap for gap, ended in gaps if ended > BEGINNING), default=0.0),
         [gap for gap, _ended in gaps],
-        facts["viewport_draws"],
-        facts["sidebar_draws"],
-        facts["redraws"],
-        facts["changes"],
     )
 
 
@@ -159,10 +149,6 @@ def _worst(measured: dict[str, dict[Cell, list[Run]]], contenders: list[Contende
     return max(_ratio(runs, cell, what) for runs in measured.values() for cell in runs if cell[0] in contenders)
 
 
-def _of(measured: dict[str, dict[Cell, list[Run]]], contenders: list[Contender]) -> list[Run]:
-    return [run for runs in measured.values() for cell, found in runs.items() if cell[0] in contenders for run in found]
-
-
 def _ms(milliseconds: float) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.1f} ms"
 
@@ -172,14 +158,8 @@ def _times(ratio: float) -> str:
 
 
 def _text(measured: dict[str, dict[Cell, list[Run]]]) -> str:
-    ours = [HIDDEN, *SHOWN]
     hidden, shown = _worst(measured, [HIDDEN], "later"), _worst(measured, SHOWN, "later")
     begins, shown_begins = _worst(measured, [HIDDEN], "begins"), _worst(measured, SHOWN, "begins")
-    viewport = sum(run.viewport_draws for run in _of(measured, ours))
-    unseen = sum(run.sidebar_draws for run in _of(measured, [HIDDEN]))
-    # One more second than seconds may begin in the time.
-    seen = _of(measured, SHOWN[:1])
-    allowed = all(run.redraws <= SECONDS + 1 + run.changes for run in seen)
     promises = promised(
         Promise("Blender's window does not stand still, whatever the server does: longest gap between heartbeats",
                 "at most 1.1 × Blender without it", f"{_times(hidden)}, with 1,000 tasks", hidden <= 1.1),
@@ -187,12 +167,8 @@ def _text(measured: dict[str, dict[Cell, list[Run]]]) -> str:
                 f"{_times(shown)}, with up to 1,000 tasks", shown <= 1.1),
         Promise(f"… in its first {BEGINNING:.0f} s", "at most 1.1 × the same",
                 f"{_times(begins)}; {_times(shown_begins)} with its tab shown", max(begins, shown_begins) <= 1.1),
-        Promise("It never has the viewport redrawn", "0 times", f"{viewport} times", viewport == 0),
-        Promise("It has the sidebar redrawn once for a change and once a second, and never where it is not seen",
-                "no more than that", f"{sum(run.redraws for run in seen)} times in {len(seen)} × {SECONDS:.0f} s "
-                f"with {sum(run.changes for run in seen)} changes; {unseen} times unseen", allowed and not unseen),
     )  # fmt: skip
-    parts = [promises, _prose(measured), "![Longest gaps between heartbeats](benchmarks/window.png)"]
+    parts = [promises, _prose(measured)]
     parts += [f"**Blender {version}**\n\n{_table(runs)}" for version, runs in measured.items()]
     return "\n\n".join(parts)
 
@@ -224,7 +200,8 @@ here, that alone takes the time of a few frames, whatever stands there: so it is
 the add-on that is told to draw its sidebar (the tab Item) once a second. Answers that come one by
 one have ours drawn more often than that: more draws, of which one may be slow.
 
-**Draws** are counted as Blender makes them, which are more than it is asked for: a panel that grows is drawn again.
+That it never has the viewport redrawn, and the sidebar no more than once a second and once for a change, is held by a
+test with a window (`tests/window/test_window.py`).
 
 **Its first {BEGINNING:.0f} s:** Python runs one thread at a time and changes over every 5 ms. While a thread
 reads 1,000 tasks and imports `requests`, what Blender does in Python waits for up to 5 ms more."""
@@ -243,35 +220,9 @@ def _table(runs: dict[Cell, list[Run]]) -> str:
             _ms(max(run.later for run in found)),
             _ms(_median(found, "begins")),
             _ms(_per_mille(found)),
-            _counts(found, "viewport_draws"),
-            _counts(found, "sidebar_draws"),
         ])  # fmt: skip
     header = (
         "", "the server", "longest gap over the base's", "longest gap", "worst run", f"in the first {BEGINNING:.0f} s",
-        "99.9 % below", "viewport draws", "sidebar draws",
+        "99.9 % below",
     )  # fmt: skip
-    return rows(header, lines, texts=2)
-
-
-def _counts(runs: list[Run], what: str) -> str:
-    counts = [getattr(run, what) for run in runs]
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-
-
-def _plot(measured: dict[str, dict[Cell, list[Run]]], picture: Path) -> None:
-    rows = list(dict.fromkeys(contender.name for contender, _server in (*CELLS, *SCRIPTS)))
-    with plots.figure(picture, columns=len(measured), width=12.5, height=4.2, sharey=True) as axes:
-        for axis, (version, runs) in zip(axes, measured.items(), strict=True):
-            for number, server in enumerate(SERVERS):
-                cells = [(contender, runs[contender, server]) for contender, at in runs if at == server]
-                axis.scatter(
-                    [_median(found, "longest") for _contender, found in cells],
-                    [rows.index(contender.name) + (number - 1.5) * 0.13 for contender, _found in cells],
-                    label=server, s=36, color=plots.COLOURS[number], marker=plots.MARKERS[number], zorder=3,
-                )  # fmt: skip
-            axis.set_xscale("log")
-            axis.set_title(f"Blender {version}")
-            axis.set_xlabel("longest gap between heartbeats, ms")
-        axes[0].set_yticks(range(len(rows)), rows)
-        axes[0].invert_yaxis()
-        axes[-1].legend(title="the server", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return table(header, lines, texts=2)
