@@ -45,7 +45,8 @@ lint:
 	@$(PYTHON) tools/lint.py
 
 pictures:
-	@$(PYTHON) tools/lanes.py --only window-4.3 demo --pictures dist/pictures
+	@$(PYTHON) tools/lanes.py --only window-4.3 --pictures dist/pictures
+	@$(PYTHON) tools/demo.py
 	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
 
 bench:

@@ -78,8 +78,26 @@ def blender(name: str) -> Blender:
         found = shutil.which(os.environ.get("BLENDER", ""))
         if not found:
             raise NotAvailable(f"BLENDER names {os.environ.get('BLENDER')!r}, which is no executable")
-        return Blender(name, Path(found).resolve(), window=True)
+        # Not resolved: what a snap is called by is a link to one program for all.
+        return Blender(name, Path(found).absolute(), window=True)
     raise NotAvailable(f"no Blender is called {name!r} here; the names are {', '.join([*WHEELS, *DEBIAN])}")
+
+
+def chosen(*names: str) -> Blender:
+    """The one that BLENDER names, else the first of these that can be had, else the one on the PATH."""
+    if os.environ.get("BLENDER"):
+        return blender("own")
+    reasons = []
+    for name in names:
+        try:
+            return blender(name)
+        except NotAvailable as error:
+            reasons.append(f"{name}: {error}")
+    found = shutil.which("blender")
+    if found:
+        return Blender("own", Path(found).absolute(), window=True)
+    reasons.append("no `blender` is on the PATH; install Blender 4.2 or newer, or set BLENDER to its executable")
+    raise NotAvailable("\n".join(reasons))
 
 
 def in_root(found: Blender) -> bool:

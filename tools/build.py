@@ -13,6 +13,7 @@ Blender without it (a distribution's, built without) says what to install.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,28 @@ def build(blender: Path, folder: Path) -> Path:
         (archive,) = made.glob("*.zip")
         _extension(blender, "validate", str(archive))
         return Path(shutil.copy(archive, folder))
+
+
+def given_or_built(blender: Path, folder: Path) -> Path:
+    """The zip that the lanes have built, else a new one."""
+    given = os.environ.get("RODIN_ZIP")
+    return Path(given) if given else build(blender, folder)
+
+
+def install(blender: Path, archive: Path, profile: Path, *, enabled: bool = True) -> None:
+    """Into a profile of its own, as a user would. What was made of it by halves has another name."""
+    part = profile.with_name(f"{profile.name}-part")
+    part.mkdir(parents=True)
+    words = ["--command", "extension", "install-file", "-r", "user_default", *(["-e"] if enabled else []), str(archive)]
+    # A BLENDER_USER_… of the user's would win over the profile.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BLENDER_USER_", "RODIN_"))}
+    done = subprocess.run(
+        [str(blender), *words], env={**kept, "BLENDER_USER_RESOURCES": str(part)},
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise RuntimeError(f"{archive} cannot be installed:\n{done.stdout[-3000:]}")
+    part.rename(profile)
 
 
 def repository(blender: Path, archive: Path, folder: Path) -> Path:

@@ -23,11 +23,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
-from tools.blenders import CACHE, NotAvailable, blender, tools_python
+from tools.blenders import CACHE, NotAvailable, chosen, tools_python
 from tools.stage import Trouble, built, environment, last_lines, perform, process, say, simulated_service
 
 SAVED = ROOT / "dist" / "demo"
-PICTURE, PICTURE_OF_BLOCKOUTS = "models.png", "blockouts.png"
+PICTURES = ("models.png", "blockouts.png")
 LONGEST_RUN = 300.0
 MARK = "demo| "
 """Begins the lines of Blender's output that are for the terminal; the rest is kept for when something fails."""
@@ -58,16 +58,15 @@ WINDOW_TASKS = [
 ]
 
 
-def in_terminal(folder: Path) -> None:
+def in_terminal(folder: Path, scale: float) -> None:
     """Have WISHES made and follow TASKS in a Blender without a window, and check what came of them."""
     say("Words, a picture and rough objects become models, in a real Blender without a window and a simulated service.")
-    own = bool(os.environ.get("BLENDER"))
-    size = "260 MB" if own else "1.3 GB in all, a few minutes the first time"
-    say(f"What is missing for it is installed into {CACHE} ({size}).")
-    executable = _own_blender() if own else _prepared_blender()
+    say(f"What is missing for it is installed into {CACHE} (1.3 GB at most, a few minutes the first time).")
+    executable = chosen("4.5").executable
     archive = built(executable, folder)
     with simulated_service(folder, speed=1.0) as service:
-        command = _blender_command(executable, folder, archive, service, TASKS, "--background", "--factory-startup")
+        options = ("--background", "--factory-startup")
+        command = _blender_command(executable, folder, archive, service, TASKS, *options, scale=scale)
         # So that nine tasks are asked about each second, which the simulated service does not mind.
         variables = {**environment(folder, service), "RODIN_REQUESTS_PER_MINUTE": "240"}
         output = folder / "blender.txt"
@@ -87,7 +86,7 @@ def in_terminal(folder: Path) -> None:
     if not result.exists():
         raise Trouble(f"Blender ended before its time; it said:\n{last_lines(output)}")
     tasks = json.loads(result.read_text())
-    _save(tasks, [folder / PICTURE, folder / PICTURE_OF_BLOCKOUTS])
+    _save(tasks, folder)
     _check(tasks, output)
 
 
@@ -95,7 +94,7 @@ def in_window(folder: Path) -> None:
     """Open the user's Blender on WINDOW_TASKS and wait until it is closed."""
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise NotAvailable("a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set")
-    executable = _own_blender()
+    executable = chosen().executable
     say(f"A simulated Rodin service in {executable}, in a throw-away profile. Type what you want, press Generate.")
     say(f"What is missing for the simulator is installed into {CACHE} (260 MB).")
     archive = built(executable, folder)
@@ -111,61 +110,29 @@ def in_window(folder: Path) -> None:
         raise Trouble(f"Blender ended with {exit_code}; it said:\n{last_lines(output)}")
 
 
-def _own_blender() -> Path:
-    named = os.environ.get("BLENDER")
-    found = shutil.which(named or "blender")
-    if found:
-        return Path(found).absolute()
-    if named:
-        raise NotAvailable(f"BLENDER names {named!r}, which is no executable")
-    raise NotAvailable("no `blender` is on the PATH; install Blender 4.2 or newer, or set BLENDER to its executable")
-
-
-def _prepared_blender() -> Path:
-    try:
-        return blender("4.5").executable
-    except NotAvailable as error:
-        try:
-            return _own_blender()
-        except NotAvailable as missing:
-            raise NotAvailable(f"{error}\nAnd {missing}") from None
-
-
 def _blender_command(
-    executable: Path, folder: Path, archive: Path, service: dict[str, str], tasks: list[dict[str, Any]], *options: str
-) -> list[str]:
+    executable: Path, folder: Path, archive: Path, service: dict[str, str], tasks: list[dict[str, Any]], *options: str,
+    scale: float = 1.0,
+) -> list[str]:  # fmt: skip
+    _draw_picture(folder / "goblet.png")
     given = folder / "given.json"
-    given.write_text(
-        json.dumps(
-            {
-                "archive": str(archive),
-                "simulator": service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator",
-                "tasks": tasks,
-                "wishes": WISHES,
-                "picture_of_wish": str(_drawn_picture(folder)),
-                "result": str(folder / "result.json"),
-                "picture": str(folder / PICTURE),
-                "picture_of_blockouts": str(folder / PICTURE_OF_BLOCKOUTS),
-                "mark": MARK,
-            }
-        )
-    )
+    simulator = service["RODIN_API_URL"].removesuffix("/api/v2") + "/simulator"
+    wished = {"archive": str(archive), "simulator": simulator, "tasks": tasks, "wishes": WISHES}
+    given.write_text(json.dumps({**wished, "folder": str(folder), "scale": scale, "mark": MARK}))
     return [str(executable), *options, "--python", str(ROOT / "tools/demo_in_blender.py"), "--", str(given)]
 
 
-def _drawn_picture(folder: Path) -> Path:
+def _draw_picture(path: Path) -> None:
     """A picture of a goblet, as an artist may have drawn one."""
-    path = folder / "goblet.png"
     draw = (
         "import io, sys; from PIL import Image; from tools.models import result_files\n"
         "picture = Image.open(io.BytesIO(result_files('A brass goblet')['preview.webp'])).convert('RGB')\n"
         "picture.resize((1024, 1024), Image.Resampling.LANCZOS).save(sys.argv[1])"
     )
     subprocess.run([str(tools_python()), "-c", draw, str(path)], cwd=ROOT, check=True)
-    return path
 
 
-def _save(tasks: list[dict[str, Any]], pictures: list[Path]) -> None:
+def _save(tasks: list[dict[str, Any]], folder: Path) -> None:
     """Copy the downloaded files out of the throw-away profile, and list tasks and files."""
     shutil.rmtree(SAVED, ignore_errors=True)
     SAVED.mkdir(parents=True)
@@ -174,9 +141,9 @@ def _save(tasks: list[dict[str, Any]], pictures: list[Path]) -> None:
         say(f"  {task['name']:<20}  {task['word']:<13}  {task['jobs']}")
         if task["folder"]:
             shutil.copytree(task["folder"], SAVED / task["name"])
-    for picture in pictures:
-        if picture.exists():
-            shutil.copy(picture, SAVED)
+    for picture in PICTURES:
+        if (folder / picture).exists():
+            shutil.copy(folder / picture, SAVED)
     say(f"\nSaved in {SAVED}:")
     for path in sorted(path for path in SAVED.rglob("*") if path.is_file()):
         say(f"  {path.relative_to(SAVED)!s:<45}  {path.stat().st_size / 1000:8,.1f} kB")
@@ -200,20 +167,22 @@ def _check(tasks: list[dict[str, Any]], output: Path) -> None:
     paid = sum(task["credits"] or 0.0 for task in tasks)
     if paid != PAID:
         troubles.append(f"expected that {PAID:g} credits were paid, found {paid:g}")
-    for picture in (PICTURE, PICTURE_OF_BLOCKOUTS):
+    for picture in PICTURES:
         if not (SAVED / picture).exists():
             troubles.append(f"{picture} was not rendered")
     if troubles:
         raise Trouble("\n".join([*troubles, "Blender said:", last_lines(output)]))
     say(f"\nAll as expected: seven done, one failed in part, one failed; {PAID:g} credits paid. The models, rendered:")
-    say(f"{SAVED / PICTURE}\n{SAVED / PICTURE_OF_BLOCKOUTS}")
+    say("\n".join(str(SAVED / picture) for picture in PICTURES))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="The extension in a real Blender, against a simulated service.")
     parser.add_argument("--window", action="store_true", help="open a Blender of yours instead, until you close it")
+    parser.add_argument("--small", action="store_true", help="render small pictures, which takes less of the processor")
     arguments = parser.parse_args()
-    return perform("demo", in_window if arguments.window else in_terminal)
+    scale = 0.25 if arguments.small else 1.0
+    return perform("demo", in_window if arguments.window else lambda folder: in_terminal(folder, scale))
 
 
 if __name__ == "__main__":

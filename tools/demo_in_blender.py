@@ -82,8 +82,18 @@ class Follower:
         """The collections of the models that were imported."""
         return list(bpy.context.scene.collection.children)
 
-    def troubled(self, task_id: str) -> bool:
-        return task_id in self._session.file_troubles
+    def bring(self, tasks: list[Any]) -> list[Any]:
+        """Press Download for each, and wait for its model. Returns the collections that came."""
+        before = self.models()
+        for number, task_id in enumerate([task.task_id for task in tasks], len(before) + 1):
+            bpy.ops.rodin.hand_off(task_id=task_id)
+            self.wait(
+                LONGEST_DOWNLOAD,
+                lambda number=number, task_id=task_id: (
+                    len(self.models()) == number or task_id in self._session.file_troubles
+                ),
+            )
+        return [model for model in self.models() if model not in before]
 
     def _more(self, task: Any) -> str:
         running = self._session.downloads.get(task.task_id)
@@ -107,13 +117,13 @@ def follow(given: dict[str, Any]) -> None:
     preferences.shortest_interval = preferences.longest_interval = 1.0
     preferences.import_height = HEIGHT
     bpy.ops.wm.read_homefile(use_empty=True)
-    follower = Follower(given["mark"])
+    folder, follower = Path(given["folder"]), Follower(given["mark"])
     follower.tell(f"Installed it into Blender {bpy.app.version_string}.")
     follower.tell("A task that another tool has begun is followed by its key:")
     track(given["simulator"], given["tasks"])
     for number, wish in enumerate(given["wishes"], 1):
         bpy.context.scene.cursor.location.x = HEIGHT * number
-        picture = given["picture_of_wish"] if wish.get("picture") else ""
+        picture = str(folder / "goblet.png") if wish.get("picture") else ""
         follower.tell(f"{wish['prompt']!r} is typed{' and a picture added' if picture else ''}, Generate is pressed:")
         ask(f"{given['simulator']}/account", {"story": wish["story"]})
         bpy.ops.rodin.generate(prompt=wish["prompt"], images=picture)
@@ -132,19 +142,14 @@ def follow(given: dict[str, Any]) -> None:
         lambda: len(follower.tasks) == count and all(task.status in final for task in follower.tasks),
     )
     follower.tell("Download is pressed for those that have something; the models come to where the 3D cursor was.")
-    ready = [task.task_id for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")]
-    for number, task_id in enumerate(ready, 1):
-        bpy.ops.rodin.hand_off(task_id=task_id)
-        follower.wait(
-            LONGEST_DOWNLOAD,
-            lambda number=number, task_id=task_id: len(follower.models()) == number or follower.troubled(task_id),
-        )
+    models = follower.bring([task for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")])
     studio = importlib.import_module(f"{PACKAGE}.blender.studio")
     follower.tell("The scene is rendered.")
-    studio.render(follower.models(), Path(given["picture"]), 960, 640)
+    scale = given["scale"]
+    studio.render(models, folder / "models.png", int(960 * scale), int(640 * scale))
     tables = make_of_blockouts(given, follower)
     follower.tell("The tables are rendered.")
-    studio.render(tables, Path(given["picture_of_blockouts"]), 1400, 560)
+    studio.render(tables, folder / "blockouts.png", int(1400 * scale), int(560 * scale))
     session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
     tasks = [
         {
@@ -157,7 +162,7 @@ def follow(given: dict[str, Any]) -> None:
         }
         for t in follower.tasks
     ]
-    Path(given["result"]).write_text(json.dumps(tasks))
+    (folder / "result.json").write_text(json.dumps(tasks))
 
 
 def make_of_blockouts(given: dict[str, Any], follower: Follower) -> list[Any]:
@@ -170,7 +175,7 @@ def make_of_blockouts(given: dict[str, Any], follower: Follower) -> list[Any]:
     preferences.shortest_interval = preferences.longest_interval = 3.0
     follower.tell("Rough objects on a table are selected; Make This is pressed with 'A {name} for the table':")
     ask(f"{given['simulator']}/account", {"story": "done"})
-    known, models = {task.task_id for task in follower.tasks}, set(follower.models())
+    known = {task.task_id for task in follower.tasks}
     bpy.ops.rodin.generate_from_selected(prompt="A {name} for the table")
 
     def begun() -> list[Any]:
@@ -180,15 +185,7 @@ def make_of_blockouts(given: dict[str, Any], follower: Follower) -> list[Any]:
         LONGEST_STORY, lambda: len(begun()) == len(blockouts) and all(task.status == "DONE" for task in begun())
     )
     follower.tell("Download is pressed for each; the models come in the objects' places, which are hidden.")
-    for number, task_id in enumerate([task.task_id for task in begun()], 1):
-        bpy.ops.rodin.hand_off(task_id=task_id)
-        follower.wait(
-            LONGEST_DOWNLOAD,
-            lambda number=number, task_id=task_id: (
-                len(follower.models()) == len(models) + number or follower.troubled(task_id)
-            ),
-        )
-    return [*stays, *(model for model in follower.models() if model not in models)]
+    return [*stays, *follower.bring(begun())]
 
 
 def show(given: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from functools import cache, lru_cache
 import numpy
 import trimesh
 from numpy import ndarray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from . import shapes
 
@@ -28,8 +28,8 @@ def _towards(x: float, y: float, z: float) -> ndarray:
     return numpy.array([x, y, z], "float32") / numpy.float32(numpy.linalg.norm([x, y, z]))
 
 
-# Directions to the lights and to the eye of the preview picture. glTF is Y up, its front looks along Z.
-KEY, FILL, UP, EYE = _towards(-0.7, 0.9, 0.7), _towards(0.9, 0.2, 0.4), _towards(0, 1, 0), _towards(0, 0.36, 1)
+# Directions to the lights. glTF is Y up, its front looks along Z.
+KEY, FILL = _towards(-0.7, 0.9, 0.7), _towards(0.9, 0.2, 0.4)
 
 
 @dataclass(frozen=True)
@@ -282,58 +282,28 @@ def _glb(name: str, profile: Profile, material: dict[str, Image.Image | float], 
     return bytes(scene.export(file_type="glb", include_normals=True))
 
 
-def _light(normals: ndarray, lit: ndarray | float = 1.0) -> ndarray:
-    """How bright matt white looks under a sky, a fill light and, as far as it is `lit` by that, a key light."""
+def _light(normals: ndarray) -> ndarray:
+    """How bright matt white looks under a sky, a fill light and a key light."""
     key, fill = (numpy.clip(normals @ direction, 0, 1) for direction in (KEY, FILL))
-    return 0.34 + 0.10 * normals[..., 1] + 0.16 * fill + 0.62 * key * lit
+    return 0.34 + 0.10 * normals[..., 1] + 0.16 * fill + 0.62 * key
 
 
 def _preview(profile: Profile) -> Image.Image:
-    """The model in gray clay: points spread densely over it, of which those are kept that the eye meets first."""
-    size, rows, columns = PICTURE * 3 // 2, 900, 1000
-    side = max(HEIGHT, 2 * profile.widest)
-    places = numpy.linspace(0, 1, rows)
-    points, normals = (values.reshape(-1, 3) for values in profile.around(places, columns))
-    _pixel, lit = _nearest(points, normals, KEY, size, side)
-    # Less and less of the sky's light reaches down into the inside.
-    mouth, _height = profile.at(profile.lip)
-    depth = numpy.where(places > profile.lip, HEIGHT - profile.at(places)[1], 0.0) / mouth
-    shade = 0.9 * _light(normals, lit) * numpy.repeat(0.25 + 0.75 / (1 + depth**2), columns)
-    pixel, seen = _nearest(points, normals, EYE, size, side)
-    count = numpy.bincount(pixel[seen], minlength=size * size)
-    total = numpy.bincount(pixel[seen], shade[seen], minlength=size * size)
-    ground = numpy.full(size * size, 0.90)
-    for light, strength, blur in ((KEY, 0.30, 6), (UP, 0.35, 12)):
-        fallen = points - light * (points[:, 1:2] / light[1])
-        mask = numpy.zeros(size * size, "uint8")
-        mask[_pixels(fallen, EYE, size, side)[0]] = 255
-        shadow = Image.fromarray(mask.reshape(size, size)).filter(ImageFilter.GaussianBlur(blur))
-        ground *= 1 - strength * numpy.asarray(shadow).ravel() / 255
-    gray = numpy.where(count > 0, total / numpy.maximum(count, 1), ground).reshape(size, size)
+    """The model in gray clay, seen from the side."""
+    size = 2 * PICTURE
+    side = 1.3 * max(HEIGHT, 2 * profile.widest)
+    along = ((numpy.arange(size) + 0.5) / size - 0.5) * side
+    radius, height = profile.at(numpy.linspace(0.0, profile.lip, 20 * size))
+    outline = numpy.full(size, 1e-6)
+    numpy.maximum.at(outline, numpy.searchsorted(along, height - HEIGHT / 2), radius)
+    across = along / outline[:, None]
+    towards = numpy.sqrt(numpy.clip(1.0 - across**2, 0.0, 1.0))
+    up = numpy.broadcast_to(-numpy.gradient(outline, along)[:, None], across.shape)
+    normals = numpy.stack([across, up, towards], axis=-1)
+    normals /= numpy.linalg.norm(normals, axis=-1, keepdims=True)
+    gray = numpy.where(abs(across) < 1.0, 0.9 * _light(normals), 0.90)
     picture = _picture(numpy.repeat(gray[..., None], 3, axis=-1))
     return picture.resize((PICTURE, PICTURE), Image.Resampling.LANCZOS)
-
-
-def _nearest(points: ndarray, normals: ndarray, eye: ndarray, size: int, side: float) -> tuple[ndarray, ndarray]:
-    """The pixel of each point, and whether it is the first one there, seen from far away in the direction `eye`."""
-    pixel, depth = _pixels(points, eye, size, side)
-    front = numpy.full(size * size, -numpy.inf, "float32")
-    numpy.maximum.at(front, pixel, depth)
-    # The allowance is for a slanting surface, which fills the depth of its pixel; what turns its back is behind.
-    return pixel, (depth > front[pixel] - 0.1) & (normals @ eye > 0)
-
-
-def _pixels(points: ndarray, eye: ndarray, size: int, side: float) -> tuple[ndarray, ndarray]:
-    """The number of the pixel that each point falls on, from the bottom row up, and how near it is to the eye."""
-    right = numpy.cross(UP, eye)
-    right /= numpy.linalg.norm(right)
-    middle = points - UP * (HEIGHT / 2)
-    scale = size / (side * 1.42)
-    x, y = (
-        numpy.clip(middle @ axis * scale + size / 2, 0, size - 1).astype(int)
-        for axis in (right, numpy.cross(eye, right))
-    )
-    return y * size + x, middle @ eye
 
 
 def _picture(values: ndarray) -> Image.Image:

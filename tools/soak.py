@@ -39,11 +39,11 @@ from rodin_blender.tasks.task import Task, Watch
 from rodin_blender.tracking import workers
 from rodin_blender.tracking.messages import Followed, ObstacleChanged, Settings, TaskChanged
 from rodin_blender.tracking.tracker import Tracker
-from tools.faults import page
+from tools import page
+from tools.blenders import ROOT
 from tools.simulator import API_KEY, FAULTS, Simulator
 
-ROOT = Path(__file__).resolve().parent.parent
-
+PAGE = ROOT / "docs" / "reliability.md"
 FAULTY = 0.2
 RARE = {"429-seconds": 20.0, "429-date": 20.0, "hang": 2.0, "drip": 4.0, "huge": 1.0, "huge-chunked": 1.0}
 """Faults that hold up all tasks, or a worker for seconds: no sooner again than after so many seconds."""
@@ -310,30 +310,8 @@ def measured(tasks: int, seconds: float) -> Run:
     return run
 
 
-def drawn(run: Run, picture: Path) -> None:
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(2, 1, figsize=(7, 4.6), sharex=True, layout="constrained")
-    labels = {"memory": "memory of the\ntracker's process", "file": "size of the\nlist's file"}
-    for axis, (name, words) in zip(axes, labels.items(), strict=True):
-        axis.plot(run.times, run.seen[name], color="#1f6feb")
-        axis.axvspan(0, STEADY * run.seconds, color="#888888", alpha=0.15, linewidth=0)
-        axis.set_ylabel(f"{words} (MB)")
-        axis.set_ylim(0, max(run.seen[name]) * 1.2)
-        axis.grid(alpha=0.3)
-    axes[0].text(STEADY * run.seconds / 2, max(run.seen["memory"]) * 0.08, "filling up", ha="center", color="#555555")
-    axes[1].set_xlabel("time (s)")
-    axes[1].set_xlim(0, run.seconds)
-    figure.savefig(picture, dpi=110)
-    pyplot.close(figure)
-
-
-def section_of(run: Run, pictures: Path) -> str:
-    drawn(run, pictures / "soak.png")
-    rows = "\n".join(f"| {claim} | {seen} | {'yes' if holds else '**no**'} |" for claim, seen, holds in run.claims())
+def section_of(run: Run) -> str:
+    lines = [(claim, seen, "yes" if holds else "**no**") for claim, seen, holds in run.claims()]
     return f"""## Long runs
 
 `make soak`: one process follows {run.tasks:,} tasks for {run.seconds:.0f} s on a simulated service that answers one
@@ -341,16 +319,12 @@ question in five with a fault. Tasks finish, some are paused, resumed and forgot
 Time is accelerated: all tasks are due at all times, and up to {PER_MINUTE // 60} requests a second are allowed. Faults
 that hold up everything, such as "slow down", come every few seconds only. The list was in use before.
 
-| claim | seen | holds |
-| --- | --- | --- |
-{rows}
-
-![Memory and file size over the time of the run](soak.png)
+{page.table(("claim", "seen", "holds"), lines)}
 
 Growth is that of a line fitted to the last two thirds. In the first one memory fills with the list, and by steps
 with room for the largest answers that are read, 8 MB: Python keeps it for the next.
 
-*{page.machine()}.*
+*{page.when_and_where()}.*
 """
 
 
@@ -371,10 +345,8 @@ def main() -> int:
     run = measured(given.tasks, given.seconds)
     for claim, seen, holds in run.claims():
         print(f"{'ok  ' if holds else 'FAIL'} {claim}: {seen}")
-    if given.dry:
-        drawn(run, Path(tempfile.gettempdir()) / "soak.png")
-    else:
-        page.put("soak", section_of(run, page.PAGE.parent))
+    if not given.dry:
+        page.put(PAGE, "soak", section_of(run))
     return 0 if not run.exit_code and all(holds for _, _, holds in run.claims()) else 1
 
 

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from tools import build
 from tools.blenders import ROOT, NotAvailable, tools_python
 
 LONGEST_START = 60.0
-LONGEST_BUILD = 120.0
 _FOLDERS = "/tmp" if os.name == "posix" else None
 
 
@@ -28,19 +28,10 @@ class Trouble(Exception):
 
 
 def built(executable: Path, folder: Path) -> Path:
-    """The extension's zip, new, by way of this Blender."""
-    output = folder / "build.txt"
-    command = [sys.executable, "-m", "tools.build", str(executable), str(folder)]
-    with output.open("w") as kept, process(command, stdout=kept) as running:
-        try:
-            exit_code = running.wait(LONGEST_BUILD)
-        except subprocess.TimeoutExpired:
-            exit_code = "no answer in time"
-    archives = list(folder.glob("*.zip"))
-    if exit_code or len(archives) != 1:
-        raise Trouble(f"the extension could not be built ({exit_code}):\n{last_lines(output)}")
-    say(f"Built {archives[0].name} from this checkout.")
-    return archives[0]
+    """The extension's zip: the one that the lanes have built, or new, by way of this Blender."""
+    archive = build.given_or_built(executable, folder)
+    say(f"{archive.name} is built from this checkout.")
+    return archive
 
 
 @contextmanager

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
@@ -54,7 +56,7 @@ from tests.unit.sockets import serving
 from tests.unit.watching import AT_ONCE, PACE, SOON, Begin, threads_after, wait_until
 from tools.simulator import API_KEY, FAULTS, Simulator
 
-small_disk = disks.small_disk
+small_disk, read_only = disks.small_disk, disks.read_only
 path, begin = watching.path, watching.begin
 
 ROOT = Path(__file__).parents[2]
@@ -477,6 +479,25 @@ def test_with_the_list_out_of_reach_nothing_is_asked_and_keys_are_reported_as_no
     watched.gets(watched.follow(answer), Status.DONE)
 
 
+def test_from_a_read_only_folder_nothing_is_asked_until_it_can_be_written(
+    begin: Begin, simulator: Simulator, read_only: tuple[Path, Callable[[], None]]
+) -> None:
+    folder, make_writable = read_only
+    make_writable()
+    first = begin(folder / "tasks.sqlite")
+    task = first.gets(first.follow(simulator.add("stuck")), Status.GENERATING)
+    first.tracker.stop()
+    assert first.tracker.join(SOON)
+    subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+    watched = begin(folder / "tasks.sqlite")
+    obstacle = watched.next(ObstacleChanged).obstacle
+    assert obstacle and obstacle.code == "store" and "read-only" in str(obstacle).lower()
+    assert nothing_is_asked(simulator)
+    make_writable()
+    count = len(asked_for(simulator, task))
+    wait_until(lambda: len(asked_for(simulator, task)) > count)
+
+
 def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
     begin: Begin,
     simulator: Simulator,
@@ -791,12 +812,34 @@ def test_a_key_that_another_blender_read_wrong_from_a_damaged_list_is_put_right(
         assert [(t.task_id, t.subscription_key) for t in opened.tasks()] == [(task.task_id, task.subscription_key)]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete an open file")
-def test_after_its_file_was_deleted_the_list_is_written_anew(begin: Begin, simulator: Simulator, path: Path) -> None:
+def _moved_away_and_back(path: Path) -> None:
+    away = path.with_name("away")
+    path.rename(away)
+    time.sleep(1.0)
+    away.replace(path)
+
+
+def _replaced_by_its_copy(path: Path) -> None:
+    """As a sync client or a backup program does."""
+    copy = path.with_name("copy")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    copy.replace(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not delete or replace an open file")
+@pytest.mark.parametrize(
+    "happens", [Path.unlink, lambda path: shutil.rmtree(path.parent), _moved_away_and_back, _replaced_by_its_copy],
+    ids=["deleted", "its folder deleted", "moved away and back", "replaced"],
+)  # fmt: skip
+def test_whatever_becomes_of_its_file_the_list_is_written_anew(
+    begin: Begin, simulator: Simulator, path: Path, happens: Callable[[Path], None]
+) -> None:
     watched = begin()
     first = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
-    path.unlink()
-    wait_until(path.exists)
+    happens(path)
+    count = len(asked_for(simulator, first))
+    wait_until(lambda: len(asked_for(simulator, first)) > count + 1)
     second = watched.follow(simulator.add("stuck"))
     with closing(Store(path)) as opened:
         wait_until(lambda: {task.task_id for task in opened.tasks()} == {first.task_id, second.task_id})

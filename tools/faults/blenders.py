@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 from tools import blenders, build
-from tools.faults.connections import HEAD
-from tools.faults.disks import FILES
 from tools.faults.processes import Process
-from tools.faults.world import NotRun, Row, Tracked, World, recover, wait_until
+from tools.faults.world import FILES, NotRun, Row, Tracked, World, recover, wait_until
 from tools.simulator import API_KEY
+from tools.testing.cuts import HEAD, Handle
 from tools.testing.sockets import hanging
 
 BLENDER = "4.3"
@@ -27,14 +25,14 @@ LONGEST_QUIT = 5.0
 _preparing = threading.Lock()
 
 
-def begin(world: World) -> Process:
+def begin(world: World, **environment: str) -> Process:
     """A Blender on the world's list."""
     executable, profile = _prepared(world.folder.parent)
     own = world.folder / "profile"
     if not own.exists():
         shutil.copytree(profile, own)
-    (world.folder / "user").mkdir(exist_ok=True)
-    environment = {
+    world.list.parent.mkdir(exist_ok=True)
+    environment |= {
         "BLENDER_USER_RESOURCES": str(own),
         "RODIN_FOLDER": str(world.list.parent),
         "RODIN_API_URL": world.address,
@@ -49,7 +47,7 @@ def begin(world: World) -> Process:
 
 
 def _prepared(folder: Path) -> tuple[Path, Path]:
-    """The program, and a profile that the built zip is installed in."""
+    """The program, and a profile that the zip is installed in."""
     profile = folder / "profile-of-all"
     with _preparing:
         try:
@@ -57,21 +55,11 @@ def _prepared(folder: Path) -> tuple[Path, Path]:
         except blenders.NotAvailable as error:
             raise NotRun(str(error)) from None
         if not profile.exists():
-            archive = build.build(executable, folder / "dist")
-            part = folder / "profile-part"
-            part.mkdir()
-            command = [str(executable), "--command", "extension", "install-file", "-r", "user_default", "-e"]
-            environment = {"BLENDER_USER_RESOURCES": str(part), "PATH": "/usr/bin:/bin:/usr/sbin:/sbin"}
-            done = subprocess.run(
-                [*command, str(archive)], env=environment, capture_output=True, text=True, check=False, timeout=120
-            )
-            if done.returncode:
-                raise RuntimeError(f"the zip cannot be installed: {done.stdout[-500:]} {done.stderr[-500:]}")
-            part.rename(profile)
+            build.install(executable, build.given_or_built(executable, folder), profile)
     return executable, profile
 
 
-# The phases of a request. Each brings a Blender into it, and says how it ends.
+# The phases of a request. Each brings a Blender into it.
 
 
 def before_connecting(world: World, process: Process) -> Tracked:
@@ -89,16 +77,11 @@ def hung_in_connect(world: World, process: Process) -> Tracked:
 
 
 def request_sent(world: World, process: Process) -> Tracked:
-    taken = _hold(world, hanging())
-    task = _followed(world, process)
-    wait_until(taken.is_set, "the request is sent")
-    return task
+    return _held(world, process, hanging())
 
 
 def half_of_the_answer(world: World, process: Process) -> Tracked:
-    taken = _hold(world, hanging(HEAD + b'Content-Length: 90\r\n\r\n{"jobs": [{"uuid"'))
-    task = _followed(world, process)
-    wait_until(taken.is_set, "half of the answer is sent")
+    task = _held(world, process, hanging(HEAD + b'Content-Length: 90\r\n\r\n{"jobs": [{"uuid"'))
     time.sleep(0.1)
     return task
 
@@ -113,7 +96,7 @@ def in_a_download(world: World, process: Process) -> Tracked:
     return task
 
 
-def _hold(world: World, handle: Callable[[socket.socket], None]) -> threading.Event:
+def _held(world: World, process: Process, handle: Handle) -> Tracked:
     taken = threading.Event()
 
     def noted(connection: socket.socket) -> None:
@@ -122,7 +105,9 @@ def _hold(world: World, handle: Callable[[socket.socket], None]) -> threading.Ev
         handle(connection)
 
     world.gateway.strike(noted)
-    return taken
+    task = _followed(world, process)
+    wait_until(taken.is_set, "the request is sent")
+    return task
 
 
 def _followed(world: World, process: Process) -> Tracked:
@@ -131,118 +116,91 @@ def _followed(world: World, process: Process) -> Tracked:
     return task
 
 
-def _relieve(world: World) -> None:
+Phase = Callable[[World, Process], Tracked]
+PHASES: tuple[Phase, ...] = (
+    before_connecting,
+    hung_in_connect,
+    request_sent,
+    half_of_the_answer,
+    in_a_download,
+)
+ACTS = ("load", "undo", "reload", "again")
+SHORT = (("load", request_sent), ("undo", half_of_the_answer), ("reload", in_a_download), ("again", hung_in_connect))
+
+
+def acts(world: World) -> None:
+    """Each act in each phase, in one Blender that goes on."""
+    process = begin(world, RODIN_REQUESTS_PER_MINUTE="240")
+    downloads: set[str] = set()
+    for wish, phase in SHORT if world.short else [(wish, phase) for wish in ACTS for phase in PHASES]:
+        task = phase(world, process)
+        before = len(process.all("did"))
+        process.do(wish)
+        process.until(
+            lambda wish=wish, before=before: any(did.what["what"] == wish for did in process.all("did")[before:]),
+            f"'{wish}' is done", 40.0,
+        )  # fmt: skip
+        _goes_on(world, process, task)
+        downloads |= {task.task_id} if phase is in_a_download else set()
+    world.check_models(len(downloads))
+
+
+def leave(world: World) -> None:
+    """Quit in each phase; another Blender goes on each time."""
+    process, longest = begin(world, RODIN_REQUESTS_PER_MINUTE="240"), 0.0
+    phases = (request_sent, in_a_download) if world.short else PHASES
+    for phase in phases:
+        task = phase(world, process)
+        if not task.task_id:
+            # What is asked of Blender before it quits, it does.
+            process.event("did", what="follow")
+        longest = max(longest, process.stop("quit"))
+        world.gateway.relieve()
+        process = begin(world, RODIN_REQUESTS_PER_MINUTE="240")
+        _goes_on(world, process, task)
+    if longest > LONGEST_QUIT:
+        world.broken.append(f"nothing left: quitting took {longest:.1f} s")
+    world.check_models(1)
+    world.recovered += f", in the next Blender; quitting took {longest:.1f} s at most"
+
+
+def _goes_on(world: World, process: Process, task: Tracked) -> None:
+    """The fault is taken away, and a task goes on to its end, its download, too."""
+    loading = world.simulator.rate is not None
     world.gateway.relieve()
     world.simulator.rate = None
-
-
-PHASES = {
-    "before connecting": before_connecting,
-    "hung in connecting": hung_in_connect,
-    "with the request sent": request_sent,
-    "with half of the answer": half_of_the_answer,
-    "in the middle of a file": in_a_download,
-}
-ACTS = {
-    "load": ("a file is loaded", "`bpy.ops.wm.read_homefile`"),
-    "undo": ("undo and redo", "`bpy.ops.ed.undo`, `redo`, `undo`"),
-    "reload": ("the scripts are reloaded", "`bpy.ops.script.reload`"),
-    "again": ("disabled and enabled", "`bpy.ops.preferences.addon_disable`, `addon_enable`"),
-}
-
-
-def act(world: World, phase: str, wish: str) -> None:
-    process = begin(world)
-    done = world.task("Done")
-    world.follow(process, done)
-    world.gets(process, done, "DONE")
-    task = PHASES[phase](world, process)
-    process.do(wish)
-    process.event("did", what=wish, patience=40.0)
-    _relieve(world)
     if not task.task_id:
-        _find(process, task)
+        # Its tracking was not awaited: it is known by what it is called.
+        like = f"name={task.name!r}"
+        named = lambda: next((e.task_id for e in process.all("shown") if like in e.text), "")  # noqa: E731
+        task.task_id = process.until(named, f"'{task.name}' is shown")
     process.until(lambda: task.task_id in process.shown, "the task is shown")
     time.sleep(0.3)
     world.note(process.shown[task.task_id])
-    recover(world, process, patience=40.0)
-    _ends_download(world, process, task)
+    recover(world, process, 40.0)
+    if loading:
+        process.until(lambda: process.shown[task.task_id].saved, "its files are saved", 40.0)
 
 
-def leave(world: World, phase: str) -> None:
-    """Quit; then another Blender goes on."""
-    process = begin(world)
-    done = world.task("Done")
-    world.follow(process, done)
-    world.gets(process, done, "DONE")
-    task = PHASES[phase](world, process)
-    if not task.task_id:
-        # What is asked of Blender before it quits, it does.
-        process.event("did", what="follow")
-    took = process.stop("quit")
-    if took > LONGEST_QUIT:
-        world.broken.append(f"nothing left: quitting took {took:.1f} s")
-    _relieve(world)
-    process = begin(world)
-    if not task.task_id:
-        _find(process, task)
-    process.until(lambda: task.task_id in process.shown, "the task is shown")
-    world.note(process.shown[task.task_id])
-    recover(world, process, patience=40.0)
-    _ends_download(world, process, task)
-    world.recovered += f", in the next Blender; quitting took {took:.1f} s"
-
-
-def _find(process: Process, task: Tracked) -> None:
-    """The id of a task whose tracking was not awaited, by what it is called."""
-    named = lambda: next((e.task_id for e in process.all("shown") if f"name={task.name!r}" in e.text), "")  # noqa: E731
-    task.task_id = process.until(named, f"'{task.name}' is shown")
-
-
-def _ends_download(world: World, process: Process, task: Tracked) -> None:
-    if not world.simulator.asked("files"):
-        return
-    process.until(lambda: process.shown[task.task_id].saved, "its files are saved", 40.0)
-    folder = world.list.parent / "downloads"
-    saved = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
-    if saved != FILES:
-        world.broken.append("kept: the saved files are not those of the service")
-
-
-def closed_at_once(world: World) -> None:
-    """Blender up to 4.3 leaves SIGPIPE as it is, which ends a program."""
-    process = begin(world)
-    running = world.task("Done", "Generating")
-    world.follow(process, running)
-    world.gets(process, running, "GENERATING")
-    world.gateway.strike(lambda _connection: None)
-    world.reads(process, running, "broke off")
-    time.sleep(3.0)
-    world.gateway.relieve()
-    recover(world, process, patience=40.0)
-
-
-def signalled(world: World) -> None:
+def signaled(world: World) -> None:
     """Ctrl+C or a shutdown of the computer, in a request."""
     process = begin(world)
     task = request_sent(world, process)
     process.killed = True  # Its exit code is the signal's.
     process.signal(signal.SIGTERM)
-    _relieve(world)
+    world.gateway.relieve()
     process = begin(world)
     process.until(lambda: task.task_id in process.shown, "the task is shown")
     world.note(process.shown[task.task_id])
     # What it had claimed is free as its claim lapses.
-    recover(world, process, patience=120.0)
+    recover(world, process, 120.0)
 
 
 def four_on_one_list(world: World) -> None:
     """One is killed while it asks about four tasks. The others go on, and take those over as its claims lapse."""
     first = begin(world)
     world.gateway.strike(hanging())
-    claimed = [world.task("Done", "Generating") for _ in range(4)]
-    for task in claimed:
-        world.follow(first, task)
+    claimed = [_followed(world, first) for _ in range(4)]
     time.sleep(1.0)
     first.kill()
     world.gateway.relieve()
@@ -250,16 +208,11 @@ def four_on_one_list(world: World) -> None:
     others = [begin(world) for _ in range(3)]
     for process in others:
         for _ in range(2):
-            task = world.task("Done", "Generating")
-            world.follow(process, task)
-            world.gets(process, task, "GENERATING", 40.0)
+            world.gets(process, _followed(world, process), "GENERATING", 40.0)
     world.note(others[0].shown[claimed[0].task_id])
     for task in world.tasks:
-        if task not in claimed:
-            task.finish()
-            world.gets(others[0], task, "DONE", 60.0)
-    for task in claimed:
         task.finish()
+    for task in sorted(world.tasks, key=lambda task: task in claimed):
         world.gets(others[0], task, "DONE", 120.0)
     took = time.time() - began
     for process in others:
@@ -278,37 +231,18 @@ def four_on_one_list(world: World) -> None:
     world.recovered = f"by the others, {took:.0f} s after the kill; at most {busiest} checks in a minute"
 
 
-def _rows() -> list[Row]:
-    rows = []
-    for phase in PHASES:
-        for wish, (name, how) in ACTS.items():
-            short = (wish, phase) in {
-                ("load", "with the request sent"),
-                ("undo", "with half of the answer"),
-                ("reload", "in the middle of a file"),
-                ("again", "hung in connecting"),
-            }
-            rows.append(Row(f"{name} {phase}", how, partial(act, phase=phase, wish=wish), short=short))
-        rows.append(
-            Row(
-                f"quit {phase}",
-                "the program's script ends, the extension enabled",
-                partial(leave, phase=phase),
-                short=phase in ("with the request sent", "in the middle of a file"),
-            )
-        )
-    rows += [
-        Row("a connection closed at once", "a gateway closes each connection as it is made", closed_at_once),
-        Row("SIGTERM in a request", "the signal that a computer's shutdown sends", signalled, short=False, long=True),
-        Row(
-            "four on one list, one killed",
-            "kill -9 while it asks about four tasks; then three others begin",
-            four_on_one_list,
-            short=False,
-            long=True,
-        ),
-    ]
-    return rows
-
-
-ROWS = tuple(_rows())
+_long = partial(Row, short=False, long=True)
+ROWS = (
+    Row(
+        "files loaded, undo and redo, scripts reloaded, disabled and enabled",
+        "before connecting, hung in it, with the request sent, with half of the answer, in the middle of a file",
+        acts,
+    ),
+    Row("quit in each of these phases", "the program's script ends, the extension enabled", leave),
+    _long("SIGTERM in a request", "the signal that a computer's shutdown sends", signaled),
+    _long(
+        "four on one list, one killed",
+        "kill -9 while it asks about four tasks; then three others begin",
+        four_on_one_list,
+    ),
+)

@@ -2,88 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 import struct
-import subprocess
-import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
-from functools import partial
 from pathlib import Path
 
 from tools.faults.processes import NotSeen
-from tools.faults.world import NotRun, Row, World, asked, recover, usual_course, wait_until
+from tools.faults.world import NotRun, Row, World, asked, one_done_one_half_done, recover, usual_course, wait_until
+from tools.testing.disks import preloaded
 
 HOUR = 3600
-
-
-_building = threading.Lock()
-
-
-def _library(folder: Path) -> Path:
-    """What moves the clock of a process, built from clock.c."""
-    built = folder / "clock.so"
-    with _building:
-        if not built.exists():
-            compiler = shutil.which("cc") or shutil.which("gcc")
-            if not compiler:
-                raise NotRun("no C compiler on this machine, for what moves a process's clock")
-            source = str(Path(__file__).with_name("clock.c"))
-            command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(built), source, "-ldl"]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise NotRun(f"clock.c cannot be built: {done.stderr.strip()[-200:]}")
-    return built
 
 
 class _Clock:
     """The time of day of all followers of a world; what counts seconds only (the monotonic clock) goes on as it is."""
 
     def __init__(self, world: World) -> None:
+        library = preloaded(Path(__file__).with_name("clock.c"), world.folder)
+        if not library:
+            raise NotRun("no Linux with a C compiler, for what moves a process's clock")
         self._file = world.folder / "clock"
-        self._file.write_bytes(struct.pack("l", 0))
-        world.environment |= {"LD_PRELOAD": str(_library(world.folder.parent)), "RODIN_CLOCK": str(self._file)}
+        self.set(0)
+        world.environment |= {"LD_PRELOAD": str(library), "RODIN_CLOCK": str(self._file)}
 
     def set(self, seconds: int) -> None:
-        with self._file.open("r+b", buffering=0) as file:
+        # In one write, into the file that the processes have mapped.
+        with self._file.open("r+b" if self._file.exists() else "wb", buffering=0) as file:
             file.write(struct.pack("l", seconds))
-
-
-    def jump(self, world: World, seconds: int) -> None:
-        """Set it, and wait until the follower has noted a check at such a time."""
-        self.set(seconds)
-
-        def noted() -> bool:
-            with closing(sqlite3.connect(world.list)) as db:
-                return any(abs(at - time.time() - seconds) < 60 for (at,) in db.execute("SELECT checked_at FROM task"))
-
-        wait_until(noted, "a check at the clock's time is noted")
-
-
-def jump(world: World, seconds: int) -> None:
-    clock = _Clock(world)
-    usual_course(world, lambda: clock.jump(world, seconds), lambda: clock.set(0), "")
-
-
-def jump_for_good(world: World, seconds: int) -> None:
-    clock = _Clock(world)
-    usual_course(world, lambda: clock.jump(world, seconds), lambda: None, "")
-
-
-def jump_in_a_pause(world: World, seconds: int) -> None:
-    """The service asks for a pause of 3 s, and then the clock jumps."""
-    clock = _Clock(world)
-
-    def strike() -> None:
-        world.simulator.fail("status", "429-seconds")
-        before = len(world.simulator.asked("status"))
-        wait_until(lambda: len(world.simulator.asked("status")) > before, "the service asked for a pause")
-        time.sleep(0.5)
-        clock.set(seconds)
-
-    usual_course(world, strike, lambda: None, "", patience=40.0)
 
 
 def jumps(world: World) -> None:
@@ -95,26 +39,42 @@ def jumps(world: World) -> None:
             clock.set(world.chance.randrange(-24 * HOUR, 24 * HOUR))
             time.sleep(0.2)
 
-    usual_course(world, strike, lambda: clock.set(0), "")
+    usual_course(world, (strike, lambda: clock.set(0), ""))
 
 
-def suspended(world: World, hanging: bool) -> None:
-    """Longer than every timeout, once in the middle of a request."""
+def jumps_for_good(world: World) -> None:
+    clock = _Clock(world)
+    usual_course(world, (lambda: clock.set(72 * HOUR), lambda: None, ""))
+
+
+def jumps_in_a_pause(world: World) -> None:
+    """The service asks for a pause of 3 s, and then the clock jumps."""
+    clock = _Clock(world)
+
+    def strike() -> None:
+        _fails_once(world, "429-seconds", "the service asked for a pause")
+        time.sleep(0.5)
+        clock.set(-3 * HOUR)
+
+    usual_course(world, (strike, lambda: None, ""), patience=40.0)
+
+
+def _fails_once(world: World, fault: str, what: str) -> None:
+    before = len(world.simulator.asked("status"))
+    world.simulator.fail("status", fault)
+    wait_until(lambda: len(world.simulator.asked("status")) > before, what)
+
+
+def suspended(world: World) -> None:
+    """In the middle of a request, longer than every timeout."""
     process = world.process()
-    done, running = world.task("Done"), world.task("Done", "Generating")
-    for task, status in ((done, "DONE"), (running, "GENERATING")):
-        world.follow(process, task)
-        world.gets(process, task, status)
-    if hanging:
-        world.simulator.fail("status", "hang!")
-        before = len(world.simulator.asked("status"))
-        wait_until(lambda: len(world.simulator.asked("status")) > before, "a request hangs")
+    running = one_done_one_half_done(world, process)
+    _fails_once(world, "hang!", "a request hangs")
     process.freeze()
     time.sleep(5.0)
     world.simulator.mend("status")
     process.thaw()
-    newcomer = world.task("Waiting")
-    world.follow(process, newcomer)
+    world.follow(process, world.task("Waiting"))
     world.note(process.shown[running.task_id])
     recover(world, process)
 
@@ -151,28 +111,15 @@ def suspended_while_another_goes_on(world: World) -> None:
     world.recovered = "by itself: the other one ended it, and both show so"
 
 
-def _rows() -> list[Row]:
-    how = "LD_PRELOAD of tools/faults/clock.c moves the running process's time of day"
-    times: list[tuple[str, Callable[[World], None], bool]] = [
-        ("the clock jumps 5 h forward, and back", partial(jump, seconds=5 * HOUR), True),
-        ("the clock jumps 5 h back, and forward", partial(jump, seconds=-5 * HOUR), True),
-        ("the clock is set 3 days forward", partial(jump_for_good, seconds=72 * HOUR), False),
-        ("the clock is set 3 days back", partial(jump_for_good, seconds=-72 * HOUR), False),
-        ("the clock is set 3 h back in a pause", partial(jump_in_a_pause, seconds=-3 * HOUR), True),
-        ("the clock is set 3 h forward in a pause", partial(jump_in_a_pause, seconds=3 * HOUR), False),
-        ("the clock jumps ten times by up to a day", jumps, True),
-    ]
-    stopped = "SIGSTOP for 5 s, where every timeout is 1 s, then SIGCONT"
-    return [
-        *(Row(name, how, run, short=short) for name, run, short in times),
-        Row("suspended between two requests", stopped, partial(suspended, hanging=False)),
-        Row("suspended in a request", stopped, partial(suspended, hanging=True)),
-        Row(
-            "suspended while another goes on",
-            "SIGSTOP for longer than a claim lasts, in a request; a second process has the same list",
-            suspended_while_another_goes_on,
-        ),
-    ]
-
-
-ROWS = tuple(_rows())
+MOVED = "LD_PRELOAD of tools/faults/clock.c moves the running process's time of day"
+ROWS = (
+    Row("the clock jumps ten times by up to a day, and back", MOVED, jumps),
+    Row("the clock is set 3 days forward, for good", MOVED, jumps_for_good, short=False),
+    Row("the clock is set 3 h back in a pause", MOVED, jumps_in_a_pause),
+    Row("suspended in a request", "SIGSTOP for 5 s, where every timeout is 1 s, then SIGCONT", suspended),
+    Row(
+        "suspended while another goes on",
+        "SIGSTOP for longer than a claim lasts, in a request; a second process has the same list",
+        suspended_while_another_goes_on,
+    ),
+)

@@ -10,9 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import time
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -88,12 +86,6 @@ class Follower:
             case "follow":
                 self.numbers[wish["answer"]["jobs"]["subscription_key"]] = wish["number"]
                 self.tracker.follow(pasted.generation_answer(wish["answer"]))
-            case "check_now":
-                self.tracker.refresh()
-                for task_id in wish["task_ids"]:
-                    self.tracker.change(task_id, partial(schedule.asked_now, now=time.time()))
-            case "send_now":
-                self.tracker.send_now(wish["task_id"])
             case "download":
                 self.tracker.download(wish["task_id"], Path(wish["folder"]))
             case other:
@@ -106,7 +98,6 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     workers.LONGEST_CALL = options.get("longest_call", workers.LONGEST_CALL)
     store.CLAIM_LASTS = options.get("claim_lasts", store.CLAIM_LASTS)
-    store.LOCK_TIMEOUT = options.get("lock_timeout", store.LOCK_TIMEOUT)
     pace = schedule.Pace(*options["pace"])
     settings = Settings(options["address"], Secret(options["api_key"]), options["timeout"], pace)
     wishes = commands()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 
-Handle = Callable[[socket.socket], None]
+from tools.testing.cuts import Handle
 
 
 class Gateway:
@@ -54,9 +53,6 @@ class Gateway:
         self.refuse()
         self._listening = socket.create_server(("127.0.0.1", self.port))
         self._accept()
-
-    def close(self) -> None:
-        self.refuse()
 
     def _accept(self) -> None:
         def accept(listening: socket.socket) -> None:

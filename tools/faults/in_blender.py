@@ -67,10 +67,6 @@ def do(wish: dict[str, Any], shown: Shown) -> None:
             key = answer["jobs"]["subscription_key"]
             shown.numbers[key] = wish["number"]
             bpy.ops.rodin.track(subscription_key=key, task_uuid=answer["uuid"], name=answer["prompt"])
-        case "check_now":
-            for task_id in wish["task_ids"]:
-                if session().tasks[task_id].status.name not in ("DONE", "PARTLY_FAILED", "FAILED"):
-                    bpy.ops.rodin.check_now(task_id=task_id)
         case "download":
             if wish["task_id"] not in session().downloads:
                 bpy.ops.rodin.download(task_id=wish["task_id"], import_model=False)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 from tools.faults import blenders, invariants
-from tools.faults.disks import FILES
 from tools.faults.processes import Process
-from tools.faults.world import Row, World, recover
+from tools.faults.world import FILES, Row, World, recover
 
 LONGEST_LIFE = 2.5
 CLAIMS_LAPSE = 130.0
@@ -34,15 +33,13 @@ def killed(world: World, times: int, begin: Callable[[World], Process], patience
     open_ones = sum(process.shown[task.task_id].status != "DONE" for task in acknowledged)
     world.state = f"all {len(acknowledged)} acknowledged tasks are in the list, {open_ones} of them not done yet"
     world.simulator.rate = None
-    recover(world, process, patience=patience)
+    recover(world, process, patience)
     for task_id in pressed:
         # A press that a kill came before is pressed again; all others go on by themselves.
         if not process.shown[task_id].saved:
             _press(world, process, task_id)
         process.until(lambda task_id=task_id: process.shown[task_id].saved, "pressed downloads are saved", 60.0)
-    whole = [path.read_bytes() for path in world.folder.rglob("base_basic_pbr.glb")]
-    if len(whole) != len(pressed) or any(content != FILES["base_basic_pbr.glb"] for content in whole):
-        world.broken.append(f"kept: {len(pressed)} models were downloaded, {len(whole)} are there or not whole")
+    world.check_models(len(pressed))
     world.recovered += f"; {len(pressed)} downloads whole"
 
 
@@ -59,33 +56,29 @@ def _live(world: World, process: Process, seconds: float, pressed: set[str]) -> 
 
 
 def _press(world: World, process: Process, task_id: str) -> None:
-    process.do("download", task_id=task_id, folder=str(world.folder / "user" / "downloads"))
+    process.do("download", task_id=task_id, folder=str(world.downloads))
 
 
-def of_blender(world: World, times: int) -> None:
-    killed(world, 5 if world.short else times, blenders.begin, CLAIMS_LAPSE)
-
-
-def without_blender(world: World, times: int) -> None:
+def without_blender(world: World) -> None:
     world.options |= {"claim_lasts": 3.0}
-    killed(world, 10 if world.short else times, World.process, 60.0)
+    killed(world, 6 if world.short else 30, World.process, 60.0)
 
 
 ROWS = (
     *(
         Row(
-            f"Blender killed at 25 random moments ({number} of 4)",
+            f"Blender killed at 25 random moments ({number} of 2)",
             "kill -9, up to 2.5 s after it could be used; the list is checked from outside after each",
-            partial(of_blender, times=25),
-            short=number == 1,
+            partial(killed, times=25, begin=blenders.begin, patience=CLAIMS_LAPSE),
+            short=False,
             long=True,
         )
-        for number in range(1, 5)
+        for number in (1, 2)
     ),
     Row(
         "a process without Blender killed at 30 random moments",
         "the same, with the command line's tracker",
-        partial(without_blender, times=30),
+        without_blender,
         long=True,
     ),
 )

@@ -19,6 +19,11 @@ LONGEST_END = 15.0
 """Seconds from the wish to stop until a process must be gone."""
 
 
+def without_proxies() -> dict[str, str]:
+    """Our environment, without those that this machine may have."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
 class NotSeen(Exception):
     """What a fault should lead to did not come in time."""
 
