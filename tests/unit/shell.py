@@ -128,6 +128,15 @@ class Shell:
         return {API_KEY, *self.simulator._tasks}
 
 
+def results_in(folder: Path) -> list[dict[str, Any]]:
+    """What a batch has written so far; each line is checked to be what the schema describes."""
+    path = folder / "results.jsonl"
+    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    for result in found:
+        check_event(result)
+    return found
+
+
 def key_of(answer: dict[str, Any]) -> str:
     return str(answer["jobs"]["subscription_key"])
 

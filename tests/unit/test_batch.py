@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from tests.unit import shell as shells
-from tests.unit.shell import FILES, RUNNING, Ran, Shell, check_event, key_of, wait_until
+from tests.unit.shell import FILES, RUNNING, Ran, Shell, key_of, results_in, wait_until
 
 shell = shells.shell
 
@@ -71,11 +71,7 @@ class Batch:
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        path = self.out / "results.jsonl"
-        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        for result in found:
-            check_event(result)
-        return found
+        return results_in(self.out)
 
     @property
     def statuses(self) -> dict[str, str]:

@@ -27,7 +27,7 @@ from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from tests.unit import shell as shells
 from tests.unit.pictures import large_file, png_file
-from tests.unit.shell import FILES, Ran, Shell, check_event, wait_until
+from tests.unit.shell import FILES, Ran, Shell, results_in, wait_until
 
 shell = shells.shell
 
@@ -68,11 +68,7 @@ class Rows:
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        path = self.out / "results.jsonl"
-        found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-        for result in found:
-            check_event(result)
-        return found
+        return results_in(self.out)
 
     @property
     def tasks(self) -> dict[str, Task]:

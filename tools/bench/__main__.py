@@ -13,7 +13,7 @@ import os
 import signal
 import time
 
-from tools.bench import page, real_blender
+from tools.bench import page
 
 
 def main() -> None:
@@ -22,19 +22,13 @@ def main() -> None:
     )
     names = [*page.TITLES]
     parser.add_argument("sections", nargs="*", choices=[*names, []], metavar="SECTION", help=", ".join(names))
-    for kind in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(kind, _stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in parser.parse_args().sections or names:
         print(f"== {name}", flush=True)
         began, load = time.monotonic(), os.getloadavg()[0]
         text = importlib.import_module(f"tools.bench.{name}").section()
         page.update(name, text, time.monotonic() - began, load)
     print(f"Written: {page.PAGE}")
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    real_blender.stop()
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

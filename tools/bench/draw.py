@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tools.bench import real_blender, service
@@ -23,9 +22,8 @@ IDLE_AIM, BUSY_AIM, DRAW_AIM = 50e-6, 2e-3, 1e-3
 
 
 def section() -> str:
-    with real_blender.installed() as found, ThreadPoolExecutor(len(found)) as pool:
-        measured = dict(zip((blender.version for blender in found), pool.map(_measure, found), strict=True))
-    return _text(measured)
+    with real_blender.installed() as found:
+        return _text(real_blender.measured(found, _measure))
 
 
 def _measure(blender: Installed) -> dict[int, dict[str, Any]]:

@@ -7,16 +7,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tools import blenders, build, lanes
+from tools.side_by_side import run_all, run_session
 
 HERE = Path(__file__).parent
 SCREEN = "1024x640x24"
@@ -25,39 +24,11 @@ MEMORY_DISK = Path("/dev/shm")
 """For lists of tasks, where it can be had: a disk's pace is not the question here."""
 
 
+Result = TypeVar("Result")
+
+
 class Failed(Exception):
     pass
-
-
-_sessions: set[int] = set()
-_stopped = threading.Event()
-
-
-@contextlib.contextmanager
-def started(command: list[Any], **more: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program in a session of its own, which is ended whole, by its id."""
-    if _stopped.is_set():
-        raise Failed("stopped")
-    process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, start_new_session=True, **more)
-    _sessions.add(process.pid)
-    try:
-        yield process
-    finally:
-        _end(process.pid)
-        process.wait()
-        _sessions.discard(process.pid)
-
-
-def stop() -> None:
-    """End all that was started, in whatever thread; what waits for it fails."""
-    _stopped.set()
-    for session in list(_sessions):
-        _end(session)
-
-
-def _end(session: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(session, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -71,13 +42,13 @@ class Installed:
     profile: Path
     core: int
     """The processor that its runs are kept to, so that two Blenders side by side do not take each other's time."""
+    slots = 1
 
     def run(self, script: str, given: dict[str, Any], **environment: str) -> dict[str, Any]:
         """Run a script of this folder, which writes its facts to the file that `given["facts"]` names."""
         with tempfile.TemporaryDirectory(prefix="rodin-bench-", dir="/tmp") as made:
             folder = Path(made)
-            facts, output = folder / "facts.json", folder / "output.txt"
-            asked = folder / "given.json"
+            facts, asked = folder / "facts.json", folder / "given.json"
             asked.write_text(json.dumps({**given, "facts": str(facts)}))
             # Mesa draws in as many threads as there are processors; one is steadier.
             environment = {**self._environment(), "LP_NUM_THREADS": "1", **environment, "RODIN_BENCH": str(asked)}
@@ -90,16 +61,11 @@ class Installed:
             else:
                 command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
             command += ["--window-geometry", "0", "0", *SCREEN.split("x")[:2], "--python", str(HERE / script)]
-            with (
-                output.open("w") as written,
-                started(command, env=environment, stdout=written, stderr=subprocess.STDOUT) as process,
-                contextlib.suppress(subprocess.TimeoutExpired),
-            ):
-                if hasattr(os, "sched_setaffinity"):
-                    os.sched_setaffinity(process.pid, {self.core})
-                process.wait(LONGEST_RUN)
+            on_core = ["taskset", "-c", str(self.core)] if shutil.which("taskset") else []
+            said: list[str] = []
+            run_session([*on_core, *command], environment, HERE, LONGEST_RUN, said.append)
             if not facts.exists():
-                raise Failed(f"Blender {self.name}, {script}: no facts\n{output.read_text(errors='replace')[-3000:]}")
+                raise Failed(f"Blender {self.name}, {script}: no facts\n{''.join(said)[-3000:]}")
             return dict(json.loads(facts.read_text()))
 
     def _environment(self) -> dict[str, str]:
@@ -131,6 +97,13 @@ def installed() -> Iterator[list[Installed]]:
         if not found:
             raise Failed("There is no Blender with a window here.")
         yield found
+
+
+def measured(found: list[Installed], measure: Callable[[Installed], Result]) -> dict[str, Result]:
+    """What is measured in each, side by side, by their versions."""
+    results: dict[str, Result] = {}
+    run_all(found, len(found), lambda blender: results.__setitem__(blender.version, measure(blender)))
+    return {blender.version: results[blender.version] for blender in found}
 
 
 def version(executable: Path) -> str:

@@ -24,7 +24,6 @@ from rodin_blender.service import pasted
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from tools import blenders
-from tools.bench.real_blender import started
 from tools.simulator import Simulator, Story
 
 JOBS = 5
@@ -52,9 +51,13 @@ def _story(chance: random.Random, seconds: float) -> Story:
 def running(folder: Path, *, tasks: int, delay: float = 0.0, over: float = 60.0) -> Iterator[str]:
     """Its address. The tasks' jobs end in the course of `over` seconds."""
     words = [sys.executable, "-m", "tools.bench.service", folder, f"--tasks={tasks}", f"--delay={delay}"]
-    with started([*words, f"--over={over}"], cwd=blenders.ROOT, stdout=subprocess.PIPE) as process:
+    process = subprocess.Popen([*words, f"--over={over}"], cwd=blenders.ROOT, stdout=subprocess.PIPE, text=True)
+    try:
         assert process.stdout
         yield process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ import socket
 import sqlite3
 import statistics
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -61,9 +60,7 @@ def section() -> str:
     with real_blender.installed() as found:
         # In turns, so that a bad minute of the machine meets all of them.
         order = [*CELLS * (RUNS - 1), *SCRIPTS, *CELLS]
-        with ThreadPoolExecutor(len(found)) as pool:
-            measured = dict(zip((b.version for b in found), pool.map(lambda b: measure(b, order), found), strict=True))
-    return _text(measured)
+        return _text(real_blender.measured(found, lambda blender: measure(blender, order)))
 
 
 @dataclass(frozen=True)

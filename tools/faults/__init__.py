@@ -5,6 +5,6 @@ hold is checked.
 
 `follower` is a process that follows tasks as Blender does, without it; `in_blender` is the same in a real Blender.
 `world` is what a fault happens in: a simulated service, a list, and such processes. The faults themselves are rows in
-`line`, `clocks`, `disks`, `blenders`, `kills` and `submissions`. `invariants` judges each of them alike. What a test
+`proxy`, `clocks`, `blenders`, `kills` and `submissions`. `invariants` judges each of them alike. What a test
 breaks in the same way is no row: docs/reliability.md names it.
 """

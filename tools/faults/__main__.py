@@ -17,14 +17,13 @@ from pathlib import Path
 from tools import page
 from tools.blenders import ROOT
 from tools.faults import __doc__ as about
-from tools.faults import blenders, clocks, disks, invariants, kills, line, submissions
+from tools.faults import blenders, clocks, invariants, kills, proxy, submissions
 from tools.faults.gateway import Gateway
 from tools.faults.processes import NotSeen
 from tools.faults.world import NotRun, Row, World
 from tools.simulator import Simulator
-from tools.testing.disks import unmount
 
-ROWS = (*line.ROWS, *clocks.ROWS, *disks.ROWS, *blenders.ROWS, *kills.ROWS, *submissions.ROWS)
+ROWS = (*proxy.ROWS, *clocks.ROWS, *blenders.ROWS, *kills.ROWS, *submissions.ROWS)
 PAGE = ROOT / "docs" / "reliability.md"
 AT_ONCE = 4
 """Rows that run beside each other: they wait most of the time."""
@@ -119,8 +118,6 @@ def _run(row: Row, folder: Path, chance: random.Random, short: bool) -> Outcome:
             outcome.broken = [f"the campaign itself: {error!r}"]
         if not outcome.not_run:
             outcome.broken = [*world.broken, *outcome.broken]
-    for mounted in world.mounted:
-        unmount(mounted)
     shutil.rmtree(folder, ignore_errors=True)
     outcome.seconds = time.monotonic() - began
     return outcome

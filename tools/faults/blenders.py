@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -182,20 +180,6 @@ def _goes_on(world: World, process: Process, task: Tracked) -> None:
         process.until(lambda: process.shown[task.task_id].saved, "its files are saved", 40.0)
 
 
-def signaled(world: World) -> None:
-    """Ctrl+C or a shutdown of the computer, in a request."""
-    process = begin(world)
-    task = request_sent(world, process)
-    process.killed = True  # Its exit code is the signal's.
-    process.signal(signal.SIGTERM)
-    world.gateway.relieve()
-    process = begin(world)
-    process.until(lambda: task.task_id in process.shown, "the task is shown")
-    world.note(process.shown[task.task_id])
-    # What it had claimed is free as its claim lapses.
-    recover(world, process, 120.0)
-
-
 def four_on_one_list(world: World) -> None:
     """One is killed while it asks about four tasks. The others go on, and take those over as its claims lapse."""
     first = begin(world)
@@ -231,7 +215,6 @@ def four_on_one_list(world: World) -> None:
     world.recovered = f"by the others, {took:.0f} s after the kill; at most {busiest} checks in a minute"
 
 
-_long = partial(Row, short=False, long=True)
 ROWS = (
     Row(
         "files loaded, undo and redo, scripts reloaded, disabled and enabled",
@@ -239,10 +222,11 @@ ROWS = (
         acts,
     ),
     Row("quit in each of these phases", "the program's script ends, the extension enabled", leave),
-    _long("SIGTERM in a request", "the signal that a computer's shutdown sends", signaled),
-    _long(
+    Row(
         "four on one list, one killed",
         "kill -9 while it asks about four tasks; then three others begin",
         four_on_one_list,
+        short=False,
+        long=True,
     ),
 )

@@ -42,11 +42,6 @@ def jumps(world: World) -> None:
     usual_course(world, (strike, lambda: clock.set(0), ""))
 
 
-def jumps_for_good(world: World) -> None:
-    clock = _Clock(world)
-    usual_course(world, (lambda: clock.set(72 * HOUR), lambda: None, ""))
-
-
 def jumps_in_a_pause(world: World) -> None:
     """The service asks for a pause of 3 s, and then the clock jumps."""
     clock = _Clock(world)
@@ -114,7 +109,6 @@ def suspended_while_another_goes_on(world: World) -> None:
 MOVED = "LD_PRELOAD of tools/faults/clock.c moves the running process's time of day"
 ROWS = (
     Row("the clock jumps ten times by up to a day, and back", MOVED, jumps),
-    Row("the clock is set 3 days forward, for good", MOVED, jumps_for_good, short=False),
     Row("the clock is set 3 h back in a pause", MOVED, jumps_in_a_pause),
     Row("suspended in a request", "SIGSTOP for 5 s, where every timeout is 1 s, then SIGCONT", suspended),
     Row(

@@ -20,7 +20,6 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Task
-from rodin_blender.tracking import workers
 from rodin_blender.tracking.messages import (
     DownloadEnded,
     Followed,
@@ -96,7 +95,6 @@ def main() -> None:
     # As Blender 4.3 has it by itself.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     options = json.loads(sys.argv[1])
-    workers.LONGEST_CALL = options.get("longest_call", workers.LONGEST_CALL)
     store.CLAIM_LASTS = options.get("claim_lasts", store.CLAIM_LASTS)
     pace = schedule.Pace(*options["pace"])
     settings = Settings(options["address"], Secret(options["api_key"]), options["timeout"], pace)

@@ -114,11 +114,6 @@ class Process:
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def signal(self, number: int) -> None:
-        """Send it, and wait until the process is gone."""
-        os.kill(self.pid, number)
-        self._gone(LONGEST_END)
-
     def kill(self) -> None:
         self.killed = True
         self._running.kill()

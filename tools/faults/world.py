@@ -60,7 +60,6 @@ class World:
     options: dict[str, Any] = field(default_factory=dict)
     host: str = "127.0.0.1"
     gateways: list[Gateway] = field(default_factory=list)
-    mounted: list[Path] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
     """What is nobody's to read, beside the keys."""
     pictures: tuple[Path, ...] = ()

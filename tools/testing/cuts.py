@@ -49,20 +49,6 @@ def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def drip(connection: socket.socket) -> None:
-    """A space now and then, without an end."""
-    connection.recv(65536)
-    connection.sendall(HEAD + b"\r\n")
-    connection.settimeout(0.2)
-    while True:
-        connection.sendall(b" ")
-        try:
-            if not connection.recv(1):
-                return
-        except TimeoutError:
-            continue
-
-
 CUTS: dict[str, tuple[Handle, str]] = {
     "closed as soon as it is made": (lambda _connection: None, BROKE_OFF),
     "closed after half of the request": (after(60), BROKE_OFF),

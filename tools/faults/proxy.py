@@ -1,4 +1,4 @@
-"""A line that fails in one way after the other, by a gateway before the simulator: straight, and behind a proxy."""
+"""A proxy, and TLS through it, that fail in one way after the other."""
 
 from __future__ import annotations
 
@@ -8,31 +8,14 @@ import trustme
 
 from tools.faults.gateway import Gateway
 from tools.faults.world import Row, World, usual_course
-from tools.testing.cuts import CUTS, LATE, after, drip, said
+from tools.testing.cuts import LATE, after, said
 from tools.testing.sockets import answering, hanging
 
-EACH_OF_A_KIND = ("closed in the body", "reset after the request", "silent before the answer")
-"""For the short form. Straight to the client goes each of them in tests/unit/test_cuts.py."""
 PASSWORD = "proxy-password"
 DENIED = (
     b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="studio"\r\n'
     b"Content-Length: 0\r\n\r\n"
 )
-
-
-def line(world: World) -> None:
-    # A drip is ended by the limit of the whole call, which is a minute outside of the campaign.
-    world.options["longest_call"] = 3.0
-    gateway = world.gateway
-    names = EACH_OF_A_KIND if world.short else [*CUTS]
-    cuts = [(lambda handle=CUTS[name][0]: gateway.strike(handle), gateway.relieve, CUTS[name][1]) for name in names]
-    usual_course(
-        world,
-        *cuts,
-        (gateway.refuse, gateway.relieve, "refused the connection"),
-        (gateway.fill, gateway.relieve, LATE),
-        (lambda: gateway.strike(drip), gateway.relieve, "took too long"),
-    )
 
 
 def proxy(world: World) -> None:
@@ -67,11 +50,6 @@ def proxy(world: World) -> None:
 
 
 ROWS = (
-    Row(
-        "the line fails in 17 ways, one after the other",
-        "a gateway before the simulator closes, resets, says nothing, drips, listens no more",
-        line,
-    ),
     Row(
         "a studio's proxy and TLS through it fail in 7 ways",
         "HTTPS_PROXY, with a password: a gateway that closes, hangs, speaks no TLS, answers 407 and 502, is gone",
