@@ -105,7 +105,7 @@ class RODIN_OT_allow_online(bpy.types.Operator):
     """Allow Blender and its extensions to go online (Preferences > System > Network)"""
 
     bl_idname = "rodin.allow_online"
-    bl_label = "Allow Online Access (Rodin)"
+    bl_label = "Allow Rodin Online Access"
     bl_options = OPTIONS
 
     @classmethod

@@ -12,7 +12,7 @@ class RODIN_OT_open(bpy.types.Operator):
     """Open it. Where nothing on this computer does that, its address is copied"""
 
     bl_idname = "rodin.open"
-    bl_label = "Open"
+    bl_label = "Open What Rodin Refers To"
     bl_options = INTERNAL
 
     target: text_property("Target", "A folder's path, or a page's address")

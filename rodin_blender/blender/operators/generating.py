@@ -78,7 +78,7 @@ class RODIN_OT_leave_place(bpy.types.Operator):
     """Have the model where the 3D cursor is, and not in the place and the proportions of that object"""
 
     bl_idname = "rodin.leave_place"
-    bl_label = "Leave Place of Object"
+    bl_label = "Leave Place for Rodin Model"
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:

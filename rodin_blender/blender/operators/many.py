@@ -208,7 +208,7 @@ class RODIN_OT_select_tasks(bpy.types.Operator):
     """Select all tasks that the list shows, or none"""
 
     bl_idname = "rodin.select_tasks"
-    bl_label = "Select Tasks"
+    bl_label = "Select Rodin Tasks"
     bl_options = INTERNAL
 
     action: bpy.props.EnumProperty(
@@ -227,7 +227,7 @@ class RODIN_OT_select_tasks(bpy.types.Operator):
 
 class RODIN_OT_activate(bpy.types.Operator):
     bl_idname = "rodin.activate"
-    bl_label = "Select Task"
+    bl_label = "Select Rodin Task"
     bl_options = INTERNAL
 
     task_id: text_property("Task ID", "")
@@ -246,7 +246,7 @@ class RODIN_OT_show_all_tasks(bpy.types.Operator):
     """Show all tasks in the list again: take the search and the filter away"""
 
     bl_idname = "rodin.show_all_tasks"
-    bl_label = "Show All Tasks"
+    bl_label = "Show All Rodin Tasks"
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:

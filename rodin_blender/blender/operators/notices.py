@@ -16,7 +16,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
     """Take this message away"""
 
     bl_idname = "rodin.dismiss"
-    bl_label = "Dismiss"
+    bl_label = "Dismiss Rodin News"
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -28,7 +28,7 @@ class RODIN_OT_announce(bpy.types.Operator):
     """Tell something in the status bar"""
 
     bl_idname = "rodin.announce"
-    bl_label = "Announce"
+    bl_label = "Announce Rodin News"
     bl_options = INTERNAL
 
     text: text_property("Text", "")

@@ -26,7 +26,7 @@ class RODIN_OT_add_pictures(bpy.types.Operator):
 
     bl_idname = "rodin.add_pictures"
     # As Blender's menu has it where a dropped picture could be other things, too.
-    bl_label = "Add to Rodin's Form"
+    bl_label = "Add Pictures to Rodin Form"
     bl_options = OPTIONS
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
@@ -52,7 +52,7 @@ class RODIN_OT_paste_pictures(bpy.types.Operator):
     """Add the pictures whose files were copied in a file manager, or whose paths are in the clipboard, one a line"""
 
     bl_idname = "rodin.paste_pictures"
-    bl_label = "Paste Pictures into Rodin's Form"
+    bl_label = "Paste Pictures into Rodin Form"
     bl_options = OPTIONS
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -72,7 +72,7 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
     """Add this image, which is open in Blender, as it is now"""
 
     bl_idname = "rodin.add_open_image"
-    bl_label = "Add Open Image"
+    bl_label = "Add Open Image to Rodin Form"
     bl_options = INTERNAL
 
     image: text_property("Image", "Its name")
@@ -146,7 +146,7 @@ class RODIN_OT_remove_picture(_OfPicture, bpy.types.Operator):
     """Take this picture out of the form. Its file stays"""
 
     bl_idname = "rodin.remove_picture"
-    bl_label = "Remove Picture"
+    bl_label = "Remove Picture from Rodin Form"
 
     def act(self, images: bpy.types.bpy_prop_collection) -> None:
         images.remove(self.index)
@@ -156,7 +156,7 @@ class RODIN_OT_move_picture(_OfPicture, bpy.types.Operator):
     """Move this picture up, or down. The first one decides how the model looks"""
 
     bl_idname = "rodin.move_picture"
-    bl_label = "Move Picture"
+    bl_label = "Move Picture in Rodin Form"
 
     down: bpy.props.BoolProperty(name="Down", options={"SKIP_SAVE", "HIDDEN"})
 

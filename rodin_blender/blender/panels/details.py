@@ -57,7 +57,7 @@ def draw_hidden(layout: bpy.types.UILayout, context: bpy.types.Context, task: Ta
     text = f"'{task.name}' is chosen, but the filter hides it. Choose a task in the list to see more of it."
     column = layout.column()
     paragraph(column, text, context.region.width, icon="FILTER")
-    column.operator("rodin.show_all_tasks", icon="X")
+    column.operator("rodin.show_all_tasks", text="Show All Tasks", icon="X")
 
 
 def draw_selection(layout: bpy.types.UILayout) -> None:
