@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
 from .. import catalog
 from ..service.errors import BadInput, os_reason
 from ..texts.text import Text
-from . import processes
+from . import locks, processes
 from .disk import put_in_place
 
 LONGEST_RUN = 600.0
 """Seconds: importing a very large model takes minutes."""
+_ASIDE, _LOCK = ".rodin-", ".lock"
+"""How the names begin of folders that files are written in, and end of the locks beside them."""
 
 
 def prepare(folder: Path) -> None:
@@ -40,9 +43,9 @@ def write(
     file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Beside its final place, so that it can be renamed. The asset browser passes over what begins with a dot.
-    with tempfile.TemporaryDirectory(prefix=".rodin-", dir=folder, ignore_cleanup_errors=True) as aside:
-        made, told = Path(aside, name), Path(aside, "told.jsonl")
+    _remove_left(folder)
+    with _aside(folder) as aside:
+        made, told = aside / name, aside / "told.jsonl"
         words = command(made)
         with told.open("wb") as output:
             try:
@@ -63,6 +66,29 @@ def write(
             raise BadInput(reason or Text(text, code=code))
         prepare(folder)
         return _place(made, folder)
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """A folder for what is being written, beside its final place, so that it can be renamed. Raises OSError, Locked.
+
+    The asset browser passes over what begins with a dot.
+    """
+    aside = folder / f"{_ASIDE}{secrets.token_hex(8)}"
+    # Held from before the folder is there until it is gone: a folder without a holder is one that was left behind.
+    with locks.held(aside.with_suffix(_LOCK), patience=1.0):
+        aside.mkdir(0o700)
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what a Blender that was killed has left behind. Of one that is alive the lock is held."""
+    for lock in folder.glob(f"{_ASIDE}*{_LOCK}"):
+        with suppress(locks.Locked, OSError), locks.held(lock):
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
 
 
 def _reason(told: str) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,7 @@ import pytest
 from rodin_blender.catalog import CATALOG_ID
 from rodin_blender.service.errors import BadInput
 from rodin_blender.storage import library
+from tests.unit.shell import ROOT, wait_until
 
 Command = Callable[[Path], list[str]]
 
@@ -98,6 +103,43 @@ def test_cancelled_the_program_ends_and_the_library_is_as_it_was(tmp_path: Path)
     (tmp_path / "alive").unlink()
     time.sleep(0.3)
     assert not (tmp_path / "alive").exists(), "it writes on"
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from rodin_blender.storage import library
+library.write(Path(sys.argv[1]), "Vase.blend", lambda path: [
+    sys.executable, "-c",
+    "import os, sys, time\\nopen(sys.argv[2], 'w').write(str(os.getpid()))\\ntime.sleep(60)",
+    str(path), sys.argv[2],
+])
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
+def test_what_a_killed_blender_left_is_removed_and_never_what_one_is_at_work_on(tmp_path: Path) -> None:
+    folder, pids = tmp_path / "library", [tmp_path / "first", tmp_path / "second"]
+    blenders = [subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(pid)], cwd=ROOT) for pid in pids]
+    try:
+        wait_until(lambda: all(pid.exists() and pid.read_text() for pid in pids))
+        assert len(list(folder.glob(".rodin-*"))) == 4
+        blenders[0].kill()
+        blenders[0].wait()
+        assert library.write(folder, "Vase.blend", writing("mine"))
+        left = [path for path in folder.glob(".rodin-*") if path.is_dir()]
+        assert len(left) == 1 and left[0].with_suffix(".lock").exists(), "the other one is at work"
+        blenders[1].kill()
+        blenders[1].wait()
+        assert library.write(folder, "Vase.blend", writing("mine"))
+        assert not list(folder.glob(".rodin-*")) and len(models(folder)) == 2
+    finally:
+        for blender in blenders:
+            blender.kill()
+            blender.wait()
+        for pid in pids:
+            with suppress(OSError, ValueError):
+                os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
 def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
