@@ -80,7 +80,7 @@ def _faults(facts: Mapping[str, Any]) -> list[str]:
 
 def _files(host: Host) -> dict[str, str]:
     """The studio's files of settings that are read, and what is wrong with one."""
-    paths = [path for path in (str(system_file()), named_file()) if path and Path(path).expanduser().exists()]
+    paths = [path for path in (str(system_file()), named_file()) if path and Path(path).exists()]
     return {"path": ", ".join(paths), "trouble": host.file_trouble}
 
 

@@ -92,8 +92,9 @@ def wrong_in_environment(file: Mapping[str, Setting]) -> str:
 
 
 def named_file() -> str:
-    """The studio's file that the environment names, "" where it names none."""
-    return os.environ.get(FILE_VARIABLE, "").strip()
+    """The whole path of the studio's file that the environment names, "" where it names none."""
+    named = os.environ.get(FILE_VARIABLE, "").strip()
+    return str(paths.from_start(named)) if named else ""
 
 
 def system_file() -> Path:
@@ -120,7 +121,7 @@ def read_files(named: str) -> dict[str, Setting]:
     except FileNotFoundError:
         found = {}
     if named:
-        path = Path(named).expanduser()
+        path = Path(named)
         what = f"The file that {FILE_VARIABLE} names"
         try:
             of_named = _read(path, what)

@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+from .paths import from_start
+
 FOLDER_VARIABLE = "RODIN_FOLDER"
 _RESOURCES_VARIABLE = "BLENDER_USER_RESOURCES"
 _NAME = "rodin_blender"
@@ -24,7 +26,7 @@ def user_folder(resources: Path | None = None) -> Path:
     It may not exist yet; making it is for a worker.
     """
     named = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return Path(named).expanduser().absolute() if named else own_folder(resources)
+    return from_start(named) if named else own_folder(resources)
 
 
 def own_folder(resources: Path | None = None) -> Path:
@@ -33,7 +35,7 @@ def own_folder(resources: Path | None = None) -> Path:
     `resources` are those of a Blender that has them apart by itself, as a portable one does.
     """
     named = os.environ.get(_RESOURCES_VARIABLE, "").strip()
-    apart = Path(named).absolute() if named else resources
+    apart = from_start(named) if named else resources
     return (apart or _data_folder()) / _NAME
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Paths as a user or a studio writes them: with variables, `~`, and Blender's `//` for the folder of the .blend file.
 
-Nothing is ever taken relative to the current folder, which is another one in each program. Nothing here touches the
+No setting is ever taken relative to the current folder, which is another one in each program. Nothing here touches the
 disk, but that `~` may ask the system for a home folder.
 
 Two slashes mean two things: Blender's own, and the beginning of a network share. In Blender's preferences (`shares`
@@ -24,6 +24,11 @@ WINDOWS = sys.platform == "win32"
 SYSTEM = {"win32": "windows", "darwin": "macos"}.get(sys.platform, "linux")
 """What this system is called in a studio's file."""
 
+try:
+    _STARTED_IN = Path.cwd()
+except OSError:
+    _STARTED_IN = Path.home()  # Somebody has removed it.
+
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<braces>\w+)\}|(?P<plain>\w+))")
 _VARIABLE_OR_PERCENT = re.compile(_VARIABLE.pattern + r"|%(?P<percent>\w+)%")
 
@@ -35,6 +40,14 @@ def check(written: str) -> None:
     except UndefinedVariable:
         # It may be defined by the time the path is needed: tools in Blender set variables, too.
         return
+
+
+def from_start(written: str) -> Path:
+    """The whole path that a variable of the environment says.
+
+    A relative one is meant from the folder that the program was started in, whatever is the current one later.
+    """
+    return Path(_STARTED_IN, Path(written).expanduser())
 
 
 class UndefinedVariable(BadInput):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 import shlex
@@ -786,6 +787,15 @@ def test_doctor_in_words(shell: Shell) -> None:
     ):
         assert line in ran.out.splitlines()
     assert not shell.folder.exists(), "it only looks"
+
+
+def test_doctor_tells_the_whole_path_of_what_the_environment_names_by_a_relative_one(shell: Shell) -> None:
+    name = os.path.relpath(shell.folder, ROOT)
+    ran = shell.run("doctor", RODIN_FOLDER=name, RODIN_CONFIG=os.path.relpath(shell.file("studio.toml", ""), ROOT))
+    whole = Path(ROOT, name)
+    assert f"folders: user {whole} can be written" in ran.out.splitlines()
+    assert f"list: {whole / 'tasks.sqlite'} does not exist yet" in ran.out.splitlines()
+    assert f"files: {ROOT}/" in ran.out and f"environment: RODIN_FOLDER = {name}" in ran.out
 
 
 def test_doctor_says_what_is_wrong_and_ends_with_1(shell: Shell) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rodin_blender.command_line.host import plain
+from rodin_blender.configuration import named_file
 from rodin_blender.storage import folders
 
 VARIABLES = ("RODIN_FOLDER", "BLENDER_USER_RESOURCES", "XDG_DATA_HOME", "LOCALAPPDATA")
@@ -44,6 +45,21 @@ def test_the_folder(
     assert folders.user_folder() == Path(wanted)
     if platform != "win32":  # There the system itself is asked where the studio's settings are.
         assert plain().folder == Path(wanted)
+
+
+def test_a_relative_folder_is_meant_from_where_the_program_was_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started_in = Path.cwd()
+    monkeypatch.setenv("RODIN_FOLDER", "show/rodin")
+    monkeypatch.setenv("RODIN_CONFIG", "show/rodin.toml")
+    monkeypatch.chdir(tmp_path)
+    assert folders.user_folder() == started_in / "show/rodin", "and not from where a script has gone since"
+    assert named_file() == str(started_in / "show/rodin.toml")
+    monkeypatch.setenv("RODIN_CONFIG", "~/rodin.toml")
+    assert named_file() == "/home/ada/rodin.toml"
+    monkeypatch.setenv("RODIN_CONFIG", " ")
+    assert named_file() == ""
 
 
 def test_a_portable_blender_has_a_folder_of_its_own_and_rodin_folder_goes_before_it(
