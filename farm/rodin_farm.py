@@ -62,7 +62,10 @@ class Told:
 
 
 def generate(given: argparse.Namespace) -> int:
-    """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others."""
+    """Succeeds when the models that can be had are there: one that cannot is to fail its own import, not all others.
+
+    Where a function of the user's has failed it ends with that, after all else is done.
+    """
     rows = _rows(given)
     if len(rows) != given.models:
         raise Ended(USAGE, f"{given.batch_file} lists {len(rows)} models, and the job was made for {given.models}.")
@@ -72,11 +75,13 @@ def generate(given: argparse.Namespace) -> int:
     if given.retry_failed == "yes":
         batch += ["--retry-failed"]
     until = time.monotonic() + given.hours * 3600.0
-    attempt = 0
+    attempt, hook = 0, ""
     while True:
         left = max(until - time.monotonic(), 1.0)
         code, told = _run([*batch, "--to", given.folder, "--timeout", f"{left:.0f}", "--json"])
         attempt += not told.error.startswith(AT_WORK)
+        # It is not called once more for what was told to it in an earlier attempt.
+        hook = hook or told.hook
         if code != TROUBLE or attempt == ATTEMPTS or time.monotonic() > until:
             break
         # Each of those left had its own tries. But a network that was down for a while has them all stopped.
@@ -99,7 +104,9 @@ def generate(given: argparse.Namespace) -> int:
         say("Import the others after another run of this task, which goes on with them.")
     if code != DONE:
         say(told.error)
-    return DONE
+    if hook:
+        say(hook)
+    return HOOK if hook else DONE
 
 
 def _why(row: dict[str, Any], unresolved: dict[str, dict[str, Any]]) -> dict[str, Any] | None:

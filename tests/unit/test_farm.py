@@ -134,6 +134,8 @@ else:
         for name in ("--save", "--thumbnail"):
             if name in words:
                 option(name).write_text(name)
+if turn.get("hook"):
+    print(json.dumps({{"schema": 1, "event": "hook", "hook": "task_done", "text": "The handler publish failed."}}))
 if turn["exit"]:
     print(json.dumps({{"schema": 1, "event": "error", "text": "What is wrong.", "exit": turn["exit"]}}))
 sys.exit(turn["exit"])
@@ -154,9 +156,14 @@ class Shop:
         self.blender.chmod(0o755)
         self.does()
 
-    def does(self, *, batch: list[tuple[int, list[int]]] | None = None, **imports: dict[str, Any]) -> None:
-        """`batch`: of each call, its exit code and whose results come."""
-        turns = [{"exit": code, "results": [self.result(n) for n in numbers]} for code, numbers in batch or ()]
+    def does(
+        self, *, batch: list[tuple[int, list[int]]] | None = None, hook: int | None = None, **imports: dict[str, Any]
+    ) -> None:
+        """`batch`: of each call, its exit code and whose results come; `hook`: in which call a function fails."""
+        turns = [
+            {"exit": code, "results": [self.result(n) for n in numbers], "hook": call == hook}
+            for call, (code, numbers) in enumerate(batch or ())
+        ]
         self.plan.write_text(json.dumps({"batch": turns, "import": imports}))
 
     def result(self, number: int, **more: Any) -> dict[str, Any]:
@@ -245,6 +252,16 @@ def test_a_file_of_another_length_ends_it_before_anything_is_asked(shop: Shop) -
 def test_what_failed_at_the_service_fails_its_own_import_and_not_the_step(shop: Shop) -> None:
     shop.does(batch=[(3, [1, 2, 3])])
     assert shop.generate().returncode == 0
+
+
+@pytest.mark.parametrize("codes", [[7], [3], [1, 0], [1, 1, 1]])
+def test_a_hook_that_fails_fails_the_step_after_all_else_is_done(shop: Shop, codes: list[int]) -> None:
+    shop.does(batch=[(code, [1, 2, 3] if not turn else []) for turn, code in enumerate(codes)], hook=0)
+    done = shop.generate()
+    assert done.returncode == 7 and "The handler publish failed." in done.stderr
+    assert len(shop.calls) == len(codes) and len(shop.numbered()) == 3
+    shop.does(batch=[(0, [])])
+    assert shop.generate().returncode == 0, "run again, it has nothing left to do"
 
 
 def test_trouble_is_tried_again(shop: Shop) -> None:
