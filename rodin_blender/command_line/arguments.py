@@ -149,6 +149,7 @@ def parser(program: str, versions: Mapping[str, str] = MappingProxyType({})) -> 
     saved = command("files", what, "files --older-than 30d --delete --dry-run")
     saved.add_argument("tasks", nargs="*", metavar="TASK", help=f"{_TASK}; all unless given")
     what = "only tasks none of whose files was written for so long: 12h, 30d, 8w"
+    saved.add_argument("--batch", type=Path, metavar="DIR", help="those of a batch in this folder")
     saved.add_argument("--older-than", type=_age, metavar="AGE", help=what)
     what = "read each file, and tell what is not as it was saved"
     saved.add_argument("--verify", action="store_true", help=what)

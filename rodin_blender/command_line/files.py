@@ -70,6 +70,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         raise BadInput("--dry-run belongs to --delete.")
     if given.delete and not given.tasks and given.older_than is None:
         raise BadInput("--delete would take all that was ever downloaded: name tasks, or give --older-than 30d.")
+    host = host.of_batch(given.batch)
     now = time.time()
     found: list[_Found] = []
     with opened(host.list_path, output) as store:
@@ -88,7 +89,10 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     if any(one.trouble for one in found):
         raise Ended(Exit.TROUBLE, "Not everything could be deleted.")
     if given.verify and any(one.wrong for one in found):
-        advice = "`download TASK --again` fetches them anew, while the service has them."
+        way = "`download TASK --again` fetches them anew"
+        if given.batch:
+            way = "Run again, `batch` fetches what is gone, empty or cut"
+        advice = f"{way}, while the service has them."
         raise Ended(Exit.TROUBLE, f"Files are not as they were saved. {advice}")
     return Exit.DONE
 

@@ -58,9 +58,7 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
 
 def settle(host: Host, output: Output, given: Namespace) -> Exit:
     """End what is uncertain as the user says. Raises BadInput, Ended."""
-    if given.batch:
-        # A batch's folder is like a user's, but for the settings.
-        host = replace(host, folder=given.batch.expanduser().absolute())
+    host = host.of_batch(given.batch)
     outbox = Outbox(host.outbox)
     answer = answer_in(arguments.read(given.answer)) if given.answer else b""
     with opened(host.list_path, output) as store:

@@ -7,7 +7,7 @@ import platform
 import tomllib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,15 @@ class Host:
             offline=self.offline,
             program=program,
         )
+
+    def of_batch(self, folder: Path | None) -> Host:
+        """The same with a batch's folder, which is like a user's, in its place; itself for None. Raises BadInput."""
+        if folder is None:
+            return self
+        found = replace(self, folder=folder.expanduser().absolute())
+        if not found.list_path.exists():
+            raise BadInput(f"There is no batch in {found.folder}.")
+        return found
 
     @property
     def list_path(self) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..tasks.task import Status, Task
@@ -52,9 +52,7 @@ class _Sum:
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
-    if given.batch:
-        # A batch's folder is like a user's, but for the settings.
-        host = replace(host, folder=given.batch.expanduser().absolute())
+    host = host.of_batch(given.batch)
     with opened(host.list_path, output) as store:
         tasks = [task for task in store.tasks() if task.kind and task.tracked_at >= (given.since or 0.0)]
     whole = _Sum()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import closing
@@ -70,6 +71,26 @@ def test_what_was_changed_since_the_download_is_left_and_told(shell: Shell, tmp_
     assert (folder / "preview.webp").read_bytes() == painted
     left = listed(shell, task_id)
     assert [file["name"] for file in left["files"]] == ["preview.webp"] and left["folder"] == str(folder)
+
+
+def test_a_batchs_files_are_looked_at_and_deleted_in_its_own_list(shell: Shell, tmp_path: Path) -> None:
+    mine, my_folder = saved(shell, tmp_path)
+    rows = [shell.add([[(0.0, "Done")]], prompt=name) for name in ("Vase", "Pot")]
+    table = shell.file("show.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out"
+    assert shell.run("batch", table, "--to", out).code == 0
+    ran = shell.json("files", "--batch", out, "--verify")
+    assert ran.code == 0 and {Path(event["folder"]).parent for event in ran.events} == {out}
+    assert sorted(event["name"] for event in ran.events) == ["Pot", "Vase"]
+    (vase,) = out.glob("Vase *")
+    (vase / "preview.webp").write_bytes(b"")
+    assert shell.json("files", "--batch", out, "--verify").code == 1
+    ran = shell.json("files", "Pot", "--batch", out, "--delete")
+    assert ran.code == 0 and sorted(ran.event["deleted"]) == sorted(FILES)
+    assert listed(shell, mine)["downloaded"] and len(list(my_folder.iterdir())) == len(FILES)
+    for command in (["files"], ["spending"], ["settle", "Vase", "--discard"]):
+        ran = shell.run(*command, "--batch", tmp_path / "none")
+        assert ran.code == 2 and "no batch" in ran.err and not (tmp_path / "none").exists()
 
 
 def test_one_that_is_being_downloaded_is_left(shell: Shell, tmp_path: Path) -> None:
