@@ -17,7 +17,7 @@ _FILE = "blender_assets.cats.txt"
 _NEW = "# This is an Asset Catalog Definition file for Blender.\n\nVERSION 1\n\n"
 
 
-def note(library: Path) -> None:
+def add(library: Path) -> None:
     """Add the catalog to the list in the folder `library` unless it is there; what else stands there stays as it is.
 
     Raises OSError.

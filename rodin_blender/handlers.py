@@ -108,7 +108,7 @@ def _unusable(path: str, error: Exception) -> BadInput:
     return BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.")
 
 
-def told_by(before: Task | None, task: Task) -> list[list[Callable[..., None]]]:
+def lists_for(before: Task | None, task: Task) -> list[list[Callable[..., None]]]:
     """The lists to call for a task that has changed; none where only its times have. `before` is None for a new one."""
     if before is None:
         return [task_updated]

@@ -52,7 +52,7 @@ def track(subscription_key: str, *, task_uuid: str = "", name: str = "") -> str:
     from .tasks.task import new_task_id
 
     generation = keys.Generation(
-        keys.subscription_key(subscription_key), keys.task_uuid(task_uuid), keys.quoted(name.strip(), 100)
+        keys.subscription_key(subscription_key), keys.task_uuid(task_uuid), keys.redacted(name.strip(), 100)
     )
     known = (task for task in app().session.tasks.values() if task.subscription_key == generation.subscription_key)
     task_id = next((task.task_id for task in known), "") or new_task_id()

@@ -143,13 +143,13 @@ def follow(given: dict[str, Any]) -> None:
     )
     follower.tell("Download is pressed for those that have something; the models come to where the 3D cursor was.")
     models = follower.bring([task for task in follower.tasks if task.status in ("DONE", "PARTLY_FAILED")])
-    studio = importlib.import_module(f"{PACKAGE}.blender.studio")
+    thumbnail = importlib.import_module(f"{PACKAGE}.blender.thumbnail")
     follower.tell("The scene is rendered.")
     scale = given["scale"]
-    studio.render(models, folder / "models.png", int(960 * scale), int(640 * scale))
+    thumbnail.render(models, folder / "models.png", int(960 * scale), int(640 * scale))
     tables = make_of_blockouts(given, follower)
     follower.tell("The tables are rendered.")
-    studio.render(tables, folder / "blockouts.png", int(1400 * scale), int(560 * scale))
+    thumbnail.render(tables, folder / "blockouts.png", int(1400 * scale), int(560 * scale))
     session = importlib.import_module(f"{PACKAGE}.blender.app").app().session
     tasks = [
         {

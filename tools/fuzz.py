@@ -137,16 +137,16 @@ def _check_picture(content: bytes) -> None:
 
 
 def _check_pasted(text: str) -> None:
-    from rodin_blender.service import keys, pasted
+    from rodin_blender.service import keys, paste_parser
     from rodin_blender.service.errors import BadInput
 
-    read_all = _value_or_told(pasted.read, text, BadInput, secrets=_keys_in(text))
+    read_all = _value_or_told(paste_parser.parse, text, BadInput, secrets=_keys_in(text))
     for found in read_all.generations if read_all else ():
         assert keys.subscription_key(found.subscription_key.reveal()) == found.subscription_key
         assert keys.task_uuid(found.task_uuid) == found.task_uuid
-        assert found.name.isprintable() and len(found.name) <= pasted.LONGEST_NAME
+        assert found.name.isprintable() and len(found.name) <= paste_parser.LONGEST_NAME
         assert len(found.subscription_key.reveal()) < LONG_WORD or found.subscription_key.reveal() not in repr(read_all)
-        assert pasted.read(pasted.copied(found)).generations == (found,)
+        assert paste_parser.parse(paste_parser.serialized(found)).generations == (found,)
     for read in (keys.subscription_key, keys.api_key):
         secret = _value_or_told(read, text, BadInput, secrets=text.split())
         assert secret is None or re.fullmatch(r"[!-~]*", secret.reveal())

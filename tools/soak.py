@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from rodin_blender.service import pasted
+from rodin_blender.service import paste_parser
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
@@ -37,7 +37,7 @@ from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Task, Watch
 from rodin_blender.tracking import workers
-from rodin_blender.tracking.messages import Followed, ObstacleChanged, Settings, TaskChanged
+from rodin_blender.tracking.messages import BlockerChanged, Followed, Settings, TaskChanged
 from rodin_blender.tracking.tracker import Tracker
 from tools import page
 from tools.blenders import ROOT
@@ -91,7 +91,7 @@ def serve(tasks: int, seconds: float, folder: Path) -> None:
         with (folder / "events").open("w") as events:
             for number in range(tasks):
                 answer = simulator.add(story(chance, seconds), prompt=f"Model {number}", files={})
-                task = listed.add(schedule.begun(pasted.generation_answer(answer), time.time()))
+                task = listed.add(schedule.new_task(paste_parser.generation_answer(answer), time.time()))
                 print(time.time(), "followed", answer["jobs"]["subscription_key"], file=events)
                 uuids[task.task_id] = answer["jobs"]["uuids"]
         use(listed, uuids, chance)
@@ -158,8 +158,8 @@ class Owner:
                     self.note("final", task)
                     self.finished.append((time.monotonic(), task.task_id))
                 elif task.watch is Watch.REFUSED:
-                    self.tracker.change(task.task_id, lambda t: schedule.asked_now(t, time.time()))
-            case ObstacleChanged(obstacle) if obstacle:
+                    self.tracker.change(task.task_id, lambda t: schedule.due_now(t, time.time()))
+            case BlockerChanged(blocker) if blocker:
                 self.tracker.refresh()
 
     def do(self) -> None:
@@ -189,7 +189,7 @@ class Owner:
             f"{self.root}/simulator/tasks", json.dumps(wish).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(asked, timeout=10) as answer:
-            generation = pasted.generation_answer(json.load(answer))
+            generation = paste_parser.generation_answer(json.load(answer))
         self.tracker.follow(generation)
         print(time.time(), "followed", generation.subscription_key.reveal(), file=self.events)
 

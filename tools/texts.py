@@ -144,7 +144,7 @@ class _Module:
             shown += [given[name] for name in ("name", "description") if name in given]
             if "items" in given:
                 yield from self._of_items(given["items"], named)
-        elif function in ("Trouble", "Obstacle"):
+        elif function in ("Trouble", "Blocker"):
             shown += node.args[1:2]
         elif function in _ERRORS or function == "__init__":
             shown += node.args[:2]

@@ -21,7 +21,7 @@ from ..service import keys
 from ..service.errors import BadInput, os_reason
 from ..service.keys import Secret
 from ..storage import api_key, key_command
-from ..tracking.messages import Obstacle
+from ..tracking.messages import Blocker
 from . import folders
 from .session import Session
 from .studio_files import StudioFiles
@@ -38,7 +38,7 @@ class ApiKey:
 
     def __init__(self, threads: Threads, session: Session, file: StudioFiles) -> None:
         self.kept = Secret("")
-        self.looking = 0
+        self.lookups = 0
         """How many workers look it up now."""
         self._threads = threads
         self._session = session
@@ -50,7 +50,7 @@ class ApiKey:
         self._reading = ""
         """The folder that a worker reads, or has read."""
         self._read_at = 0.0
-        self._wish = 0
+        self._write_number = 0
         """The number of the user's last wish to keep another one."""
         self._refused = False
         self._command = ""
@@ -105,9 +105,9 @@ class ApiKey:
         """Use this key from now on, and have it kept; with an empty one none is kept any more."""
         folder = folders.user_folder()
         self.kept, self._folder, self._reading, self._trouble = key, str(folder), str(folder), ""
-        self._wish = api_key.writer.number()
+        self._write_number = api_key.writer.next_number()
         told = lambda trouble: self._session.tell(trouble) if trouble else None  # noqa: E731
-        self._threads.run(partial(api_key.writer.write, self._wish, folder, key), told)
+        self._threads.run(partial(api_key.writer.write, self._write_number, folder, key), told)
 
     def follow(self) -> None:
         """Have workers look up what is not known yet, or may be known better by now."""
@@ -116,15 +116,15 @@ class ApiKey:
         wanting = not (found.fixed or is_command) and (self._refused or not self.kept)
         if self._reading != str(folder) or (wanting and time.monotonic() > self._read_at + READ_AGAIN):
             self._reading, self._read_at = str(folder), time.monotonic()
-            self.looking += 1
-            self._threads.run(_reading(folder), partial(self._take_in, self._wish, folder))
+            self.lookups += 1
+            self._threads.run(_reading(folder), partial(self._on_read, self._write_number, folder))
         if is_command and self._folder and self._command != found.value:
             self._command, self._answer = str(found.value), None
             self._ask()
 
-    def obstacle_changed(self, obstacle: Obstacle | None) -> None:
+    def blocker_changed(self, blocker: Blocker | None) -> None:
         """When the service refuses the key, another Blender may have a new one, and so may the command."""
-        self._refused = obstacle is not None and obstacle.code == "bad_key"
+        self._refused = blocker is not None and blocker.code == "bad_key"
         if self._refused and time.monotonic() > self._asked_at + SHORTEST_RENEWAL:
             self.renew()
 
@@ -142,26 +142,26 @@ class ApiKey:
         """The same as `follow` for the kept key, at once: for the command line, which may wait."""
         folder = folders.user_folder()
         self._reading = str(folder)
-        self.looking += 1
-        self._take_in(self._wish, folder, _reading(folder)())
+        self.lookups += 1
+        self._on_read(self._write_number, folder, _reading(folder)())
 
-    def _take_in(self, wish: int, folder: Path, outcome: tuple[Secret | BadInput, str, bool]) -> None:
+    def _on_read(self, number: int, folder: Path, outcome: tuple[Secret | BadInput, str, bool]) -> None:
         found, news, taken = outcome
-        self.looking -= 1
+        self.lookups -= 1
         if taken:
             _forget_old_preferences()
         if news:
             self._session.tell(news)
         # What was entered meanwhile is newer than what was read, and what another folder holds is not wanted any more.
-        if wish == self._wish and str(folder) == self._reading:
+        if number == self._write_number and str(folder) == self._reading:
             key = Secret("") if isinstance(found, BadInput) else found
             self._folder, self.kept = str(folder), key
             self._trouble = str(found) if isinstance(found, BadInput) else ""
-            self._session.undrawn = True
+            self._session.needs_redraw = True
 
     def _ask(self) -> None:
         self._asking, self._asked_at = True, time.monotonic()
-        self.looking += 1
+        self.lookups += 1
         command = self._command
 
         def gone() -> bool:
@@ -173,13 +173,13 @@ class ApiKey:
             except BadInput as error:
                 return error
 
-        def take_in(answer: Secret | BadInput) -> None:
-            self.looking -= 1
+        def on_answer(answer: Secret | BadInput) -> None:
+            self.lookups -= 1
             if not gone():
                 self._asking, self._answer = False, answer
-                self._session.undrawn = True
+                self._session.needs_redraw = True
 
-        self._threads.run(ask, take_in)
+        self._threads.run(ask, on_answer)
 
 
 def _reading(folder: Path) -> partial[tuple[Secret | BadInput, str, bool]]:
@@ -195,7 +195,7 @@ def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Sec
     if old:
         try:
             # The user's own folder gets it, too, where RODIN_FOLDER names another: preferences are the user's own.
-            asides = {api_key.take_over(place, old, origin) for place in (own_folder, folder)} - {None}
+            asides = {api_key.migrate(place, old, origin) for place in (own_folder, folder)} - {None}
             taken = True
             if asides:
                 news = f"Another API key is in use than the one of {origin}, which is kept in {asides.pop()}."

@@ -11,7 +11,7 @@ import bpy
 from ..configuration.logs import Logging
 from ..storage import folders as places
 from ..texts.text import Text
-from ..tracking.messages import PENDING, Obstacle
+from ..tracking.messages import PENDING, Blocker
 from ..tracking.tracker import Tracker
 from . import folders
 from .api_key import ApiKey
@@ -54,7 +54,7 @@ class App:
         self.drawn_second = 0
         """The second of the clock that the sidebar was last told to show."""
         self._pump = pump
-        self._brings_what_is_old = False
+        self._migrating = False
         """Whether a worker was told to bring what an earlier version kept elsewhere."""
 
     def wake(self, first_interval: float = 0.0) -> None:
@@ -70,15 +70,15 @@ class App:
         self.wake()
         session = self.session
         self.settings_read_at = time.monotonic()
-        if not self._brings_what_is_old:
-            self._brings_what_is_old = True
-            self.threads.run(folders.bringing(), self._brought)
+        if not self._migrating:
+            self._migrating = True
+            self.threads.run(folders.migration_work(), self._migrated)
         self.hooks.follow()
         self.studio_files.follow()
         self.api_key.follow()
         self.logging.configure(self.settings.resolve, folders.blend_folder())
         settings = self.settings.for_tracker()
-        session.undrawn |= settings != session.settings
+        session.needs_redraw |= settings != session.settings
         if settings.api_key != session.settings.api_key:
             if session.key_test and session.key_test.api_key != settings.api_key:
                 session.key_test = None
@@ -92,23 +92,23 @@ class App:
         session.settings = settings
         return tracker
 
-    def obstacle(self) -> Obstacle | None:
+    def blocker(self) -> Blocker | None:
         """What keeps tasks from being asked now: by the settings, else by what the tracker has met."""
-        return self.settings.for_tracker().obstacle or self.session.obstacle
+        return self.settings.for_tracker().blocker or self.session.blocker
 
-    def lasting_obstacle(self) -> Obstacle | None:
+    def lasting_blocker(self) -> Blocker | None:
         """The same, but for what is still being looked up and so over in a moment."""
-        found = self.obstacle()
+        found = self.blocker()
         return None if found and found.code == PENDING else found
 
     def ask_account(self) -> None:
         """Ask for what is to be known of the account, once it can be asked."""
         session = self.session
-        if session.key_test_wanted and not self.api_key.looking:
+        if session.key_test_wanted and not self.api_key.lookups:
             session.key_test_wanted = False
             self.tracker().test_key()
         wanted = session.form.used_at and not session.balance_asked
-        if wanted and session.tracker and not session.settings.obstacle and not session.obstacle:
+        if wanted and session.tracker and not session.settings.blocker and not session.blocker:
             session.balance_asked = True
             session.tracker.ask_balance()
 
@@ -121,7 +121,7 @@ class App:
         self.library.end()
         self.logging.end()
 
-    def _brought(self, news: list[Text]) -> None:
+    def _migrated(self, news: list[Text]) -> None:
         """What an earlier version kept elsewhere is in the user's folder now."""
         if news:
             self.session.tell(" ".join(map(say, news)))

@@ -45,14 +45,14 @@ def placement_of(item: bpy.types.Object, context: bpy.types.Context) -> Placemen
     return replace(placement.current(context), location=tuple(middle), box=box)
 
 
-def note(item: bpy.types.Object, task_id: str) -> None:
-    """Have `of` find the object of a task, whatever it is called then, and also when the file was opened again."""
+def remember(item: bpy.types.Object, task_id: str) -> None:
+    """Have `find` find the object of a task, whatever it is called then, and also when the file was opened again."""
     app().session.blockouts[task_id] = item.session_uid
     if item.library is None:
         item[TASKS] = f"{item.get(TASKS, '')} {task_id}".strip()
 
 
-def of(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
+def find(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The object that a task was made from; None where it is no longer in the scene."""
     # A copy of it has its properties, too, and an undo may have taken them away.
     uid = app().session.blockouts.get(task_id)
@@ -60,7 +60,7 @@ def of(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
     return next((item for item in found if item.session_uid == uid), found[0] if found else None)
 
 
-def wanted_now(task: Task, context: bpy.types.Context) -> Placement | None:
+def current_placement(task: Task, context: bpy.types.Context) -> Placement | None:
     """Where a task's model is wanted in the context's scene: where its blockout is now, else where that was.
 
     None where it was wished for another scene or file, or not at all.
@@ -68,7 +68,7 @@ def wanted_now(task: Task, context: bpy.types.Context) -> Placement | None:
     wanted = placement.of(task)
     if wanted is None or wanted.scene != context.scene.name:
         return None
-    item = of(task.task_id, context.scene) if wanted.box else None
+    item = find(task.task_id, context.scene) if wanted.box else None
     try:
         return placement_of(item, context) if item else wanted
     except BadInput:
@@ -78,7 +78,7 @@ def wanted_now(task: Task, context: bpy.types.Context) -> Placement | None:
 
 def hide(task_id: str, context: bpy.types.Context) -> None:
     """Hide a task's blockout, for its model is in its place now."""
-    item = of(task_id, context.scene)
+    item = find(task_id, context.scene)
     if item:
         item.hide_render = True
         if item.name in context.view_layer.objects:

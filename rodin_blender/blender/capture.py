@@ -17,7 +17,7 @@ import gpu
 from mathutils import Matrix, Vector
 
 from ..service.errors import BadInput
-from ..tasks.submission import MOST_PICTURES
+from ..tasks.submission import MAX_PICTURES
 from . import form, picture_files, redraw
 
 PIXELS = 1024
@@ -55,10 +55,10 @@ def add(context: bpy.types.Context, source: str, *, selected_only: bool) -> None
             "Leave the local view (Numpad /) first, and local collections: else the selection cannot be drawn alone."
         )
     shots = _four_sides(shown) if source == "FOUR" else [_one(source, context, space, region, shown)]
-    room = MOST_PICTURES - len(form.pictures())
+    room = MAX_PICTURES - len(form.pictures())
     if len(shots) > room:
         raise BadInput(
-            f"The service takes {MOST_PICTURES} pictures at most, and the form has room for {max(room, 0)} more. "
+            f"The service takes {MAX_PICTURES} pictures at most, and the form has room for {max(room, 0)} more. "
             "Remove some first."
         )
     with _without_overlays(space), _scene_of(shown, scene, layer) as (drawn_scene, drawn_layer):

@@ -12,18 +12,18 @@ from . import importing
 from .app import app
 
 
-def note() -> None:
+def add_catalog() -> None:
     """Have the assets' catalog noted where the open file's catalogs are, if it was saved."""
     library = importing.asset_library()
     if library:
         app().wake()
-        app().threads.run(partial(_note, library), lambda trouble: app().session.tell(trouble) if trouble else None)
+        app().threads.run(partial(_add_to, library), lambda trouble: app().session.tell(trouble) if trouble else None)
 
 
-def _note(library: Path) -> str:
+def _add_to(library: Path) -> str:
     """Returns what went wrong, "" for nothing."""
     try:
-        catalog.note(library)
+        catalog.add(library)
     except OSError as error:
         return f"The asset catalog Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
     return ""

@@ -20,7 +20,7 @@ from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
 from ..storage.model_file import triangles
 from ..tasks.task import Task
-from . import folders, hand_off, importing, network, studio
+from . import folders, hand_off, importing, network, thumbnail
 from .app import app
 from .importing import textures
 
@@ -42,7 +42,7 @@ def _host() -> Host:
         app().studio_files.read_now()
     except BadInput as error:
         file_trouble = str(error)
-    for text in folders.bringing()():
+    for text in folders.migration_work()():
         sys.stderr.write(f"{text}\n")
     app().api_key.read_now()
     key = Key(app().api_key.find_known)
@@ -141,8 +141,8 @@ def _save(made: list[importing.Imported], how: Import) -> None:
         bpy.ops.wm.save_as_mainfile(filepath=str(path), check_existing=False, relative_remap=False)
         if how.thumbnail:
             path = how.thumbnail
-            studio.render([model.collection for model in made], path)
-    except studio.NoCycles as error:
+            thumbnail.render([model.collection for model in made], path)
+    except thumbnail.NoCycles as error:
         raise BadInput(str(error)) from None
     except RuntimeError as error:
         if _interrupt.pressed:

@@ -15,7 +15,7 @@ def _loading(_path: str) -> None:
     # Blender closes it without a word.
     app().dialog = None
     # Blender empties the properties; what is in the form stays there.
-    app().session.form.kept = form.pictures()
+    app().session.form.saved_paths = form.pictures()
 
 
 @persistent
@@ -31,7 +31,7 @@ def _loaded(_path: str) -> None:
 def _saved(_path: str) -> None:
     """The catalog of the assets in the file stands in a list beside it, which there could be none of before."""
     if importing.has_assets():
-        catalogs.note()
+        catalogs.add_catalog()
 
 
 _HANDLERS = (

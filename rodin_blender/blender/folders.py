@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ..storage import folders, takeover
+from ..storage import folders, migration
 from ..texts.text import Text
 
 PACKAGE = __package__.rpartition(".")[0]
@@ -47,8 +47,8 @@ def _resources() -> Path | None:
     return resources if resources.name == "portable" else None
 
 
-def bringing() -> Callable[[], list[Text]]:
-    """What a worker does to bring what earlier versions kept elsewhere, see `takeover`; returns news for the user.
+def migration_work() -> Callable[[], list[Text]]:
+    """What a worker does to bring what earlier versions kept elsewhere, see `migration`; returns news for the user.
 
     That was the extension's own folder, one for each repository that it came from.
     """
@@ -57,4 +57,4 @@ def bringing() -> Callable[[], list[Text]]:
     except ValueError:
         return list  # Not installed as an extension: run from a checkout, say.
     folder = own_folder()
-    return lambda: takeover.take_over(own.parents[1].glob(f"*/{own.name}"), folder)
+    return lambda: migration.migrate(own.parents[1].glob(f"*/{own.name}"), folder)

@@ -19,15 +19,15 @@ import bpy
 
 from ..configuration import GENERATE
 from ..service.errors import BadInput, os_reason
-from ..service.keys import shown
+from ..service.keys import printable
 from ..service.pictures import check_picture
 from ..tasks import options
 from ..tasks.option_words import price_text
 from ..tasks.options import OPTIONS, Option, Value
-from ..tasks.submission import MOST_PICTURES, submission
+from ..tasks.submission import MAX_PICTURES, submission
 from ..tasks.task import Task
 from ..texts.text import Text, Trouble
-from ..tracking.messages import Obstacle
+from ..tracking.messages import Blocker
 from . import folders, option_properties, placement
 from .app import app
 from .voice import say
@@ -35,13 +35,13 @@ from .voice import say
 BALANCE_HOLDS = 600.0
 """Seconds after which the balance that is shown is asked for again: other programs spend, too."""
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-MOST_SET_ASIDE = 10
+MAX_SET_ASIDE = 10
 
 
 def show() -> None:
     """Have the timer show what is in the form now, which a user or a script has changed."""
-    note_use()
-    app().session.undrawn = True
+    touch()
+    app().session.needs_redraw = True
     app().wake()
 
 
@@ -55,7 +55,7 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
     # At once, so that a picture that is too small is not refused by the press of Generate only.
-    app().threads.run(partial(_fault_of, path), partial(_take_in_fault, path))
+    app().threads.run(partial(_fault_of, path), partial(_set_fault, path))
     show()
 
 
@@ -72,12 +72,12 @@ def _fault_of(path: str) -> Text | Trouble | None:
     return None
 
 
-def _take_in_fault(path: str, fault: Text | Trouble | None) -> None:
+def _set_fault(path: str, fault: Text | Trouble | None) -> None:
     session = app().session
     session.form.faults[path] = fault
     if fault and path in pictures():
         session.news.tell(say(fault))
-        session.undrawn = True
+        session.needs_redraw = True
 
 
 class RODIN_Picture(bpy.types.PropertyGroup):
@@ -180,8 +180,8 @@ def leaves_to_service(option: Option) -> bool:
 def _automatic(option: Option) -> object:
     """Whether a number is left to the service: a field could only show the 0 or -1 that means it."""
 
-    def switch(self: RODIN_Form, wish: bool) -> None:
-        _write_option(self, option.default if wish else max(option.low, _FIRST_NUMBER.get(option.name, 0)), option)
+    def switch(self: RODIN_Form, automatic: bool) -> None:
+        _write_option(self, option.default if automatic else max(option.low, _FIRST_NUMBER.get(option.name, 0)), option)
 
     return bpy.props.BoolProperty(
         name="Automatic",
@@ -217,7 +217,7 @@ def add(paths: Iterable[str]) -> int:
     """
     given = [file_of(path) for path in paths]
     new = [path for path in dict.fromkeys(given) if path not in pictures()]
-    room = max(MOST_PICTURES - len(pictures()), 0)
+    room = max(MAX_PICTURES - len(pictures()), 0)
     for path in new[:room]:
         view().images.add().path = path
     return len(new[room:])
@@ -232,9 +232,9 @@ def file_of(text: str) -> str:
             text = text.lstrip("/")
     path = Path(bpy.path.abspath(text)) if text else Path()
     if not path.is_absolute():
-        raise BadInput(f"'{shown(text, 60)}' is no whole path of a picture. Give one such as /home/me/vase.png.")
+        raise BadInput(f"'{printable(text, 60)}' is no whole path of a picture. Give one such as /home/me/vase.png.")
     if path.suffix.lower() not in PICTURE_ENDINGS:
-        raise BadInput(f"'{shown(path.name, 60)}' is none of the pictures that the service takes: PNG, JPEG, WebP.")
+        raise BadInput(f"'{printable(path.name, 60)}' is none of the pictures that the service takes: PNG, JPEG, WebP.")
     return str(path)
 
 
@@ -247,7 +247,7 @@ def pictures_of(task_id: str) -> list[str]:
     return session.form.originals.get(task_id) or [str(folders.outbox() / task_id / name) for name in task.pictures]
 
 
-def take_in() -> None:
+def update() -> None:
     """For the timer: have back in the form what could not be begun, and pictures of what is in it."""
     form = app().session.form
     while form.returned:
@@ -260,7 +260,7 @@ def take_in() -> None:
     app().previews.show_in_form([*pictures(), *on_their_way])
 
 
-def note_use() -> None:
+def touch() -> None:
     """Somebody sees or touches the form: the timer is to ask for the balance, now and then."""
     session, now = app().session, time.monotonic()
     if not session.form.used_at or now > session.form.used_at + BALANCE_HOLDS:
@@ -289,7 +289,7 @@ def _set_aside(prompt: str, paths: list[str]) -> None:
     kept = app().session.form.set_aside
     if (prompt, paths) not in kept:
         kept.append((prompt, paths))
-        del kept[:-MOST_SET_ASIDE]
+        del kept[:-MAX_SET_ASIDE]
         show()
 
 
@@ -301,7 +301,7 @@ def clear() -> None:
 def refill() -> None:
     """Have in the properties again what was in the form, when another .blend file was opened, which empties them."""
     form = app().session.form
-    _put(form.prompt, form.kept)
+    _put(form.prompt, form.saved_paths)
 
 
 def fill(prompt: str, paths: Iterable[str], chosen_options: Mapping[str, str | float | bool] | None = None) -> None:
@@ -335,18 +335,18 @@ def is_shown() -> bool:
     return allowed() and bpy.context.window_manager.rodin.begin_by == "GENERATE"
 
 
-def obstacle() -> Obstacle | None:
+def blocker() -> Blocker | None:
     """Why nothing can be generated at all just now. What is still being looked up is waited for."""
     if not allowed():
         where = app().settings.resolve("allow_generation").origin
-        return Obstacle("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
-    return app().lasting_obstacle()
+        return Blocker("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
+    return app().lasting_blocker()
 
 
-def check(prompt: str, picture_count: int, wish: dict[str, Value]) -> None:
+def check(prompt: str, picture_count: int, chosen_options: dict[str, Value]) -> None:
     """Raises BadInput where this cannot be asked for, with what to change."""
-    submission(prompt, picture_count, wish)
-    check_price(options.price(wish))
+    submission(prompt, picture_count, chosen_options)
+    check_price(options.price(chosen_options))
 
 
 def check_price(price: float) -> None:
@@ -373,7 +373,7 @@ def fault_of(path: str) -> Text | Trouble | None:
     return app().session.form.faults.get(path)
 
 
-def wish_again(task: Task, folder: Path) -> None:
+def load_task(task: Task, folder: Path) -> None:
     """Have in the form what a task was made from; its pictures lie in `folder`. What was in it is set aside."""
     set_aside()
     fill(task.prompt, [str(folder / name) for name in task.pictures], dict(task.options))

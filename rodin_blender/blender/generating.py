@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..service.errors import BadInput
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import merged
 from ..tasks.task import Placement, new_task_id
-from ..tasks.wish import Wish
 from ..tracking.messages import NotSubmitted
 from . import form
 from .app import app
@@ -20,12 +20,12 @@ from .app import app
 
 @dataclass(frozen=True)
 class Draft:
-    """What is to be made. `pictures` are whole paths; options that are not `given` are as the settings have them."""
+    """What is to be made. `pictures` are whole paths; those not among `options` are as the settings have them."""
 
     prompt: str
     pictures: Sequence[str]
-    wanted: Placement
-    given: Mapping[str, Any] = field(default_factory=dict)
+    placement: Placement
+    options: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     parent: str = ""
     task_id: str = field(default_factory=new_task_id)
@@ -44,10 +44,10 @@ def begin(drafts: Sequence[Draft], *, typed: bool = False) -> None:
     else:
         _begin(drafts)
     if typed:
-        held = app().session.form
+        form_state = app().session.form
         for draft in drafts:
-            held.sent[draft.task_id] = draft.prompt, list(draft.pictures)
-            held.originals[draft.task_id] = list(draft.pictures)
+            form_state.sent[draft.task_id] = draft.prompt, list(draft.pictures)
+            form_state.originals[draft.task_id] = list(draft.pictures)
 
 
 def begin_waiting() -> None:
@@ -59,23 +59,25 @@ def begin_waiting() -> None:
         try:
             begin()
         except BadInput as error:
-            app().session.take_in(NotSubmitted(task_id, error.trouble))
+            app().session.handle(NotSubmitted(task_id, error.trouble))
 
 
 def _begin(drafts: Sequence[Draft]) -> None:
-    obstacle = form.obstacle()
-    if obstacle:
-        raise BadInput(obstacle)
-    wishes = [_wish(draft) for draft in drafts]
+    blocker = form.blocker()
+    if blocker:
+        raise BadInput(blocker)
+    requests = [_request_of(draft) for draft in drafts]
     session, tracker = app().session, app().tracker()
-    for wish in wishes:
-        session.begun_here.add(wish.task_id)
-        tracker.generate(wish)
-    session.select = wishes[0].task_id
+    for request in requests:
+        session.started_here.add(request.task_id)
+        tracker.generate(request)
+    session.select = requests[0].task_id
 
 
-def _wish(draft: Draft) -> Wish:
+def _request_of(draft: Draft) -> GenerationRequest:
     """Raises BadInput."""
-    paths, wished = tuple(map(Path, draft.pictures)), merged(form.all_chosen(), draft.given)
-    form.check(draft.prompt, len(paths), wished)
-    return Wish(draft.task_id, draft.prompt, paths, wished, draft.name, draft.wanted, draft.parent)
+    paths, chosen_options = tuple(map(Path, draft.pictures)), merged(form.all_chosen(), draft.options)
+    form.check(draft.prompt, len(paths), chosen_options)
+    return GenerationRequest(
+        draft.task_id, draft.prompt, paths, chosen_options, draft.name, draft.placement, draft.parent
+    )

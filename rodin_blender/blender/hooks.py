@@ -16,15 +16,15 @@ class Hooks:
     def __init__(self, threads: Threads, session: Session) -> None:
         self._threads = threads
         self._session = session
-        self._begun = False
+        self._started = False
         self.pending = True
         """Whether the file that RODIN_HOOKS names is still to be read and run."""
 
     def follow(self) -> None:
         """Have the file read, once, and run by the timer when it is there: it may use `bpy`."""
-        if self._begun:
+        if self._started:
             return
-        self._begun = True
+        self._started = True
         path = handlers.named()
         self.pending = bool(path)
         if path:

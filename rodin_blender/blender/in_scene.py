@@ -12,7 +12,7 @@ from .importing import TASK_UUID
 
 
 @persistent
-def look(*_arguments: object) -> None:
+def scan(*_arguments: object) -> None:
     """Look through all objects."""
     found: dict[str, str] = {}
     for item in bpy.data.objects:
@@ -32,13 +32,13 @@ def _updated(_scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     if known and depsgraph.id_type_updated("COLLECTION"):
         here = (bpy.data.objects.get(name) for name in known.values())
         if not all(item and item.users and item.get(TASK_UUID) for item in here):
-            look()
+            scan()
 
 
 HANDLERS = (
-    (bpy.app.handlers.load_post, look),
-    (bpy.app.handlers.undo_post, look),
-    (bpy.app.handlers.redo_post, look),
+    (bpy.app.handlers.load_post, scan),
+    (bpy.app.handlers.undo_post, scan),
+    (bpy.app.handlers.redo_post, scan),
     (bpy.app.handlers.depsgraph_update_post, _updated),
 )
 """For `file_events`, which has Blender call them."""

@@ -32,7 +32,7 @@ class Library:
     def send(self, task_id: str, folder: Path, name: str, command: Command) -> None:
         """Have a file written into the library; what comes of it is told as news of the task. Returns at once."""
         self._session.file_troubles.pop(task_id, None)
-        self._session.undrawn = True
+        self._session.needs_redraw = True
         self.pending[task_id] = folder, name, command
         if len(self.pending) == 1:
             self._begin()
@@ -42,7 +42,7 @@ class Library:
             self._stopped.set()
         else:
             self.pending.pop(task_id, None)
-        self._session.undrawn = True
+        self._session.needs_redraw = True
 
     def end(self) -> None:
         """End what is under way, without waiting for that, and begin nothing more."""
@@ -61,7 +61,7 @@ class Library:
         if said and not trouble and not is_registered(folder):
             said += " Register Library, in the menu beside Import, has the asset browser show it."
         self._session.tell_of_files(task_id, said, trouble=trouble)
-        self._session.undrawn = True
+        self._session.needs_redraw = True
         self._begin()
 
 

@@ -13,31 +13,31 @@ from ..texts.text import Text
 from . import hand_off, importing, placement
 from .app import app
 from .importing import textures
-from .session import Import
+from .session import ImportRequest
 
 
-def wish(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
+def request_import(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
     """Have a model of a task in a window's scene, once its file was seen to off the main thread, and it can be.
 
     `how` are arguments for `rodin.import_model`. Until then the place stays the one where the 3D cursor is now.
     """
     session = app().session
     session.file_troubles.pop(task_id, None)
-    session.questions.pop(task_id, None)
-    session.imports[task_id] = pressed(window, **how)
-    session.undrawn = True
+    session.unconfirmed_imports.pop(task_id, None)
+    session.imports[task_id] = requested_in(window, **how)
+    session.needs_redraw = True
     app().tracker().check_model(task_id, str(how.get("model", "")))
 
 
 def confirm(task_id: str) -> None:
     """Import a model all the same that has more triangles than the settings let pass without a press."""
     session = app().session
-    wish = session.questions.pop(task_id)
-    wish.unasked = False
-    wish.how["any_size"] = True
+    request = session.unconfirmed_imports.pop(task_id)
+    request.automatic = False
+    request.options["any_size"] = True
     session.file_troubles.pop(task_id, None)
-    session.imports[task_id] = wish
-    session.undrawn = True
+    session.imports[task_id] = request
+    session.needs_redraw = True
     app().wake()
 
 
@@ -50,7 +50,7 @@ def save_textures(task_id: str, imported: importing.Imported) -> bool:
     if not blend:
         return False
 
-    def take_in(result: tuple[dict[int, Path], str]) -> None:
+    def done(result: tuple[dict[int, Path], str]) -> None:
         saved, trouble = result
         # The file that is open now may be another one, or lie elsewhere.
         if bpy.data.filepath == blend:
@@ -58,24 +58,24 @@ def save_textures(task_id: str, imported: importing.Imported) -> bool:
         app().session.tell_of_files(task_id, trouble, trouble=True)
 
     found = textures.packed(imported.images)
-    app().threads.run(partial(textures.save, Path(blend).parent / textures.FOLDER, found), take_in)
+    app().threads.run(partial(textures.save, Path(blend).parent / textures.FOLDER, found), done)
     app().wake()
     return True
 
 
-def pressed(window: bpy.types.Window | None, **how: object) -> Import:
+def requested_in(window: bpy.types.Window | None, **how: object) -> ImportRequest:
     """The wish of a press in that window, with its scene and the place of the 3D cursor there."""
     scene = window.scene if window else bpy.context.scene
-    return Import({"at": tuple(scene.cursor.location), **how}, window.as_pointer() if window else 0, scene.name)
+    return ImportRequest({"at": tuple(scene.cursor.location), **how}, window.as_pointer() if window else 0, scene.name)
 
 
-def act() -> None:
+def run_due() -> None:
     """What is to come by itself when a task has ended, the downloads and the imports whose time has come."""
     session = app().session
     for task_id in [task_id for task_id in session.ended if task_id not in session.downloads]:
         session.ended.remove(task_id)
-        _bring_by_itself(task_id)
-    for task_id in [task_id for task_id, wish in session.imports.items() if wish.ready]:
+        _start_automatic(task_id)
+    for task_id in [task_id for task_id, request in session.imports.items() if request.ready]:
         _import_if_possible(task_id)
     stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
     for task_id in stored:
@@ -83,17 +83,17 @@ def act() -> None:
         _hand_off(task_id)
 
 
-def _bring_by_itself(task_id: str) -> None:
+def _start_automatic(task_id: str) -> None:
     """The files of a task that has ended, and its model, where the settings wish for them."""
     session, settings = app().session, app().settings
     task = session.tasks.get(task_id)
-    here = task_id in session.begun_here or (task is not None and placement.of(task) is not None)
+    here = task_id in session.started_here or (task is not None and placement.of(task) is not None)
     into_scene = bool(settings.value("import_when_done")) and here
     if task and (into_scene or settings.value("download_when_done")):
         if task.task_uuid:
             _hand_off(task_id, import_model=into_scene)
             if task_id in session.imports:
-                session.imports[task_id].unasked = True
+                session.imports[task_id].automatic = True
         else:
             session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
 
@@ -105,34 +105,35 @@ def _hand_off(task_id: str, **more: object) -> None:
         app().session.tell_of_files(task_id, error.trouble, trouble=True)
 
 
-def _context_for(task_id: str, wish: Import) -> dict[str, object]:
+def _context_for(task_id: str, request: ImportRequest) -> dict[str, object]:
     """What an import is for, for `temp_override`: the window, the first one where it was closed; nothing without.
 
     It goes into the scene that was shown at the press; what follows from a download, into the one where it was wished.
     """
     windows = list(bpy.context.window_manager.windows)
-    window = next((window for window in windows if window.as_pointer() == wish.window), windows[0] if windows else None)
+    first = windows[0] if windows else None
+    window = next((window for window in windows if window.as_pointer() == request.window), first)
     task = app().session.tasks.get(task_id)
-    wanted = placement.of(task) if task and wish.by_itself else None
+    wanted = placement.of(task) if task and request.after_download else None
     shown = window.scene if window else bpy.context.scene
-    scene = bpy.data.scenes.get(wanted.scene if wanted else wish.scene)
+    scene = bpy.data.scenes.get(wanted.scene if wanted else request.scene)
     if scene in (None, shown):
         return {"window": window}
     window = next((window for window in windows if window.scene == scene), None)
     return {"window": window} if window else {"scene": scene, "view_layer": scene.view_layers[0]}
 
 
-def _is_too_large(wish: Import) -> bool:
+def _is_too_large(request: ImportRequest) -> bool:
     limit = int(app().settings.value("import_max_triangles"))
-    return 0 < limit < (wish.triangles or 0) and not wish.how.get("any_size")
+    return 0 < limit < (request.triangles or 0) and not request.options.get("any_size")
 
 
-def too_large(wish: Import) -> Text:
+def too_large(request: ImportRequest) -> Text:
     """Why a model is imported after a press only."""
     return Text(
         "It has {triangles:n} triangles, more than the {limit:n} of the Import Settings: Blender stands still while it "
         "imports them, and may be slow after that.",
-        triangles=wish.triangles or 0,
+        triangles=request.triangles or 0,
         limit=int(app().settings.value("import_max_triangles")),
     )
 
@@ -140,24 +141,25 @@ def too_large(wish: Import) -> Text:
 def _import_if_possible(task_id: str) -> None:
     """Have the model in the scene, as one step of undo."""
     session = app().session
-    wish = session.imports[task_id]
-    if _is_too_large(wish):
-        session.questions[task_id] = session.imports.pop(task_id)
-        session.undrawn = True
-        text = Text("{why} It waits for a press of Import Anyway.", why=too_large(wish))
+    request = session.imports[task_id]
+    if _is_too_large(request):
+        session.unconfirmed_imports[task_id] = session.imports.pop(task_id)
+        session.needs_redraw = True
+        text = Text("{why} It waits for a press of Import Anyway.", why=too_large(request))
         session.tell_of_files(task_id, text, trouble=False)
         return
-    with bpy.context.temp_override(**_context_for(task_id, wish)):
-        reason = importing.hindrance()
-        session.undrawn |= reason != wish.waits_for
-        wish.waits_for = reason
+    with bpy.context.temp_override(**_context_for(task_id, request)):
+        reason = importing.blocked_by()
+        session.needs_redraw |= reason != request.waits_for
+        request.waits_for = reason
         if reason:
             return
         del session.imports[task_id]
-        session.undrawn = True
+        session.needs_redraw = True
         try:
             # The second argument asks for the step of undo, which a call from a script does not get otherwise.
-            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=not wish.unasked, **wish.how)
+            select = not request.automatic
+            bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=select, **request.options)
         except RuntimeError as error:
             why = f"{importing.reason_of(error)} Open Folder shows the files."
             session.tell_of_files(task_id, why, trouble=True)

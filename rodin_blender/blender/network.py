@@ -8,15 +8,15 @@ from ..texts.actions import Action
 from ..texts.text import Trouble
 
 
-def shown_proxy(preferences: bpy.types.AddonPreferences) -> str:
-    return masked(given_proxy(preferences))
+def displayed_proxy(preferences: bpy.types.AddonPreferences) -> str:
+    return masked(stored_proxy(preferences))
 
 
-def give_proxy(preferences: bpy.types.AddonPreferences, text: str) -> None:
-    preferences.proxy_as_given = unmasked(text.strip(), given_proxy(preferences))
+def set_proxy(preferences: bpy.types.AddonPreferences, text: str) -> None:
+    preferences.proxy_as_given = unmasked(text.strip(), stored_proxy(preferences))
 
 
-def given_proxy(preferences: object) -> str:
+def stored_proxy(preferences: object) -> str:
     """The proxy with its password; "" for preferences that are not Blender's."""
     return getattr(preferences, "proxy_as_given", "")
 

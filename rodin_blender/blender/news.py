@@ -7,24 +7,24 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from ..service.keys import shown
+from ..service.keys import printable
 from ..tasks.task import Status, Task
 from ..texts.wording import listed
 
-MOST_KEPT = 50
-MOST_NAMES = 2
+MAX_ENTRIES = 50
+MAX_NAMES = 2
 LONGEST_LINE = 140
 """Characters that the status bar surely shows."""
 
 
-class Told(NamedTuple):
+class NewsEntry(NamedTuple):
     at: float
     text: str
 
 
 class News:
     def __init__(self) -> None:
-        self.told: deque[Told] = deque(maxlen=MOST_KEPT)
+        self.entries: deque[NewsEntry] = deque(maxlen=MAX_ENTRIES)
         """The last messages, the oldest first."""
         self._waiting: list[str] = []
         self._ended: list[Task] = []
@@ -50,12 +50,12 @@ class News:
             whole = f"{len(texts)} messages, see Messages in the sidebar"
         return f"Rodin: {whole}"
 
-    def shown(self) -> None:
+    def clear_pending(self) -> None:
         self._waiting.clear()
         self._ended.clear()
 
     def _keep(self, text: str) -> None:
-        self.told.append(Told(time.time(), text))
+        self.entries.append(NewsEntry(time.time(), text))
 
 
 def _ended_text(tasks: list[Task]) -> str:
@@ -68,10 +68,10 @@ def _ended_text(tasks: list[Task]) -> str:
         (Status.PARTLY_FAILED, "failed in part"),
         (Status.FAILED, "failed"),
     ):
-        names = [f"'{shown(task.name, 20)}'" for task in tasks if task.status is status]
+        names = [f"'{printable(task.name, 20)}'" for task in tasks if task.status is status]
         if names:
             count = f"{len(names)} tasks are" if len(names) > 1 and status is Status.DONE else str(len(names))
-            counts.append(f"{count} {words} ({listed(names, MOST_NAMES)})")
+            counts.append(f"{count} {words} ({listed(names, MAX_NAMES)})")
     return "; ".join(counts)
 
 

@@ -22,7 +22,7 @@ from . import form, picture_files
 if TYPE_CHECKING:
     import numpy
 
-MOST_PIXELS = 4096 * 4096
+MAX_PIXELS = 4096 * 4096
 RENDER = "Render Result"
 
 
@@ -53,7 +53,7 @@ def take(image: bpy.types.Image, scene: bpy.types.Scene, then: Callable[[list[st
     width, height = image.size
     if not width or not height:
         raise BadInput(f"The image '{image.name}' has no pixels: its file is gone, or nothing was rendered into it.")
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise BadInput(f"The image '{image.name}' has {width} x {height} pixels; the service takes up to 4096 x 4096.")
     pixels = _pixels(image)
     _write(image.name, ".png", partial(_png, pixels, width, height, linear=image.is_float), then)

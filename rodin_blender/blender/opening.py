@@ -12,7 +12,7 @@ import bpy
 
 from .app import app
 
-PATIENCE = 3.0
+OPEN_TIMEOUT = 3.0
 """Seconds for an opener to fail. Some run for as long as what they have opened."""
 
 
@@ -33,7 +33,7 @@ def _opened(target: str) -> bool:
             [opener, target],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        return process.wait(PATIENCE) == 0
+        return process.wait(OPEN_TIMEOUT) == 0
     except subprocess.TimeoutExpired:
         return True
     except OSError:

@@ -23,5 +23,5 @@ def of(task: Task) -> Placement | None:
     if wanted is None or wanted.scene not in bpy.data.scenes:
         return None
     # A file that was never saved, or was saved under another name since, is the same as long as none was opened.
-    same = task.task_id in app().session.begun_here or (wanted.file and wanted.file == bpy.data.filepath)
+    same = task.task_id in app().session.started_here or (wanted.file and wanted.file == bpy.data.filepath)
     return wanted if same else None

@@ -49,7 +49,7 @@ class RODIN_Preferences(bpy.types.AddonPreferences):
 
 _ACCESS = {
     "api_key": {"get": lambda _self: app().api_key.dots(), "set": _enter_key},
-    "proxy": {"get": network.shown_proxy, "set": network.give_proxy},
+    "proxy": {"get": network.displayed_proxy, "set": network.set_proxy},
 }
 # With `update`, since Python 3.14 has no annotations in the body of a class.
 RODIN_Preferences.__annotations__.update(

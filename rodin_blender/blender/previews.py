@@ -29,7 +29,7 @@ class Previews:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._collection = bpy.utils.previews.new()
-        self._shown: dict[str, tuple[str, ...]] = {}
+        self._loaded: dict[str, tuple[str, ...]] = {}
         """The files whose pictures are to be had, by what they are for: a task's id, that and _PICTURES, or _FORM."""
 
     def show(self, task_id: str, pictures: Iterable[str] = ()) -> None:
@@ -62,17 +62,17 @@ class Previews:
         bpy.utils.previews.remove(self._collection)
 
     def _icons(self, use: str) -> list[int]:
-        return [self._collection[path].icon_id for path in self._shown.get(use, ())]
+        return [self._collection[path].icon_id for path in self._loaded.get(use, ())]
 
     def _show(self, use: str, paths: Iterable[str]) -> None:
         # A file's picture is loaded once, whatever it is for: when Blender has loaded one, it draws all windows again.
-        before, now = self._shown.pop(use, ()), tuple(path for path in paths if path)
+        before, now = self._loaded.pop(use, ()), tuple(path for path in paths if path)
         if now:
-            self._shown[use] = now
+            self._loaded[use] = now
         for path in now:
             if path not in self._collection:
                 self._collection.load(path, path, "IMAGE")
         gone = set(before) - set(now)
         if gone:
-            for path in gone.difference(*self._shown.values()):
+            for path in gone.difference(*self._loaded.values()):
                 del self._collection[path]

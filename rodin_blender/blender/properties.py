@@ -88,16 +88,16 @@ def _is_selected(self: "RODIN_Task | RODIN_Row") -> bool:
     return _task_id(self) in app().task_list.selected
 
 
-def _select(self: "RODIN_Task | RODIN_Row", wish: bool) -> None:
+def _select(self: "RODIN_Task | RODIN_Row", value: bool) -> None:
     selected = app().task_list.selected
-    (selected.add if wish else selected.discard)(_task_id(self))
+    (selected.add if value else selected.discard)(_task_id(self))
     redraw.sidebars()
 
 
-def _in_the_way(task: Task) -> Trouble | None:
+def _blocker_or_trouble(task: Task) -> Trouble | None:
     """What keeps all tasks from being asked, else what is the matter with this one."""
-    obstacle = app().session.obstacle
-    return obstacle if obstacle and task.followed else task.trouble
+    blocker = app().session.blocker
+    return blocker if blocker and task.followed else task.trouble
 
 
 class RODIN_Task(bpy.types.PropertyGroup):
@@ -115,12 +115,12 @@ class RODIN_Task(bpy.types.PropertyGroup):
     message: bpy.props.StringProperty(
         name="Message",
         description="Trouble in asking, and what to do about it",
-        get=_of_task(lambda task: say(_in_the_way(task)), ""),
+        get=_of_task(lambda task: say(_blocker_or_trouble(task)), ""),
     )
     code: bpy.props.StringProperty(
         name="Code",
         description="What the message is about, in a word for scripts that is the same in each language",
-        get=_of_task(lambda task: getattr(_in_the_way(task), "code", ""), ""),
+        get=_of_task(lambda task: getattr(_blocker_or_trouble(task), "code", ""), ""),
     )
     # A collection cannot be a view: what is in it is.
     jobs: bpy.props.CollectionProperty(type=RODIN_Job)
@@ -207,19 +207,19 @@ def _set_show_groups(_self: "RODIN_View", numbers: int) -> None:
     _arrange(groups=frozenset(group for group, _name, _text, _icon, number in _GROUPS if numbers & number))
 
 
-def _arrange(**wish: Any) -> None:
+def _arrange(**changes: Any) -> None:
     """Filter or sort the list in another way."""
     task_list = app().task_list
-    arrangement = replace(task_list.listing.arrangement, **wish)
+    arrangement = replace(task_list.listing.arrangement, **changes)
     if arrangement != task_list.listing.arrangement:
         task_list.arrange(arrangement)
         _count_rows(view())
         redraw.sidebars()
 
 
-def _set_selecting(_self: "RODIN_View", wish: bool) -> None:
-    app().task_list.selecting = wish
-    if not wish:
+def _set_selecting(_self: "RODIN_View", value: bool) -> None:
+    app().task_list.selecting = value
+    if not value:
         app().task_list.selected.clear()
     redraw.sidebars()
 

@@ -10,7 +10,7 @@ import bpy
 
 from .app import app
 
-PATIENCE = 3.0
+TAB_TIMEOUT = 3.0
 """Seconds for Blender to draw a sidebar that was just opened, so that it knows its tabs."""
 
 
@@ -66,7 +66,7 @@ def viewport(context: bpy.types.Context) -> bpy.types.Area | None:
 def show_tab(area: bpy.types.Area) -> None:
     """Open a viewport's sidebar at the Rodin tab: the pump chooses it once Blender knows the tabs."""
     area.spaces.active.show_region_ui = True
-    app().session.tab_wanted = area.as_pointer(), time.monotonic() + PATIENCE
+    app().session.tab_wanted = area.as_pointer(), time.monotonic() + TAB_TIMEOUT
     app().wake()
 
 

@@ -19,14 +19,14 @@ from .voice import say
 def text() -> str:
     session = app().session
     counts = Counter(task.status for task in session.tasks.values())
-    obstacle = app().obstacle()
+    blocker = app().blocker()
     return "\n".join(
         [
             f"Rodin for Blender {links.version()} ({PACKAGE})",
             f"Blender {bpy.app.version_string}, {sys.platform} {platform.machine()}, Python {sys.version.split()[0]}",
             f"Tasks: {', '.join(f'{count} {status}' for status, count in counts.items()) or 'none'}",
-            f"Nothing can be asked: {say(obstacle)}" if obstacle else "The service can be asked.",
+            f"Nothing can be asked: {say(blocker)}" if blocker else "The service can be asked.",
             "Messages:",
-            *(f"{clock_text(told.at)} {told.text}" for told in session.news.told),
+            *(f"{clock_text(told.at)} {told.text}" for told in session.news.entries),
         ]
     )

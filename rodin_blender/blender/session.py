@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the interface knows, held in Python: nothing of it reaches a .blend file, undo or the preferences.
 
-The tracker's messages come in here (`take_in`), in a timer; operators send wishes out through `tracker`. The
+The tracker's messages come in here (`handle`), in a timer; operators send wishes out through `tracker`. The
 properties that the panel and other people's scripts read are a copy, see properties.py.
 """
 
@@ -19,7 +19,9 @@ from ..service.keys import Generation, Secret
 from ..tasks.task import Status, Task
 from ..texts.text import Text, Trouble
 from ..tracking.messages import (
-    BalanceTold,
+    BalanceReceived,
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     DownloadProgress,
     FilesDeleted,
@@ -32,9 +34,7 @@ from ..tracking.messages import (
     NotFollowed,
     Notice,
     NotSubmitted,
-    Obstacle,
-    ObstacleChanged,
-    RequestsHeld,
+    RequestsThrottled,
     Restored,
     Settings,
     SubmissionProgress,
@@ -42,33 +42,33 @@ from ..tracking.messages import (
     TaskRemoved,
 )
 from ..tracking.tracker import Tracker
+from .follow_requests import FollowRequest
 from .news import News
-from .presses import Press
 from .voice import say
 
 _NOTHING = Secret("")
 
 
 @dataclass
-class Import:
+class ImportRequest:
     """A wish to have a model of a task in the scene; fulfilled when its file is known to be there."""
 
-    how: dict[str, object] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     """Arguments for `rodin.import_model`; without `model`, the best one."""
     window: int = 0
     """The address of the window whose scene it is for, the first one's when 0."""
     scene: str = ""
     """The scene that the window showed when it was wished; "" for the one that it shows."""
-    by_itself: bool = False
+    after_download: bool = False
     """Whether it follows from a download, and not from a press of Import."""
-    unasked: bool = False
+    automatic: bool = False
     """Whether nobody pressed a button for it: then it leaves the selection alone."""
     ready: bool = False
     """Whether the file is known to be there and whole."""
     triangles: int | None = None
     """About how many it has, None where its file does not tell."""
     waits_for: str = ""
-    """What has to happen first, see `importing.hindrance`."""
+    """What has to happen first, see `importing.blocked_by`."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Form:
     """Why the service would not take a picture, None for nothing, by its file."""
     paths: dict[int, str] = field(default_factory=dict)
     """The pictures' files, by the numbers that stand in the properties instead of them."""
-    kept: list[str] = field(default_factory=list)
+    saved_paths: list[str] = field(default_factory=list)
     """The pictures' files while another .blend file is opened."""
     typed: bool = False
     """Whether the prompt was typed, and Blender has not logged the edit yet."""
@@ -101,7 +101,7 @@ class Form:
 
 NOTICE_KEPT = 600.0
 """Seconds after which the panel no longer tells what nobody dismissed."""
-LARGEST_BY_ITSELF = 200_000_000
+LARGEST_AUTO_IMPORT = 200_000_000
 """Bytes of a model up to which an import may follow a download by itself: Blender stands still meanwhile."""
 
 
@@ -112,25 +112,25 @@ class Session:
         self.tracker: Tracker | None = None
         self.settings = Settings()
         self.tasks: dict[str, Task] = {}
-        self.unshown: dict[str, None] = {}
+        self.dirty_tasks: dict[str, None] = {}
         """The ids of tasks whose properties are not as `tasks` has them, in the order of change."""
-        self.undrawn = False
+        self.needs_redraw = False
         """Whether something that is drawn has changed since the sidebar was told to redraw."""
         self.select = ""
         """The id of a task to make the active one."""
-        self.obstacle: Obstacle | None = None
-        self.held_until = 0.0
+        self.blocker: Blocker | None = None
+        self.throttled_until = 0.0
         self.bytes_saved = 0
         """The size of all tasks' files."""
         self.downloads: dict[str, Progress] = {}
         """How far running downloads are, by task id."""
         self.file_troubles: dict[str, str] = {}
         """What kept the last download or import of a task from its end, by task id."""
-        self.imports: dict[str, Import] = {}
+        self.imports: dict[str, ImportRequest] = {}
         """Wished for imports, by task id."""
-        self.questions: dict[str, Import] = {}
+        self.unconfirmed_imports: dict[str, ImportRequest] = {}
         """Those that wait for a press since the model has more triangles than the settings let pass, by task id."""
-        self.begun_here: set[str] = set()
+        self.started_here: set[str] = set()
         """The ids of tasks that were generated or tracked in this Blender since its file was opened."""
         self.blockouts: dict[str, int] = {}
         """The objects that tasks were made from since the file was opened: their `session_uid` by task id."""
@@ -148,7 +148,7 @@ class Session:
         self.dialog_outdated = False
         """Whether the dialog for the API key does not show the last test yet."""
         self._notice = ""
-        self._told_at = 0.0
+        self._notice_at = 0.0
         self.news = News()
         self.announcing = False
         """Whether a line for the status bar waits to be seen."""
@@ -160,7 +160,7 @@ class Session:
         self.forgotten_at = 0.0
         self._forgotten_together: dict[str, list[Task]] = {}
         """Where those that are being forgotten together are gathered, by task id."""
-        self.presses: deque[Press] = deque()
+        self.follow_requests: deque[FollowRequest] = deque()
         """Presses of Follow and Paste that the tracker has not answered yet, the oldest first."""
         self.form = Form()
         self.balance: float | None = None
@@ -190,14 +190,14 @@ class Session:
             self.tracker.stop()
             self.tracker = None
         # Without a tracker nobody tells when these are over; the next one tells them anew.
-        self.obstacle = None
-        self.held_until = 0.0
-        self.presses.clear()
+        self.blocker = None
+        self.throttled_until = 0.0
+        self.follow_requests.clear()
 
     @property
     def notice(self) -> str:
         """What the panel tells, until it is dismissed or old."""
-        return self._notice if time.time() < self._told_at + NOTICE_KEPT else ""
+        return self._notice if time.time() < self._notice_at + NOTICE_KEPT else ""
 
     def dismiss(self) -> None:
         self._notice = ""
@@ -210,39 +210,39 @@ class Session:
     def tell(self, said: Text | Trouble | str) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
         text = say(said)
-        self._notice, self._told_at = text, time.time()
+        self._notice, self._notice_at = text, time.time()
         self.news.tell(text)
-        self.undrawn = True
+        self.needs_redraw = True
 
     def file_loaded(self) -> None:
         """Another file was opened: the properties are empty, and no import was meant for it."""
-        wished = (self.tasks.get(task_id) for task_id in (*self.imports, *self.questions))
-        names = [f"'{task.name}'" for task in wished if task]
+        interrupted = (self.tasks.get(task_id) for task_id in (*self.imports, *self.unconfirmed_imports))
+        names = [f"'{task.name}'" for task in interrupted if task]
         if names:
             self.tell(f"For the file before, but not yet imported: {', '.join(names)}. Press Import to have it here.")
         self.imports.clear()
-        self.questions.clear()
-        self.begun_here.clear()
+        self.unconfirmed_imports.clear()
+        self.started_here.clear()
         self.blockouts.clear()
-        self.unshown = dict.fromkeys(self.tasks)
-        self.undrawn = True
+        self.dirty_tasks = dict.fromkeys(self.tasks)
+        self.needs_redraw = True
 
-    def take_in(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         # What is drawn changes with each message but those that are sorted out below.
         drawn = True
         match message:
             case TaskChanged(task):
                 before = self.tasks.get(task.task_id)
                 self.tasks[task.task_id] = task
-                self.unshown[task.task_id] = None
+                self.dirty_tasks[task.task_id] = None
                 if task.parent:
                     self.made_from.setdefault(task.parent, {})[task.task_id] = None
                 self.bytes_saved += task.size - (before.size if before else 0)
                 # Its times are drawn anew as the clock ticks.
-                lists = handlers.told_by(before, task)
+                lists = handlers.lists_for(before, task)
                 drawn = bool(lists)
                 self.pending_calls.extend((functions, task) for functions in lists)
-                self._take_in_submission(before, task)
+                self._handle_submission(before, task)
                 if before and task.status.final and not before.status.final:
                     self.news.tell_ended(task)
                     if task.status.has_files:
@@ -254,19 +254,20 @@ class Session:
                     self.made_from.get(removed.parent, {}).pop(task_id, None)
                 self.uploads.pop(task_id, None)
                 self.form.originals.pop(task_id, None)
-                for known in (self.downloads, self.file_troubles, self.imports, self.questions, self.hand_offs):
+                known_by_id = self.downloads, self.file_troubles, self.imports, self.unconfirmed_imports, self.hand_offs
+                for known in known_by_id:
                     known.pop(task_id, None)
-                self.unshown[task_id] = None
+                self.dirty_tasks[task_id] = None
             case Followed(task, was_known):
                 self.select = task.task_id
-                self.begun_here.add(task.task_id)
+                self.started_here.add(task.task_id)
                 for group in self.forgotten:
                     group[:] = [old for old in group if old.subscription_key != task.subscription_key]
                 self.forgotten = [group for group in self.forgotten if group]
                 if task.subscription_key == self.typed_key:
                     self.typed_key = Secret("")
-                self._press.take_in(task.name, was_known)
-                self._end_press()
+                self._follow_request.succeed(task.name, was_known)
+                self._end_follow_request()
             case Forgotten(task):
                 group = self._forgotten_together.pop(task.task_id, [])
                 if not group:
@@ -276,25 +277,25 @@ class Session:
             case Restored(task_id):
                 self.select = task_id
             case NotFollowed(said):
-                self._press.fail()
-                self._end_press()
+                self._follow_request.fail()
+                self._end_follow_request()
                 self.tell(said)
             case Notice(said):
                 self.tell(said)
             case NotSubmitted(task_id, said):
                 self.tell(said)
-                self.begun_here.discard(task_id)
+                self.started_here.discard(task_id)
                 self.select = ""
                 if task_id in self.form.sent:
                     self.form.returned.append(self.form.sent.pop(task_id))
             case SubmissionProgress(task_id, sent, total):
                 self.uploads[task_id] = sent, total
-            case BalanceTold(credits):
+            case BalanceReceived(credits):
                 self.balance = credits
-            case ObstacleChanged(obstacle):
-                self.obstacle = obstacle
-            case RequestsHeld(until):
-                self.held_until = until
+            case BlockerChanged(blocker):
+                self.blocker = blocker
+            case RequestsThrottled(until):
+                self.throttled_until = until
             case KeyTested():
                 self.key_test = message
                 self.dialog_outdated = True
@@ -308,17 +309,17 @@ class Session:
                 elif task_id in self.tasks:
                     self.pending_calls.append((handlers.download_done, self.tasks[task_id]))
                 if self.tracker and task_id in self.imports:
-                    self.tracker.check_model(task_id, str(self.imports[task_id].how.get("model", "")))
+                    self.tracker.check_model(task_id, str(self.imports[task_id].options.get("model", "")))
                 self.tell_of_files(task_id, said, trouble=bool(missing) or not (folder or cancelled))
             case FilesDeleted(task_id, said, failed):
-                self.questions.pop(task_id, None)
+                self.unconfirmed_imports.pop(task_id, None)
                 self.tell_of_files(task_id, said, trouble=failed)
             case ModelChecked():
-                self._take_in_check(message)
+                self._handle_check(message)
             case Idle(calls):
                 self._idle_after = calls
                 drawn = False
-        self.undrawn |= drawn
+        self.needs_redraw |= drawn
 
     def follow(
         self, tracker: Tracker, generations: Sequence[Generation], typed: Secret = _NOTHING, task_id: str = ""
@@ -327,27 +328,27 @@ class Session:
 
         `typed` is what was in the panel's field, where they come from there.
         """
-        self.presses.append(Press(len(generations), typed))
+        self.follow_requests.append(FollowRequest(len(generations), typed))
         for generation in generations:
             tracker.follow(generation, task_id)
 
     @property
-    def _press(self) -> Press:
-        if not self.presses:
-            self.presses.append(Press())
-        return self.presses[0]
+    def _follow_request(self) -> FollowRequest:
+        if not self.follow_requests:
+            self.follow_requests.append(FollowRequest())
+        return self.follow_requests[0]
 
-    def _end_press(self) -> None:
-        press = self._press
-        if press.awaited > 0:
+    def _end_follow_request(self) -> None:
+        request = self._follow_request
+        if request.awaited > 0:
             return
-        self.presses.popleft()
-        if not press.failed and press.typed == self.typed_key:
+        self.follow_requests.popleft()
+        if not request.failed and request.typed == self.typed_key:
             self.typed_key = Secret("")
-        if press.text:
-            self.news.tell(press.text)
+        if request.text:
+            self.news.tell(request.text)
 
-    def _take_in_submission(self, before: Task | None, task: Task) -> None:
+    def _handle_submission(self, before: Task | None, task: Task) -> None:
         """What is to be told, and to whom, when a task that was begun here is another step further."""
         self.form.sent.pop(task.task_id, None)
         if task.status is not Status.SENDING:
@@ -371,13 +372,13 @@ class Session:
                 self.file_troubles[task_id] = text
             self.news.tell(f"'{self.tasks[task_id].name}': {text}")
 
-    def _take_in_check(self, checked: ModelChecked) -> None:
+    def _handle_check(self, checked: ModelChecked) -> None:
         task_id, size = checked.task_id, checked.size
         trouble: Text | Trouble | None = checked.trouble
-        wish = self.imports.get(task_id)
-        if wish is None:
+        request = self.imports.get(task_id)
+        if request is None:
             return
-        if not trouble and wish.by_itself and size > LARGEST_BY_ITSELF:
+        if not trouble and request.after_download and size > LARGEST_AUTO_IMPORT:
             trouble = Text(
                 "The model has {size:size}: Blender stands still while it imports that. "
                 "Press Import when you can wait.",
@@ -387,4 +388,4 @@ class Session:
             del self.imports[task_id]
             self.tell_of_files(task_id, trouble, trouble=True)
         else:
-            wish.ready, wish.triangles = True, checked.triangles
+            request.ready, request.triangles = True, checked.triangles

@@ -16,7 +16,7 @@ from ..storage import folders as places
 from ..storage.paths import NoBlendFile
 from ..tasks import templates
 from ..tasks.task import Task
-from ..tracking.messages import PENDING, Obstacle, Settings
+from ..tracking.messages import PENDING, Blocker, Settings
 from . import network, option_properties
 from .api_key import ApiKey
 from .folders import addon_preferences, blend_folder, user_folder
@@ -36,7 +36,7 @@ class SettingsInUse:
     def resolve(self, name: str) -> Setting:
         """The value in use, and where it comes from. What the environment holds wrongly is passed over.
 
-        That is an obstacle, see `for_tracker`. Raises BadInput for an API key that is not known, see `ApiKey.in_use`.
+        That is a blocker, see `for_tracker`. Raises BadInput for an API key that is not known, see `ApiKey.in_use`.
         """
         if name == "api_key":
             return self._api_key.in_use()
@@ -48,7 +48,7 @@ class SettingsInUse:
             return found
         preferences = own()
         if name == "proxy":
-            given = network.given_proxy(preferences)
+            given = network.stored_proxy(preferences)
             return Setting(given, "preferences" if given else "default", fixed=False)
         touched = isinstance(preferences, bpy.types.AddonPreferences) and preferences.is_property_set(name)
         value = getattr(preferences, name)
@@ -60,14 +60,14 @@ class SettingsInUse:
         """The value in use."""
         return self.resolve(name).value
 
-    def set_value(self, name: str, wish: Value) -> None:
+    def set_value(self, name: str, value: Value) -> None:
         """Have a value in the preferences, as if the user had set it there. What is fixed stays."""
         preferences = own()
         fixed = name in FIELDS and self.resolve(name).fixed
         if isinstance(preferences, bpy.types.AddonPreferences) and not fixed:
-            if name.startswith(GENERATE) and isinstance(wish, str):
-                wish = option_properties.identifier(wish)
-            setattr(preferences, name, wish)
+            if name.startswith(GENERATE) and isinstance(value, str):
+                value = option_properties.identifier(value)
+            setattr(preferences, name, value)
             # To say so has Blender draw all windows.
             if not bpy.context.preferences.is_dirty:
                 bpy.context.preferences.is_dirty = True
@@ -107,7 +107,7 @@ class SettingsInUse:
 
         if self._file.trouble:
             code = PENDING if self._file.pending else "settings"
-            return Settings(timeout=network.timeout(), obstacle=Obstacle(code, self._file.trouble))
+            return Settings(timeout=network.timeout(), blocker=Blocker(code, self._file.trouble))
         return configuration.tracker_settings(
             resolve,
             self._file.values,

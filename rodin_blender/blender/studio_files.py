@@ -33,16 +33,16 @@ class StudioFiles:
         if named != self._name:
             self._name, self.values = named, {}
             self.pending, self.trouble = True, _PENDING
-            self._threads.run(partial(_read, named), partial(self._take_in, named))
+            self._threads.run(partial(_read, named), partial(self._on_read, named))
 
     def read_now(self) -> None:
         """The same at once: for the command line, which may wait. Raises BadInput."""
         self._name = configuration.named_file()
-        self._take_in(self._name, configuration.read_files(self._name))
+        self._on_read(self._name, configuration.read_files(self._name))
 
-    def _take_in(self, named: str, found: dict[str, Setting] | BadInput) -> None:
+    def _on_read(self, named: str, found: dict[str, Setting] | BadInput) -> None:
         if named == self._name:
-            self._session.undrawn = True
+            self._session.needs_redraw = True
             self.pending = False
             self.trouble = str(found) if isinstance(found, BadInput) else ""
             self.values = {} if isinstance(found, BadInput) else found

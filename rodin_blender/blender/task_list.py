@@ -82,18 +82,18 @@ class TaskList:
         tasks = self._session.tasks
         self.listing.arrange(arrangement, (tasks[task_id] for task_id in self._groups if task_id in tasks))
 
-    def shown(self, group: Group) -> list[Task]:
+    def visible(self, group: Group) -> list[Task]:
         """The tasks of a group that the list shows: what a filter hides, no button is to act on."""
-        return self._shown(self.members[group])
+        return self._visible(self.members[group])
 
     def is_in_scene(self, task: Task) -> bool:
         return bool(task.task_uuid and self.in_scene and task.task_uuid in self.in_scene)
 
     def selection(self) -> list[Task]:
         """The selected tasks that the list shows, in its order."""
-        return self._shown(sorted(self.selected, key=lambda task_id: self.listing.row(task_id) or 0))
+        return self._visible(sorted(self.selected, key=lambda task_id: self.listing.row(task_id) or 0))
 
-    def _shown(self, task_ids: Iterable[str]) -> list[Task]:
+    def _visible(self, task_ids: Iterable[str]) -> list[Task]:
         # The list hears of a task that is gone a moment later.
         tasks = self._session.tasks
         return [tasks[task_id] for task_id in task_ids if task_id in self.listing and task_id in tasks]

@@ -18,7 +18,7 @@ class Threads:
         self._done: SimpleQueue[tuple[threading.Thread, Callable[[], None]]] = SimpleQueue()
 
     def run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do `work`, then hand what it returns to `then` on the main thread. What it raises is raised by `take_in`."""
+        """Do `work`, then hand what it returns to `then` on the main thread. `run_callbacks` raises what it raised."""
 
         def do() -> None:
             try:
@@ -37,7 +37,7 @@ class Threads:
         """Whether something is under way, or has ended and was not taken in."""
         return bool(self._under_way)
 
-    def take_in(self) -> None:
+    def run_callbacks(self) -> None:
         """For the timer: hand out what has ended."""
         while not self._done.empty():
             thread, ended = self._done.get_nowait()

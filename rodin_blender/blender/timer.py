@@ -12,7 +12,7 @@ import time
 from collections import deque
 
 from ..service.errors import trace
-from ..tracking.messages import PENDING, ObstacleChanged
+from ..tracking.messages import PENDING, BlockerChanged
 from . import form, generating, in_scene, model_imports, properties, redraw
 from .app import App, app
 
@@ -47,30 +47,30 @@ def run() -> float | None:
 def _run(running: App) -> float | None:
     end = time.perf_counter() + BUDGET
     session = running.session
-    running.threads.take_in()
+    running.threads.run_callbacks()
     known = session.tracker if time.monotonic() < running.settings_read_at + SETTINGS_INTERVAL else None
     messages = (known or running.tracker()).messages
     while time.perf_counter() < end and not messages.empty():
         message = messages.get_nowait()
-        session.take_in(message)
-        if isinstance(message, ObstacleChanged):
-            running.api_key.obstacle_changed(message.obstacle)
-    while session.unshown and time.perf_counter() < end:
-        task_id = next(iter(session.unshown))
-        del session.unshown[task_id]
+        session.handle(message)
+        if isinstance(message, BlockerChanged):
+            running.api_key.blocker_changed(message.blocker)
+    while session.dirty_tasks and time.perf_counter() < end:
+        task_id = next(iter(session.dirty_tasks))
+        del session.dirty_tasks[task_id]
         properties.show(task_id)
         running.previews.show(task_id, form.pictures_of(task_id))
     # A studio's file of functions may lie on a disk that does not answer, and nothing else is to wait for that.
     calls = deque() if running.hooks.pending else session.pending_calls
-    while calls and not session.unshown and time.perf_counter() < end:
+    while calls and not session.dirty_tasks and time.perf_counter() < end:
         running.hooks.call(*calls.popleft())
-    if session.unshown or calls or not messages.empty():
+    if session.dirty_tasks or calls or not messages.empty():
         return BUSY_INTERVAL
     _act(running)
     _redraw(running)
-    obstacle = session.settings.obstacle
+    blocker = session.settings.blocker
     # What waits for settings that are still being looked up would wait for the next press else.
-    pending = obstacle is not None and obstacle.code == PENDING
+    pending = blocker is not None and blocker.code == PENDING
     # Asked last: this call may have begun something, whose outcome nobody else takes in.
     if session.idle and not pending and not running.threads.busy:
         session.disconnect()
@@ -83,18 +83,18 @@ def _act(running: App) -> None:
     session = running.session
     generating.begin_waiting()
     running.ask_account()
-    form.take_in()
+    form.update()
     if session.select in session.tasks:
         running.task_list.activate(session.select)
         session.select = ""
     running.task_list.settle()
     if running.task_list.in_scene is None:
-        in_scene.look()
-    model_imports.act()
+        in_scene.scan()
+    model_imports.run_due()
     if session.tab_wanted and redraw.tab_shown(*session.tab_wanted):
         session.tab_wanted = None
     if session.news and redraw.announce(session.news.line()):
-        session.news.shown()
+        session.news.clear_pending()
 
 
 def _redraw(running: App) -> None:
@@ -103,12 +103,12 @@ def _redraw(running: App) -> None:
     if second != running.drawn_second:
         running.drawn_second = second
         task = properties.active_task()
-        session.undrawn |= task is not None and task.followed
+        session.needs_redraw |= task is not None and task.followed
         if form.is_shown() and redraw.any_sidebar():
-            form.note_use()
+            form.touch()
     if session.dialog_outdated:
         session.dialog_outdated = False
         redraw.dialog()
-    if session.undrawn:
-        session.undrawn = False
+    if session.needs_redraw:
+        session.needs_redraw = False
         redraw.sidebars()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NoReturn
 
-from ..service import pasted
+from ..service import paste_parser
 from ..service.errors import BadInput, os_reason
 from ..service.keys import Generation, Secret
 from ..tasks.options import OPTIONS
@@ -209,11 +209,11 @@ def generations(words: list[str], api_key: Secret | None = None) -> tuple[list[G
     for word in words:
         source = ("standard input" if word == "-" else word[1:]) if is_source(word) else ""
         try:
-            given = pasted.read(_content(word) if source else word, api_key, LARGEST_FILE)
+            given = paste_parser.parse(_content(word) if source else word, api_key, LARGEST_FILE)
         except BadInput as error:
             raise BadInput(f"In {source}: {error}" if source else str(error)) from None
-        if given.wrong:
-            raise BadInput(f"Number {given.wrong[0].number} in {source or 'what was given'}: {given.wrong[0].text}")
+        if given.invalid:
+            raise BadInput(f"Number {given.invalid[0].number} in {source or 'what was given'}: {given.invalid[0].text}")
         refused += (f"Number {trouble.number} in {source}: {trouble.text}" for trouble in given.refused)
         for generation in given.generations:
             found.setdefault(generation.subscription_key, generation)

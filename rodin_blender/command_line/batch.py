@@ -16,21 +16,21 @@ from pathlib import Path
 from ..service.errors import BadInput
 from ..storage import folders, locks
 from ..storage.outbox import Outbox
-from . import arguments, places, tables
+from . import arguments, tables, write_checks
+from .batch_run import BatchRun
 from .execution import Execution
-from .following import Ended, Follower, check, opened
-from .fulfilling import Fulfillment
+from .following import CommandEnd, Follower, check, open_store
 from .host import Host
 from .output import SCHEMA, Exit, Output, describe
-from .planning import Begun, Item, Planner, begun
-from .results import Journal, Results, mend
-from .tables import Wrong
+from .planning import EarlierRuns, Item, Planner, earlier_runs
+from .results import Journal, Results, drop_partial_line
+from .tables import Problem
 
-LONGEST = 7 * 24 * 3600.0
+TASK_DEADLINE = 7 * 24 * 3600.0
 """Seconds that a task may take: results are kept no longer, and a farm's queue may be long."""
-RESULTS, BEGUN, EXECUTED = "results.jsonl", "begun.jsonl", "executed.jsonl"
+RESULTS, STARTED, EXECUTED = "results.jsonl", "begun.jsonl", "executed.jsonl"
 """What is written in a batch's folder: the results, the tasks that were begun, and those that --exec has run for."""
-MOST_TOLD = 5
+MAX_PROBLEMS = 5
 """Mistakes of a table that an error tells; `--check` tells all."""
 
 
@@ -40,34 +40,34 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     folder = given.to.expanduser().absolute() if given.to else None
     path: Path = given.file
     if not given.check:
-        check(host.settings.obstacle)
+        check(host.settings.blocker)
     items, wrong, ignored = _read(host, path)
     if given.check or folder is None:
         for name in ignored:
             output.live(f"{path}: the column '{name}' is not used.", time.time())
-        return _check(output, path, items, wrong, _begun_before(output, folder), given)
+        return _check(output, path, items, wrong, _earlier_runs(output, folder), given)
     if wrong:
-        raise BadInput(" ".join(_told(path, wrong[:MOST_TOLD])) + _more(len(wrong) - MOST_TOLD))
-    places.check_folder(folder)
-    with _alone(folder):
+        raise BadInput(" ".join(_error_lines(path, wrong[:MAX_PROBLEMS])) + _more(len(wrong) - MAX_PROBLEMS))
+    write_checks.check_folder(folder)
+    with _lock(folder):
         return _run(host, output, folder, items, given)
 
 
 def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Namespace) -> Exit:
     until = time.monotonic() + given.timeout if given.timeout is not None else float("inf")
-    for name in (RESULTS, BEGUN, EXECUTED):
-        mend(folder / name)
-    results, journal = Results(folder / RESULTS, output), Journal(folder / BEGUN, event="begun")
+    for name in (RESULTS, STARTED, EXECUTED):
+        drop_partial_line(folder / name)
+    results, journal = Results(folder / RESULTS, output), Journal(folder / STARTED, event="begun")
     outbox, path = Outbox(folders.outbox(folder)), folders.list_path(folder)
-    with opened(path, output) as store:
-        known = begun(store.tasks(), results.by_id.values(), outbox, journal.ids)
-        rows = Fulfillment(output, folder, items, results, journal, known)
+    with open_store(path, output) as store:
+        known = earlier_runs(store.tasks(), results.by_id.values(), outbox, journal.ids)
+        rows = BatchRun(output, folder, items, results, journal, known)
         rows.prepare(store, retry=given.retry_failed)
     if output.execution:
         _execute(output.execution, Journal(folder / EXECUTED, event="executed", command=output.execution.digest), rows)
     tasks = dict(known.tasks)
     if not rows.over:
-        with Follower(host, output, path, LONGEST) as follower:
+        with Follower(host, output, path, TASK_DEADLINE) as follower:
             rows.run(follower, until, given.max_credits)
             tasks |= follower.tasks
     if output.execution:
@@ -76,22 +76,22 @@ def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Nam
     return rows.end(tasks)
 
 
-def _execute(execution: Execution, journal: Journal, rows: Fulfillment) -> None:
+def _execute(execution: Execution, journal: Journal, rows: BatchRun) -> None:
     """Run the command of --exec for each result once, also for those of earlier runs for which it has not run well."""
     execution.done = lambda result: journal.note(result["task_id"], result["name"])
-    execution.wanted = lambda result: result["task_id"] not in journal.ids
+    execution.is_wanted = lambda result: result["task_id"] not in journal.ids
     for task in rows.whole():
         execution.begin({"schema": SCHEMA, "event": "result", **describe(task)})
 
 
-def _read(host: Host, path: Path) -> tuple[list[Item], list[Wrong], tuple[str, ...]]:
+def _read(host: Host, path: Path) -> tuple[list[Item], list[Problem], tuple[str, ...]]:
     """The rows of a file, what is wrong with some, and columns that are not used. Raises BadInput."""
     table = tables.read(arguments.content(path))
     items, wrong = Planner(host, path.absolute().parent).items(table.rows)
     return items, sorted([*table.wrong, *wrong]), table.ignored
 
 
-def _told(path: Path, wrong: Iterable[Wrong]) -> Iterator[str]:
+def _error_lines(path: Path, wrong: Iterable[Problem]) -> Iterator[str]:
     return (f"{path}, line {line}: {text}" if line else f"{path}: {text}" for line, text in wrong)
 
 
@@ -99,52 +99,53 @@ def _more(count: int) -> str:
     return f" There is more like this in {count} places: `batch FILE --check` tells all." if count > 0 else ""
 
 
-def _begun_before(output: Output, folder: Path | None) -> Begun:
+def _earlier_runs(output: Output, folder: Path | None) -> EarlierRuns:
     """What was begun in a folder, of which nothing is changed."""
     path = folder and folders.list_path(folder)
     if folder is None or path is None or not path.exists():
-        return Begun()
-    results, journal = Results(folder / RESULTS, output), Journal(folder / BEGUN, event="begun")
-    with opened(path, output) as store:
-        return begun(store.tasks(), results.by_id.values(), Outbox(folders.outbox(folder)), journal.ids)
+        return EarlierRuns()
+    results, journal = Results(folder / RESULTS, output), Journal(folder / STARTED, event="begun")
+    with open_store(path, output) as store:
+        return earlier_runs(store.tasks(), results.by_id.values(), Outbox(folders.outbox(folder)), journal.ids)
 
 
 def _check(
-    output: Output, path: Path, items: list[Item], wrong: list[Wrong], before: Begun, given: Namespace
+    output: Output, path: Path, items: list[Item], wrong: list[Problem], before: EarlierRuns, given: Namespace
 ) -> Exit:
-    """Tell what a run would do, and all that is wrong. Needs neither key nor network. Raises Ended."""
-    for (line, _), text in zip(wrong, _told(path, wrong), strict=True):
+    """Tell what a run would do, and all that is wrong. Needs neither key nor network. Raises CommandEnd."""
+    for (line, _), text in zip(wrong, _error_lines(path, wrong), strict=True):
         output.tell("wrong", text, line=line, text=text)
     if wrong:
-        raise Ended(Exit.USAGE, f"{path} has {len(wrong)} mistakes. Nothing was asked.")
-    total, new, wishes = 0.0, 0, 0
+        raise CommandEnd(Exit.USAGE, f"{path} has {len(wrong)} mistakes. Nothing was asked.")
+    total, new, requests = 0.0, 0, 0
     for number, item in enumerate(items, 1):
-        row, wish = item.row, item.wish
-        last = before.last(wish.task_id) if wish else ""
-        if wish and (not last or (given.retry_failed and before.may_be_retried(last))):
+        row, request = item.row, item.request
+        last = before.last(request.task_id) if request else ""
+        if request and (not last or (given.retry_failed and before.may_be_retried(last))):
             total += item.price
             new += 1
-        wishes += bool(wish)
-        task_id, uuid = wish.task_id if wish else "", row.generation.task_uuid if row.generation else ""
-        what = row.refused or (f"about {item.price:g} credits{', begun before' if last else ''}" if wish else uuid)
+        requests += bool(request)
+        task_id, uuid = request.task_id if request else "", row.generation.task_uuid if row.generation else ""
+        what = row.refused or (f"about {item.price:g} credits{', begun before' if last else ''}" if request else uuid)
         members = {"task_id": task_id, "task_uuid": uuid, "price": item.price, "begun": bool(last)}
         words = f"{row.line}: {row.name}  {what}"
         output.tell("row", words, number=number, line=row.line, name=row.name, text=row.refused, **members)
-    words = f"{len(items)} rows, {wishes} of them to be generated, {new} are left to send for about {total:g} credits."
+    words = f"{len(items)} rows, {requests} of them to be generated, "
+    words += f"{new} are left to send for about {total:g} credits."
     spent = sum(before.costs.values(), 0.0)
-    output.tell("plan", words, rows=len(items), generate=wishes, left=new, price=total, spent=spent)
+    output.tell("plan", words, rows=len(items), generate=requests, left=new, price=total, spent=spent)
     if given.max_credits is not None and spent + total > given.max_credits:
         text = f"{spent:g} credits are spent and {total:g} to come, more than --max-credits {given.max_credits:g}"
-        raise Ended(Exit.USAGE, f"{text}: a run sends as much as that allows.")
+        raise CommandEnd(Exit.USAGE, f"{text}: a run sends as much as that allows.")
     return Exit.DONE
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second run out of the folder, which would write each result twice. Raises Ended, OSError."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep a second run out of the folder, which would write each result twice. Raises CommandEnd, OSError."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locks.held(folder / ".batch.lock"))
+            stack.enter_context(locks.acquire(folder / ".batch.lock"))
         except locks.Locked:
-            raise Ended(Exit.TROUBLE, f"Another batch is at work in {folder}; wait for its end.") from None
+            raise CommandEnd(Exit.TROUBLE, f"Another batch is at work in {folder}; wait for its end.") from None
         yield

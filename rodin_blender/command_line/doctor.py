@@ -18,8 +18,8 @@ from ..service.errors import BadInput, RodinError, os_reason
 from ..service.proxies import masked
 from ..storage.folders import FOLDER_VARIABLE
 from ..texts.text import Trouble
-from . import places
-from .following import opened
+from . import write_checks
+from .following import open_store
 from .host import Host
 from .output import Exit, Output
 from .voice import SHELL
@@ -105,10 +105,10 @@ def _certificates(host: Host) -> dict[str, str]:
 
 def _folders(host: Host) -> dict[str, dict[str, str]]:
     """Those that are written into. Nothing is made."""
-    found = {"user": {"path": str(host.folder), "trouble": places.writing_trouble(host.folder)}}
+    found = {"user": {"path": str(host.folder), "trouble": write_checks.writing_trouble(host.folder)}}
     try:
         downloads = host.downloads
-        found["downloads"] = {"path": str(downloads), "trouble": places.writing_trouble(downloads)}
+        found["downloads"] = {"path": str(downloads), "trouble": write_checks.writing_trouble(downloads)}
     except BadInput as error:
         found["downloads"] = {"path": "", "trouble": str(error)}
     return found
@@ -171,7 +171,7 @@ def _list(host: Host, output: Output) -> dict[str, Any]:
     tasks, trouble = None, ""
     try:
         if host.list_path.exists():
-            with opened(host.list_path, output) as store:
+            with open_store(host.list_path, output) as store:
                 tasks = len(store.tasks())
     except RodinError as error:
         trouble = SHELL.say(error.trouble)
@@ -182,7 +182,7 @@ def _list(host: Host, output: Output) -> dict[str, Any]:
 
 def _service(host: Host) -> dict[str, Any]:
     settings = host.settings
-    trouble: Trouble | str | None = settings.obstacle
+    trouble: Trouble | str | None = settings.blocker
     if not trouble:
         try:
             from ..service.client import Client

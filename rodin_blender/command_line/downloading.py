@@ -14,25 +14,25 @@ from ..storage import task_folder
 from ..tasks import schedule
 from ..tasks.task import Download, Status, Task
 from ..tracking.messages import DownloadEnded, DownloadProgress, TaskChanged, TaskRemoved
-from . import places
-from .following import Ended, Follower, opened
+from . import write_checks
+from .following import CommandEnd, Follower, open_store
 from .host import Host
-from .named import listed
 from .output import Exit, Output, describe, task_line
+from .task_lookup import lookup
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     parent = given.to.expanduser().absolute() if given.to else host.downloads
-    with opened(host.list_path, output) as store:
-        wanted = listed(store, given.tasks)
-    places.check_folder(parent)
+    with open_store(host.list_path, output) as store:
+        wanted = lookup(store, given.tasks)
+    write_checks.check_folder(parent)
     asked = [task for task in wanted if given.again or not _is_saved(task)]
     troubles = fetch(host, output, asked, parent, again=given.again)
     ids = [task.task_id for task in wanted if task.task_id not in troubles]
-    with opened(host.list_path, output) as store:
-        found = listed(store, ids)
+    with open_store(host.list_path, output) as store:
+        found = lookup(store, ids)
     for task in found:
-        there = _in(parent, task) if given.to else task
+        there = _saved_below(parent, task) if given.to else task
         output.result("task", f"{task_line(there)}  in {there.folder}", **describe(there))
         if task.status is Status.PARTLY_FAILED:
             troubles[task.task_id] = Exit.FAILED, f"'{task.name}' failed in part, so files may be missing."
@@ -40,7 +40,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
             text = f"'{task.name}' is not finished, so more files may come: run `download` when it is."
             troubles[task.task_id] = Exit.TROUBLE, text
     if troubles:
-        raise Ended(max(code for code, _ in troubles.values()), " ".join(text for _, text in troubles.values()))
+        raise CommandEnd(max(code for code, _ in troubles.values()), " ".join(text for _, text in troubles.values()))
     return Exit.DONE
 
 
@@ -49,7 +49,7 @@ def _is_saved(task: Task) -> bool:
     return task.download is Download.SAVED and bool(task.files) and not task_folder.troubles(task.folder, task.files)
 
 
-def _in(parent: Path, task: Task) -> Task:
+def _saved_below(parent: Path, task: Task) -> Task:
     """The task with its files below `parent`: copied, where they were saved elsewhere before. Raises OSError."""
     here = Path(task.folder)
     if here.parent == parent:
@@ -64,7 +64,7 @@ def fetch(
 ) -> dict[str, tuple[Exit, str]]:
     """Have the files of these tasks: where they are already, else below `parent`; with `again` all of them anew.
 
-    Returns by id what kept some from being there. Raises BadInput, Ended.
+    Returns by id what kept some from being there. Raises BadInput, CommandEnd.
     """
     for task in wanted:
         if not task.status.submitted:
@@ -78,7 +78,7 @@ def fetch(
         return {}
     names = {task.task_id: f"'{task.name}'" for task in wanted}
     checked = {task.task_id: task.checked_at for task in wanted}
-    left, begun, told = set(names), set[str](), set[tuple[str, int, object]]()
+    left, begun, reported = set(names), set[str](), set[tuple[str, int, object]]()
     troubles: dict[str, tuple[Exit, str]] = {}
 
     def end(task_id: str, code: Exit, text: str) -> None:
@@ -87,7 +87,7 @@ def fetch(
 
     with Follower(host, output) as follower:
         for task_id in names:
-            follower.tracker.change(task_id, _asked_now)
+            follower.tracker.change(task_id, _due_now)
         for message in follower.messages(float("inf")):
             match message:
                 case TaskChanged(task) if task.task_id in left - begun:
@@ -97,8 +97,11 @@ def fetch(
                     elif task.status.final or task.checked_at != checked[task.task_id]:
                         begun.add(task.task_id)
                         follower.tracker.download(task.task_id, parent, again=again)
-                case DownloadProgress(task_id, progress) if (task_id, progress.number, progress.waiting) not in told:
-                    told.add((task_id, progress.number, progress.waiting))
+                case DownloadProgress(task_id, progress):
+                    line = task_id, progress.number, progress.waiting
+                    if line in reported:
+                        continue
+                    reported.add(line)
                     what = output.voice.say(progress.waiting, task=task_id)
                     what = what or f"{progress.number} of {progress.count}: {progress.name}"
                     follower.live(f"{names.get(task_id, task_id)}  {what}")
@@ -119,5 +122,5 @@ def fetch(
     return troubles
 
 
-def _asked_now(task: Task) -> Task:
-    return task if task.status.final else schedule.asked_now(task, time.time())
+def _due_now(task: Task) -> Task:
+    return task if task.status.final else schedule.due_now(task, time.time())

@@ -32,16 +32,16 @@ class Execution:
         self.digest = hashlib.sha256(command.encode()).hexdigest()[:12]
         """What tells this command from others, in a file."""
         self._thread = ThreadPoolExecutor(1, "rodin-exec")
-        self._begun: list[tuple[dict[str, Any], Future[str]]] = []
+        self._started: list[tuple[dict[str, Any], Future[str]]] = []
         self._running: subprocess.Popen[bytes] | None = None
-        self.wanted: Callable[[dict[str, Any]], bool] = lambda _: True
+        self.is_wanted: Callable[[dict[str, Any]], bool] = lambda _: True
         self.done: Callable[[dict[str, Any]], None] = lambda _: None
         """Called in that thread with each result for which it went well."""
 
     def begin(self, result: dict[str, Any]) -> None:
         """Have it run for a result, where that is wanted. Returns at once."""
-        if self.wanted(result):
-            self._begun.append((result, self._thread.submit(self._run, result)))
+        if self.is_wanted(result):
+            self._started.append((result, self._thread.submit(self._run, result)))
 
     def _run(self, result: dict[str, Any]) -> str:
         """Why it failed, "" where it did not."""
@@ -58,12 +58,12 @@ class Execution:
 
     def wait(self) -> None:
         """Until it has run for all results so far."""
-        wait([future for _, future in self._begun])
+        wait([future for _, future in self._started])
 
     def end(self) -> list[tuple[dict[str, Any], str]]:
         """Wait for all. Returns those for which it failed, and why."""
         try:
-            ended = [(result, future.result()) for result, future in self._begun if not future.cancelled()]
+            ended = [(result, future.result()) for result, future in self._started if not future.cancelled()]
         finally:
             self.cancel()
         failed = ((result, why) for result, why in ended if why)

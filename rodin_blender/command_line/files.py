@@ -18,13 +18,13 @@ from typing import Any
 from ..service.errors import BadInput
 from ..service.files import SavedFile
 from ..storage.store import Store
-from ..storage.task_folder import BeingSaved, difference, remove
+from ..storage.task_folder import FolderLocked, difference, remove
 from ..tasks.task import Download, Task, without_files
 from ..texts.wording import duration_text, size_text
-from .following import Ended, opened
+from .following import CommandEnd, open_store
 from .host import Host
-from .named import listed
 from .output import Exit, Output
+from .task_lookup import lookup
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     host = host.of_batch(given.batch)
     now = time.time()
     found: list[_Found] = []
-    with opened(host.list_path, output) as store:
-        tasks = listed(store, given.tasks) if given.tasks else store.tasks()
+    with open_store(host.list_path, output) as store:
+        tasks = lookup(store, given.tasks) if given.tasks else store.tasks()
         for task in tasks:
             if not task.files:
                 continue
@@ -87,13 +87,13 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
             output.tell("files", one.line(dry=given.dry_run), **one.members)
     output.live(_summary(found, given), now)
     if any(one.trouble for one in found):
-        raise Ended(Exit.TROUBLE, "Not everything could be deleted.")
+        raise CommandEnd(Exit.TROUBLE, "Not everything could be deleted.")
     if given.verify and any(one.wrong for one in found):
         way = "`download TASK --again` fetches them anew"
         if given.batch:
             way = "Run again, `batch` fetches what is gone, empty or cut"
         advice = f"{way}, while the service has them."
-        raise Ended(Exit.TROUBLE, f"Files are not as they were saved. {advice}")
+        raise CommandEnd(Exit.TROUBLE, f"Files are not as they were saved. {advice}")
     return Exit.DONE
 
 
@@ -130,7 +130,7 @@ def _delete(store: Store, found: _Found, *, dry: bool) -> _Found:
         return replace(found, deleted=tuple(file.name for file in going), freed=freed)
     try:
         freed, reasons = remove(folder, [file.name for file in going])
-    except BeingSaved as error:
+    except FolderLocked as error:
         return replace(found, trouble=str(error))
     left = tuple(file for file in task.files if file.name in reasons or _is_there(folder, file))
     store.change(task.task_id, partial(without_files, left=left))

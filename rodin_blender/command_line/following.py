@@ -17,11 +17,11 @@ from ..storage.store import Store
 from ..tasks.task import Status, Task
 from ..texts.text import Text, Trouble
 from ..tracking.messages import (
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     Message,
     Notice,
-    Obstacle,
-    ObstacleChanged,
     Settings,
     TaskChanged,
     TaskRemoved,
@@ -32,7 +32,7 @@ from .host import Host
 from .output import Exit, Output, task_line
 
 LONGEST_NAME = 100
-LAST_WORDS = 5.0
+STOP_TIMEOUT = 5.0
 """Seconds that a command waits for its tracker to store what it knows."""
 SHORTEST_RENEWAL = 60.0
 """Seconds: a key from a command that is refused sooner after the last one is not asked for again."""
@@ -45,7 +45,7 @@ NOT_ACCEPTED = {
 """What a task that the service has not accepted means for the exit code."""
 
 
-class Ended(RodinError):
+class CommandEnd(RodinError):
     """The command ends here, with this exit code, and why."""
 
     def __init__(self, code: Exit, said: Text | Trouble | str) -> None:
@@ -53,15 +53,15 @@ class Ended(RodinError):
         self.code = code
 
 
-def check(obstacle: Obstacle | None) -> None:
-    """Raises Ended for what keeps all tasks from being asked about."""
-    if obstacle:
+def check(blocker: Blocker | None) -> None:
+    """Raises CommandEnd for what keeps all tasks from being asked about."""
+    if blocker:
         codes = {"offline": Exit.OFFLINE, "store": Exit.TROUBLE}
-        raise Ended(codes.get(obstacle.code, Exit.USAGE), obstacle)
+        raise CommandEnd(codes.get(blocker.code, Exit.USAGE), blocker)
 
 
 @contextmanager
-def opened(path: Path, output: Output) -> Iterator[Store]:
+def open_store(path: Path, output: Output) -> Iterator[Store]:
     """The list of tasks. Raises StoreError."""
     with closing(Store(path)) as store:
         damage = store.damage_text()
@@ -70,7 +70,7 @@ def opened(path: Path, output: Output) -> Iterator[Store]:
         yield store
 
 
-def told_refused(output: Output, refused: list[str]) -> Exit:
+def report_refused(output: Output, refused: list[str]) -> Exit:
     """Tell of the error answers of `arguments.generations`. Returns what they mean for the exit code."""
     for text in refused:
         output.live(text, time.time())
@@ -83,17 +83,17 @@ class Follower:
     def __init__(self, host: Host, output: Output, path: Path | None = None, deadline: float | None = None) -> None:
         """`path` is another list than the user's, `deadline` another longest time (seconds) than is set.
 
-        Raises Ended where nothing can be asked.
+        Raises CommandEnd where nothing can be asked.
         """
         self._host = host
         self._deadline = deadline
         settings = self._settings()
-        check(settings.obstacle)
+        check(settings.blocker)
         self.tasks: dict[str, Task] = {}
         self.tracker = Tracker(path or host.list_path, settings)
         self._key_renewed_at = float("-inf")
         self._output = output
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def __enter__(self) -> Follower:
         return self
@@ -102,12 +102,12 @@ class Follower:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.tracker.stop()
-        self.tracker.join(LAST_WORDS)
+        self.tracker.join(STOP_TIMEOUT)
 
     def messages(self, until: float) -> Iterator[Message]:
         """What the tracker tells, up to `until` (monotonic seconds); `tasks` is up to date with it.
 
-        Raises Ended where nothing can be asked any more.
+        Raises CommandEnd where nothing can be asked any more.
         """
         while True:
             try:
@@ -126,9 +126,9 @@ class Follower:
                     hooks.call(self._output, handlers.download_done, self.tasks[task_id])
                 case TaskRemoved(task_id):
                     self.tasks.pop(task_id, None)
-                case ObstacleChanged(obstacle):
-                    if not (obstacle and obstacle.code == "bad_key" and self._renew_key()):
-                        check(obstacle)
+                case BlockerChanged(blocker):
+                    if not (blocker and blocker.code == "bad_key" and self._renew_key()):
+                        check(blocker)
                 case Notice(said):
                     self.live(said)
             yield message
@@ -156,6 +156,6 @@ class Follower:
     def live_task(self, task: Task) -> None:
         """Tell how a task is, unless that was the last that was told of it."""
         line = task_line(task, self._output.voice)
-        if self._told.get(task.task_id) != line:
-            self._told[task.task_id] = line
+        if self._reported.get(task.task_id) != line:
+            self._reported[task.task_id] = line
             self.live(line)

@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..storage.outbox import Outbox, State
-from ..storage.task_folder import BeingSaved, remove
+from ..storage.task_folder import FolderLocked, remove
 from ..tasks.task import Task
-from .following import Ended, opened
+from .following import CommandEnd, open_store
 from .host import Host
-from .named import listed
 from .output import Exit, Output
+from .task_lookup import lookup
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
-    """Raises Ended where something was in the way: such tasks stay."""
+    """Raises CommandEnd where something was in the way: such tasks stay."""
     kept = []
     outbox = Outbox(host.outbox)
-    with opened(host.list_path, output) as store:
-        for task in listed(store, given.tasks):
+    with open_store(host.list_path, output) as store:
+        for task in lookup(store, given.tasks):
             if task.kind and outbox.state(task.task_id) is State.SENDING:
                 trouble = "It is being sent just now: wait for the answer."
             else:
@@ -34,7 +34,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
             store.forget(task.task_id)
             output.task(replace(task, folder="", files=()) if given.files else task)
     if kept:
-        raise Ended(Exit.TROUBLE, " ".join(kept))
+        raise CommandEnd(Exit.TROUBLE, " ".join(kept))
     return Exit.DONE
 
 
@@ -42,6 +42,6 @@ def _delete(task: Task) -> str:
     """Delete the files that were saved for a task, and only those. Returns what was in the way."""
     try:
         _, reasons = remove(Path(task.folder), [file.name for file in task.files])
-    except BeingSaved as error:
+    except FolderLocked as error:
         return f"{error} Cancel that there first."
     return " ".join(f"{Path(task.folder) / name} could not be deleted: {why}." for name, why in reasons.items())

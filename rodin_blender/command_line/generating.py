@@ -15,20 +15,20 @@ from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
 from ..storage.outbox import Outbox, State
 from ..tasks import options
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import OPTIONS, Value
 from ..tasks.submission import Picture, answer_in, fields, submission
 from ..tasks.task import Status, Task, new_task_id
-from ..tasks.wish import Wish
 from ..texts.text import Trouble
 from ..tracking.messages import NotSubmitted, SubmissionProgress, TaskChanged, TaskRemoved
 from ..tracking.sending import settled, unchecked_text
 from . import arguments, hooks
-from .following import Ended, Follower, check, opened
+from .following import CommandEnd, Follower, check, open_store
 from .host import Host
-from .named import listed
 from .output import Exit, Output, describe
+from .task_lookup import lookup
 
-MOST_AT_ONCE = 100
+MAX_AT_ONCE = 100
 """Tasks of one `generate`: a mistyped number is not to cost a fortune."""
 
 
@@ -43,17 +43,17 @@ def go_on(host: Host) -> str:
 def submit(host: Host, output: Output, given: Namespace) -> list[str]:
     """Have the tasks generated, as far as being accepted. Returns their ids; none for a dry run. Raises Ended."""
     prompt = arguments.standard_input() if given.prompt == "-" else given.prompt
-    wishes = _wishes(host, given, prompt)
-    total = sum(options.price(wish.options) for wish in wishes)
-    check_price(host, max(options.price(wish.options) for wish in wishes))
+    requests = _requests(host, given, prompt)
+    total = sum(options.price(request.options) for request in requests)
+    check_price(host, max(options.price(request.options) for request in requests))
     if given.max_credits is not None and total > given.max_credits:
         raise BadInput(f"It would cost about {total:g} credits, more than --max-credits {given.max_credits:g}.")
     if given.dry_run:
-        for wish in wishes:
-            _tell_what_would_be_sent(output, wish)
+        for request in requests:
+            _describe_request(output, request)
         output.live(f"Nothing was sent. It would cost about {total:g} credits.", time.time())
         return []
-    return _send(host, output, wishes)
+    return _send(host, output, requests)
 
 
 def settle(host: Host, output: Output, given: Namespace) -> Exit:
@@ -61,8 +61,8 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
     host = host.of_batch(given.batch)
     outbox = Outbox(host.outbox)
     answer = answer_in(arguments.read(given.answer)) if given.answer else b""
-    with opened(host.list_path, output) as store:
-        tasks = listed(store, given.tasks)
+    with open_store(host.list_path, output) as store:
+        tasks = lookup(store, given.tasks)
         if given.answer and len(tasks) > 1:
             raise BadInput("--answer is for a single task, and there are several.")
         for task in tasks:
@@ -88,20 +88,20 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
     return Exit.DONE
 
 
-def _wishes(host: Host, given: Namespace, prompt: str) -> list[Wish]:
+def _requests(host: Host, given: Namespace, prompt: str) -> list[GenerationRequest]:
     """What is asked for, checked as far as can be before anything is sent. Raises BadInput."""
     check_allowed(host)
-    if not 1 <= given.count <= MOST_AT_ONCE:
-        raise BadInput(f"--count takes a number from 1 to {MOST_AT_ONCE}.")
-    wished = {name: getattr(given, f"option_{name}") for name in OPTIONS}
-    options_now = chosen(host, {name: value for name, value in wished.items() if value is not None})
+    if not 1 <= given.count <= MAX_AT_ONCE:
+        raise BadInput(f"--count takes a number from 1 to {MAX_AT_ONCE}.")
+    given_options = {name: getattr(given, f"option_{name}") for name in OPTIONS}
+    options_now = chosen(host, {name: value for name, value in given_options.items() if value is not None})
     paths = tuple(path.expanduser().absolute() for path in given.image)
     wanted = submission(prompt, len(paths), options_now)
     for path in paths:
         _check_picture(path)
     names = [given.name] if given.count == 1 or not given.name else _numbered(given.name, given.count)
     return [
-        Wish(new_task_id(), wanted.prompt, paths, wanted.options, names[number % len(names)])
+        GenerationRequest(new_task_id(), wanted.prompt, paths, wanted.options, names[number % len(names)])
         for number in range(given.count)
     ]
 
@@ -151,37 +151,37 @@ def check_price(host: Host, price: float) -> None:
         )
 
 
-def _tell_what_would_be_sent(output: Output, wish: Wish) -> None:
-    pictures = tuple(Picture(path.name, "") for path in wish.pictures)
-    form = fields(replace(submission(wish.prompt, len(pictures), wish.options), pictures=pictures))
-    price = options.price(wish.options)
-    words = "\n".join([f"{name}: {value}" for name, value in form] + [f"images: {path}" for path in wish.pictures])
-    members = {"fields": dict(form), "images": [str(path) for path in wish.pictures], "price": price}
+def _describe_request(output: Output, request: GenerationRequest) -> None:
+    pictures = tuple(Picture(path.name, "") for path in request.pictures)
+    form = fields(replace(submission(request.prompt, len(pictures), request.options), pictures=pictures))
+    price = options.price(request.options)
+    words = "\n".join([f"{name}: {value}" for name, value in form] + [f"images: {path}" for path in request.pictures])
+    members = {"fields": dict(form), "images": [str(path) for path in request.pictures], "price": price}
     output.tell("submission", f"{words}\nabout {price:g} credits", **members)
 
 
-def _send(host: Host, output: Output, wishes: list[Wish]) -> list[str]:
+def _send(host: Host, output: Output, requests: list[GenerationRequest]) -> list[str]:
     """Returns the ids of tasks that were accepted, all of them. Raises Ended where one was not."""
     with Follower(host, output) as follower:
-        for wish in wishes:
-            follower.tracker.generate(wish)
-        left = {wish.task_id for wish in wishes}
+        for request in requests:
+            follower.tracker.generate(request)
+        left = {request.task_id for request in requests}
         try:
             _until_settled(follower, output, left)
-        except (Ended, BadInput) as error:
-            code = error.code if isinstance(error, Ended) else Exit.USAGE
+        except (CommandEnd, BadInput) as error:
+            code = error.code if isinstance(error, CommandEnd) else Exit.USAGE
             # Something else may have ended it, such as a key that is refused for another task.
             if not (left or code is Exit.TROUBLE):
-                raise Ended(code, error.trouble) from None
+                raise CommandEnd(code, error.trouble) from None
             text = f"{output.voice.say(error.trouble.text)} {go_on(host)}"
-            raise Ended(code, Trouble(error.trouble.code, text)) from None
-    return [wish.task_id for wish in wishes]
+            raise CommandEnd(code, Trouble(error.trouble.code, text)) from None
+    return [request.task_id for request in requests]
 
 
 def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
     """Until it is known of each task what became of its submission. Raises Ended with the worst that was."""
     troubles: list[tuple[Exit, str]] = []
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
     for message in follower.messages(float("inf")) if left else ():
         match message:
             case NotSubmitted(task_id, said) if task_id in left:
@@ -189,8 +189,8 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
                 troubles.append((Exit.USAGE, output.voice.say(said, task=task_id)))
             case SubmissionProgress(task_id, sent, total) if task_id in left and total > 1_000_000:
                 tenth = sent * 10 // total
-                if told.get(task_id) != tenth:
-                    told[task_id] = tenth
+                if reported.get(task_id) != tenth:
+                    reported[task_id] = tenth
                     follower.live(f"{task_id}  {sent / 1e6:.1f} of {total / 1e6:.1f} MB sent")
             case TaskChanged(task) if task.task_id in left:
                 if task.status.submitted or task.status in (Status.REJECTED, Status.UNCERTAIN):
@@ -210,7 +210,7 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
         if not left:
             break
     if troubles:
-        raise Ended(max(code for code, _ in troubles), " ".join(text for _, text in troubles))
+        raise CommandEnd(max(code for code, _ in troubles), " ".join(text for _, text in troubles))
 
 
 def _trouble(output: Output, task: Task) -> list[tuple[Exit, str]]:
@@ -233,7 +233,7 @@ def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
         if task.status is Status.REJECTED:
             raise BadInput(f"'{task.name}' was rejected: change what was wrong, and `generate` it.")
     left: set[str] = set()
-    check(host.settings.obstacle)
+    check(host.settings.blocker)
     with Follower(host, output) as follower:
         for task in tasks:
             if task.status is Status.UNSENT:

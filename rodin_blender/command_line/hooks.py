@@ -15,7 +15,7 @@ from .output import Output
 
 def changed(output: Output, before: Task | None, task: Task) -> None:
     """A task is not what it was."""
-    for functions in handlers.told_by(before, task):
+    for functions in handlers.lists_for(before, task):
         call(output, functions, task)
 
 

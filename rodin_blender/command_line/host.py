@@ -30,7 +30,7 @@ from ..storage import api_key, folders, key_command
 from ..storage.paths import NoBlendFile
 from ..tasks.task import Task
 from ..texts.text import Trouble
-from ..tracking.messages import Obstacle, Settings
+from ..tracking.messages import Blocker, Settings
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Host:
     @property
     def settings(self) -> Settings:
         if self.file_trouble:
-            return Settings(timeout=self.timeout, obstacle=Obstacle("settings", self.file_trouble))
+            return Settings(timeout=self.timeout, blocker=Blocker("settings", self.file_trouble))
         blender = self.versions.get("Blender", "").partition(" ")[0]
         program = f"Blender/{blender}" if blender else ""
         return tracker_settings(

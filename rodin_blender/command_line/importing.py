@@ -16,12 +16,12 @@ from ..service.keys import Secret
 from ..storage import task_folder
 from ..tasks.task import Status, Task
 from ..tasks.templates import blend_name
-from . import hooks, places, results
+from . import hooks, results, write_checks
 from .downloading import fetch
-from .following import Ended, opened
+from .following import CommandEnd, open_store
 from .host import Host, Import
-from .named import Named, listed
 from .output import Exit, Output, describe
+from .task_lookup import TaskLookup, lookup
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
@@ -41,11 +41,11 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     template = template_of(host.resolve("blend_template"), "blend_template")
     named_by_task = how.blend.is_dir()
     if named_by_task:
-        places.check_folder(how.blend)
+        write_checks.check_folder(how.blend)
     else:
-        places.check_file(how.blend, "--save", ".blend")
+        write_checks.check_file(how.blend, "--save", ".blend")
     if how.thumbnail:
-        places.check_file(how.thumbnail, "--thumbnail", ".png")
+        write_checks.check_file(how.thumbnail, "--thumbnail", ".png")
     paths = [word for word in given.tasks if Path(word).suffix.lower() in MODEL_KINDS and Path(word).is_file()]
     words = [word for word in given.tasks if word not in paths]
     troubles: dict[str, tuple[Exit, str]] = {}
@@ -60,13 +60,13 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         try:
             if task.task_id not in troubles:
                 found.append((task, _model(task, advice)))
-        except Ended as error:
+        except CommandEnd as error:
             troubles[task.task_id] = error.code, str(error)
     failed = [(task, "", *troubles[task.task_id]) for task in tasks if task.task_id in troubles]
     if named_by_task and found:
         first = found[0][0] or Task("", found[0][1].stem, Secret(""))
         how = replace(how, blend=how.blend / blend_name(template, first))
-        places.check_file(how.blend, "--save", ".blend")
+        write_checks.check_file(how.blend, "--save", ".blend")
     reasons = host.import_models(found, how, partial(hooks.call, output, handlers.import_done)) if found else []
     for (of, path), reason in zip(found, reasons, strict=True):
         task = of or Task("", path.stem, Secret(""))
@@ -82,34 +82,34 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         count = reasons.count("")
         others = f" The other {count} are in {how.blend}." if count else ""
         text = " ".join(text for *_, text in failed)
-        raise Ended(max(code for _, _, code, _ in failed), f"{text}{others}")
+        raise CommandEnd(max(code for _, _, code, _ in failed), f"{text}{others}")
     return Exit.DONE
 
 
 def _of_list(host: Host, output: Output, words: list[str]) -> tuple[list[Task], dict[str, tuple[Exit, str]]]:
-    """Tasks to import, downloaded if need be, and by their ids why some could not be. Raises BadInput, Ended."""
-    with opened(host.list_path, output) as store:
-        wanted = listed(store, words)
+    """Tasks to import, downloaded if need be, and by their ids why some could not be. Raises BadInput, CommandEnd."""
+    with open_store(host.list_path, output) as store:
+        wanted = lookup(store, words)
     missing = [task for task in wanted if not _model_or_none(task)]
     if not missing:
         # The folder of the downloads may be one that only a .blend file tells.
         return wanted, {}
     troubles = fetch(host, output, missing, host.downloads)
-    with opened(host.list_path, output) as store:
+    with open_store(host.list_path, output) as store:
         kept = {task.task_id: task for task in store.tasks()}
     return [kept.get(task.task_id, task) for task in wanted], troubles
 
 
 def _of_batch(path: Path, words: list[str]) -> list[Task]:
     """The same of a batch's results; nothing is downloaded. Raises BadInput."""
-    tasks = Named(results.read(path), str(path))
+    tasks = TaskLookup(results.read(path), str(path))
     return [tasks.task(word) for word in words]
 
 
 def _model(task: Task, advice: str) -> Path:
-    """The best model of a task. Raises Ended."""
+    """The best model of a task. Raises CommandEnd."""
     if task.status is Status.FAILED:
-        raise Ended(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
+        raise CommandEnd(Exit.FAILED, f"'{task.name}' failed, so there is nothing to import.")
     model = _model_or_none(task)
     if model is None:
         found = task_folder.troubles(task.folder, models(task.files))
@@ -117,7 +117,7 @@ def _model(task: Task, advice: str) -> Path:
         what = f"'{name}' in {task.folder}: {why} {advice}"
         if not name:
             what = f"there is no model among its files in {task.folder}."
-        raise Ended(Exit.TROUBLE, f"'{task.name}': {what}")
+        raise CommandEnd(Exit.TROUBLE, f"'{task.name}': {what}")
     return model
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import handlers
 from ..configuration.logs import Logging
 from ..service.errors import BadInput, NotAuthorized, RodinError, os_reason
-from ..service.keys import Secret, shown, task_uuid
+from ..service.keys import Secret, printable, task_uuid
 from ..storage.disk import write_reason
 from ..storage.store import Store
 from ..tasks import schedule
@@ -31,14 +31,14 @@ from . import (
     generating,
     hooks,
     importing,
-    places,
     spending,
     status,
+    write_checks,
 )
-from .following import LONGEST_NAME, NOT_ACCEPTED, Ended, Follower, check, opened, told_refused
+from .following import LONGEST_NAME, NOT_ACCEPTED, CommandEnd, Follower, check, open_store, report_refused
 from .host import Host
-from .named import listed, meant
 from .output import Exit, Output, describe, task_line
+from .task_lookup import lookup, lookup_or_parse
 
 
 def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = False) -> int:
@@ -61,13 +61,14 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
         with hooks.executing(output, getattr(given, "exec", "")):
             code = _COMMANDS[given.command](host, output, given)
         if output.failed_hooks and code is Exit.DONE:
-            raise Ended(Exit.HOOK, f"{output.failed_hooks} of your functions or commands failed; all else went well.")
+            text = f"{output.failed_hooks} of your functions or commands failed; all else went well."
+            raise CommandEnd(Exit.HOOK, text)
         return code
     except SystemExit:
         return Exit.DONE  # --help, --version
     except KeyboardInterrupt:
         return output.error("Interrupted. Nothing is lost: run the same command again to go on.", Exit.INTERRUPTED)
-    except Ended as error:
+    except CommandEnd as error:
         return output.error(error.trouble, error.code)
     except (BadInput, NotAuthorized) as error:
         return output.error(error.trouble, Exit.USAGE)
@@ -85,12 +86,12 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
 
 
 def _open(host: Host, output: Output) -> AbstractContextManager[Store]:
-    return opened(host.list_path, output)
+    return open_store(host.list_path, output)
 
 
 def _wait(host: Host, output: Output, given: Namespace) -> Exit:
     """With `given.goes_on` what was waited for is no result yet: it is downloaded next."""
-    check(host.settings.obstacle)
+    check(host.settings.blocker)
     with _open(host, output) as store:
         wanted, refused = _known_or_added(store, given.keys, host.settings.api_key)
         for task in wanted:
@@ -98,7 +99,7 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
             if task.status.submitted and not task.followed and not task.status.final:
                 store.change(task.task_id, _resumed)
     left = {task.task_id for task in wanted}
-    told = told_refused(output, refused)
+    told = report_refused(output, refused)
     codes: list[Exit] = []
 
     def end(task: Task) -> None:
@@ -130,7 +131,7 @@ def _wait(host: Host, output: Output, given: Namespace) -> Exit:
                     break
     if left and not (codes and given.any):
         text = f"{len(left)} of {len(wanted)} tasks are not final yet."
-        raise Ended(Exit.TIME_RAN_OUT, f"{text} They stay in the list at {host.list_path}: run `wait` to go on.")
+        raise CommandEnd(Exit.TIME_RAN_OUT, f"{text} They stay in the list at {host.list_path}: run `wait` to go on.")
     return max(told, *codes)
 
 
@@ -139,35 +140,35 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
         raise BadInput("--exec needs --wait or --to: before that there is no result.")
     if given.to and not given.dry_run:
         # What is paid for is to have a place.
-        places.check_folder(given.to.expanduser().absolute())
+        write_checks.check_folder(given.to.expanduser().absolute())
     try:
         ids = generating.submit(host, output, given)
         return _fetched(host, output, given, ids) if ids and (given.wait or given.to) else Exit.DONE
     except KeyboardInterrupt:
-        raise Ended(Exit.INTERRUPTED, f"Interrupted. {generating.go_on(host)}") from None
+        raise CommandEnd(Exit.INTERRUPTED, f"Interrupted. {generating.go_on(host)}") from None
 
 
 def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Exit:
-    """Wait for what was generated, and download it where that is wished. Raises Ended: it is paid for already."""
+    """Wait for what was generated, and download it where that is wished. Raises CommandEnd: it is paid for already."""
     try:
         code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False, goes_on=bool(given.to)))
         if given.to and code in (Exit.DONE, Exit.FAILED):
             with _open(host, output) as store:
-                whole = [task.task_id for task in listed(store, ids) if task.status.has_files]
+                whole = [task.task_id for task in lookup(store, ids) if task.status.has_files]
             if whole:
                 code = max(code, downloading.run(host, output, Namespace(tasks=whole, to=given.to, again=False)))
         return code
     except RodinError as error:
         code = Exit.USAGE if isinstance(error, (BadInput, NotAuthorized)) else Exit.TROUBLE
-        code = error.code if isinstance(error, Ended) else code
+        code = error.code if isinstance(error, CommandEnd) else code
         # Without its actions: to run the same command once more would be paid for here.
         text = f"{output.voice.say(error.trouble.text)} {generating.go_on(host)}"
-        raise Ended(code, Trouble(error.trouble.code, text)) from None
+        raise CommandEnd(code, Trouble(error.trouble.code, text)) from None
 
 
 def _known_or_added(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[str]]:
-    tasks, generations, refused = meant(store, words, api_key)
-    tasks += (store.add(schedule.begun(generation, time.time())) for generation in generations)
+    tasks, generations, refused = lookup_or_parse(store, words, api_key)
+    tasks += (store.add(schedule.new_task(generation, time.time())) for generation in generations)
     return list({task.task_id: task for task in tasks}.values()), refused
 
 
@@ -181,18 +182,18 @@ def _code(task: Task) -> Exit:
 
 
 def _track(host: Host, output: Output, given: Namespace) -> Exit:
-    uuid, name = task_uuid(given.task_uuid), shown(given.name, LONGEST_NAME)
+    uuid, name = task_uuid(given.task_uuid), printable(given.name, LONGEST_NAME)
     with _open(host, output) as store:
-        wanted, generations, refused = meant(store, given.keys, host.settings.api_key)
+        wanted, generations, refused = lookup_or_parse(store, given.keys, host.settings.api_key)
         if len(wanted) + len(generations) > 1 and (name or uuid):
             raise BadInput("--name and --task-uuid are for a single key, and there are several.")
-        wanted += (store.add(schedule.begun(generation, time.time())) for generation in generations)
+        wanted += (store.add(schedule.new_task(generation, time.time())) for generation in generations)
         for task in wanted:
-            wish = partial(replace, name=name or task.name, task_uuid=uuid or task.task_uuid)
-            changed = store.change(task.task_id, wish) if name or uuid else None
+            edit = partial(replace, name=name or task.name, task_uuid=uuid or task.task_uuid)
+            changed = store.change(task.task_id, edit) if name or uuid else None
             hooks.changed(output, task, changed or task)
             output.task(changed or task)
-    return told_refused(output, refused)
+    return report_refused(output, refused)
 
 
 def _list(host: Host, output: Output, given: Namespace) -> Exit:
@@ -204,7 +205,7 @@ def _list(host: Host, output: Output, given: Namespace) -> Exit:
 
 def _change(host: Host, output: Output, given: Namespace, change: Callable[[Task], Task]) -> Exit:
     with _open(host, output) as store:
-        tasks = listed(store, given.tasks)
+        tasks = lookup(store, given.tasks)
         for task in tasks:
             if not task.status.submitted:
                 raise BadInput(f"'{task.name}' was not accepted by the service, so nobody asks about it: see `settle`.")
@@ -228,7 +229,7 @@ def _balance(host: Host, output: Output, given: Namespace) -> Exit:
     from ..service.client import Client
 
     settings = host.settings
-    check(settings.obstacle)
+    check(settings.blocker)
     balance = Client(settings.connection).balance()
     output.tell("account", f"{balance:g} credits", balance=balance)
     return Exit.DONE

@@ -20,13 +20,13 @@ from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
 from ..storage.outbox import Outbox
 from ..tasks import options
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import Value
 from ..tasks.submission import submission
 from ..tasks.task import Status, Task
-from ..tasks.wish import Wish
 from .generating import check_allowed, check_price, chosen
 from .host import Host
-from .tables import Row, Wrong
+from .tables import Problem, Row
 
 SAMPLE = 64 * 1024
 """Bytes at the beginning and at the end of a picture that tell it from another of the same size."""
@@ -37,11 +37,11 @@ class Item:
     """A row, and what is wished for it; None for one that brings keys or is an error answer."""
 
     row: Row
-    wish: Wish | None = None
+    request: GenerationRequest | None = None
 
     @property
     def price(self) -> float:
-        return options.price(self.wish.options) if self.wish else 0.0
+        return options.price(self.request.options) if self.request else 0.0
 
 
 class Planner:
@@ -55,18 +55,18 @@ class Planner:
         self._pictures: dict[Path, str] = {}
         self._times: Counter[str] = Counter()
 
-    def items(self, rows: Iterable[Row]) -> tuple[list[Item], list[Wrong]]:
+    def items(self, rows: Iterable[Row]) -> tuple[list[Item], list[Problem]]:
         """What the rows are to become, and what keeps some from it."""
         found: list[Item] = []
-        wrong: list[Wrong] = []
+        wrong: list[Problem] = []
         for row in rows:
             try:
-                found.append(Item(row, None if row.generation or row.refused else self._wish(row)))
+                found.append(Item(row, None if row.generation or row.refused else self._request(row)))
             except BadInput as error:
-                wrong.append(Wrong(row.line, str(error)))
+                wrong.append(Problem(row.line, str(error)))
         return found, wrong
 
-    def _wish(self, row: Row) -> Wish:
+    def _request(self, row: Row) -> GenerationRequest:
         """Raises BadInput."""
         check_allowed(self._host)
         given = json.dumps(dict(row.options), sort_keys=True)
@@ -84,14 +84,14 @@ class Planner:
         # Rows that say the same are told apart by their number among themselves.
         self._times[content] += 1
         task_id = _id(f"{content} {self._times[content]}")
-        return Wish(task_id, wanted.prompt, paths, wanted.options, row.name)
+        return GenerationRequest(task_id, wanted.prompt, paths, wanted.options, row.name)
 
 
 def _id(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 
-def again(task_id: str) -> str:
+def retry_id(task_id: str) -> str:
     """The id of the task that takes the place of one that failed."""
     return _id(f"{task_id} again")
 
@@ -112,7 +112,7 @@ def _picture(path: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Begun:
+class EarlierRuns:
     """What was begun in a batch's folder before, by the ids of tasks."""
 
     tasks: Mapping[str, Task] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class Begun:
             if task and task.status is Status.UNCERTAIN:
                 # A kill may have come before another one took its place.
                 return last
-            following = self.successors.get(last) or again(last)
+            following = self.successors.get(last) or retry_id(last)
             if following not in self.ids:
                 return last
             last = following
@@ -160,11 +160,11 @@ def cost(task: Task) -> float:
     return task.price if task.credits is None else task.credits
 
 
-def begun(tasks: Iterable[Task], results: Iterable[Task], outbox: Outbox, journal: Iterable[str]) -> Begun:
+def earlier_runs(tasks: Iterable[Task], results: Iterable[Task], outbox: Outbox, journal: Iterable[str]) -> EarlierRuns:
     """Raises OutboxError, OSError."""
     known = {task.task_id: task for task in (*results, *tasks)}
     successors = {task.parent: task.task_id for task in known.values() if task.parent}
     prepared = frozenset(outbox.ids())
     # What was discarded lies there for a while, too.
     folders = {path.name for path in outbox.folder.iterdir()} if outbox.folder.is_dir() else set()
-    return Begun(known, prepared, frozenset({*known, *prepared, *folders, *journal}), successors)
+    return EarlierRuns(known, prepared, frozenset({*known, *prepared, *folders, *journal}), successors)

@@ -31,7 +31,7 @@ class Results:
         self._output = output
         self.written: dict[str, Task] = {}
         self.by_id: dict[str, Task] = {}
-        for task in _told(_whole_lines(path), path):
+        for task in _tasks_of(_whole_lines(path), path):
             self._keep(task)
 
     def troubles(self, uuid: str) -> dict[str, Text]:
@@ -80,7 +80,7 @@ def _whole_lines(path: Path) -> list[str]:
     return content[: content.rfind(b"\n") + 1].decode(errors="replace").split("\n")
 
 
-def mend(path: Path) -> None:
+def drop_partial_line(path: Path) -> None:
     """Take off a line that a kill has cut: what it told is found out again. For one who has the folder alone."""
     content = path.read_bytes() if path.exists() else b""
     whole = content.rfind(b"\n") + 1
@@ -97,13 +97,13 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 def read(path: Path) -> list[Task]:
     """The tasks of a file of results, each as its last line tells. Raises BadInput."""
-    found = {task.task_id: task for task in _told(arguments.read(path).split("\n"), path)}
+    found = {task.task_id: task for task in _tasks_of(arguments.read(path).split("\n"), path)}
     if not found:
         raise BadInput(f"{path} holds no results.")
     return list(found.values())
 
 
-def _told(lines: list[str], path: Path) -> Iterator[Task]:
+def _tasks_of(lines: list[str], path: Path) -> Iterator[Task]:
     """The tasks that lines of results tell of; their folders lie beside the file, wherever it is seen from here."""
     for line in lines:
         with suppress(ValueError, KeyError, TypeError, RecursionError):

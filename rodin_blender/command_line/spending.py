@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..tasks.task import Status, Task
-from .following import opened
+from .following import open_store
 from .host import Host
 from .output import Exit, Output
 from .planning import cost
@@ -53,7 +53,7 @@ class _Sum:
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
     host = host.of_batch(given.batch)
-    with opened(host.list_path, output) as store:
+    with open_store(host.list_path, output) as store:
         tasks = [task for task in store.tasks() if task.kind and task.tracked_at >= (given.since or 0.0)]
     whole = _Sum()
     for (day, tier, outcome), found in sorted(_sums(tasks, whole).items()):

@@ -14,15 +14,15 @@ from ..tasks import refusals
 from ..tasks.schedule import NO_JOBS
 from ..tasks.task import Status, Task, status_of
 from ..texts.text import Text, Trouble
-from .following import NOT_ACCEPTED, Ended, check, opened, told_refused
+from .following import NOT_ACCEPTED, CommandEnd, check, open_store, report_refused
 from .host import Host
-from .named import meant
 from .output import Exit, Output
+from .task_lookup import lookup_or_parse
 
 if TYPE_CHECKING:
     from ..service.client import Client
 
-LONGEST_TURN = 60.0
+LONGEST_WAIT = 60.0
 """Seconds that a task waits for its turn."""
 
 
@@ -30,28 +30,28 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     from ..service.client import Client
 
     settings = host.settings
-    check(settings.obstacle)
+    check(settings.blocker)
     client = Client(settings.connection)
-    with opened(host.list_path, output) as store:
+    with open_store(host.list_path, output) as store:
         store.requests_per_minute = int(host.value("requests_per_minute"))
-        wanted, generations, refused = meant(store, given.keys, settings.api_key)
-        codes = [told_refused(output, refused)]
+        wanted, generations, refused = lookup_or_parse(store, given.keys, settings.api_key)
+        codes = [report_refused(output, refused)]
         known = {task.subscription_key: task for task in store.tasks()}
         for number, generation in enumerate(generations, len(wanted) + 1):
             key = generation.subscription_key
             wanted.append(known.get(key) or Task("", generation.name or f"Key {number}", key, generation.task_uuid))
         for task in wanted:
-            code, told = _asked(client, store, task)
+            code, told = _checked(client, store, task)
             codes.append(code)
             output.task(told)
     return max(codes)
 
 
-def _asked(client: Client, store: Store, task: Task) -> tuple[Exit, Task]:
+def _checked(client: Client, store: Store, task: Task) -> tuple[Exit, Task]:
     """The task as the service tells it, and what that means for the exit code. Raises NotAuthorized."""
     if not task.status.submitted:
         return NOT_ACCEPTED[task.status], task
-    _await_turn(store)
+    _wait_for_request(store)
     code = Exit.DONE
     try:
         jobs = client.status(task.subscription_key)
@@ -60,16 +60,16 @@ def _asked(client: Client, store: Store, task: Task) -> tuple[Exit, Task]:
         raise
     except ServiceError as error:
         if isinstance(error, Throttled) and error.retry_after:
-            store.hold(time.time() + error.retry_after, time.time())
+            store.throttle(time.time() + error.retry_after, time.time())
         task = replace(task, trouble=refusals.of_check(error))
         code = Exit.TROUBLE
     return (Exit.FAILED if task.status in (Status.FAILED, Status.PARTLY_FAILED) else code), task
 
 
-def _await_turn(store: Store) -> None:
-    """Until a request may be sent: they are counted for all programs of a user. Raises Ended."""
-    while (at := store.take_request(now := time.time())) > now:
-        if at - now > LONGEST_TURN:
+def _wait_for_request(store: Store) -> None:
+    """Until a request may be sent: they are counted for all programs of a user. Raises CommandEnd."""
+    while (at := store.reserve_request(now := time.time())) > now:
+        if at - now > LONGEST_WAIT:
             text = Text("The service asks not to be asked before {at:clock}.", at=at)
-            raise Ended(Exit.TROUBLE, Trouble("throttled", text))
+            raise CommandEnd(Exit.TROUBLE, Trouble("throttled", text))
         time.sleep(at - now)

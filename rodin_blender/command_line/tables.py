@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
-from ..service import keys, pasted
+from ..service import keys, paste_parser
 from ..service.errors import BadInput
 from ..service.keys import Generation
 from ..tasks.options import OPTIONS
@@ -35,7 +35,7 @@ _NEEDED = (
 )
 
 
-class Wrong(NamedTuple):
+class Problem(NamedTuple):
     """What keeps a table from being used. `line` is 0 where it is the table as a whole."""
 
     line: int
@@ -65,7 +65,7 @@ class Table:
     """Rows in the order of the file. Where `wrong` is not empty, rows may be missing. `ignored` are unknown columns."""
 
     rows: tuple[Row, ...]
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[Problem, ...]
     ignored: tuple[str, ...] = ()
 
 
@@ -74,8 +74,8 @@ def read(content: bytes) -> Table:
     try:
         text = decoded(content)
     except BadInput as error:
-        return Table((), (Wrong(0, str(error)),))
-    wrong: list[Wrong] = []
+        return Table((), (Problem(0, str(error)),))
+    wrong: list[Problem] = []
     ignored: dict[str, None] = {}
     found = _json_rows(text, wrong) if text.lstrip().startswith("{") else _separated_rows(text, wrong, ignored)
     rows: list[Row] = []
@@ -83,10 +83,10 @@ def read(content: bytes) -> Table:
         try:
             rows.append(_row(line, values, ignored))
         except BadInput as error:
-            wrong.append(Wrong(line, str(error)))
+            wrong.append(Problem(line, str(error)))
     wrong += _repeated(rows)
     if not wrong and not any(not row.refused for row in rows):
-        wrong += [Wrong(row.line, row.refused) for row in rows] or [Wrong(0, "There are no tasks in it.")]
+        wrong += [Problem(row.line, row.refused) for row in rows] or [Problem(0, "There are no tasks in it.")]
     return Table(tuple(_named(rows)), tuple(sorted(wrong)), tuple(ignored))
 
 
@@ -108,7 +108,7 @@ def decoded(content: bytes) -> str:
     return text
 
 
-def _json_rows(text: str, wrong: list[Wrong]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(text: str, wrong: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
     # No other kind of line break, which a name may hold.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -119,11 +119,11 @@ def _json_rows(text: str, wrong: list[Wrong]) -> Iterator[tuple[int, dict[str, A
             if isinstance(row, dict):
                 yield number, row
             else:
-                wrong.append(Wrong(number, "This is no JSON object. Write one for each model, each in one line."))
+                wrong.append(Problem(number, "This is no JSON object. Write one for each model, each in one line."))
 
 
 def _separated_rows(
-    text: str, wrong: list[Wrong], ignored: dict[str, None]
+    text: str, wrong: list[Problem], ignored: dict[str, None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     declared = _SEPARATOR_LINE.match(text)
     skipped = 1 if declared else 0
@@ -132,15 +132,15 @@ def _separated_rows(
     columns = _header(text, separator)
     named = set(columns) & {"prompt", "images"} or {"subscription_key", "task_uuid"} <= set(columns)
     if not named:
-        wrong.append(Wrong(1 + skipped, f"The first line must {_NEEDED}."))
+        wrong.append(Problem(1 + skipped, f"The first line must {_NEEDED}."))
         return
     times = Counter(filter(None, columns))
     troubles = [f"The column '{name}' is there twice." for name in times if times[name] > 1]
     for name in columns:
         if name and name not in COLUMNS:
             troubles += _mistyped(name, columns)
-            ignored[keys.shown(name, 40)] = None
-    wrong += (Wrong(1 + skipped, trouble) for trouble in troubles)
+            ignored[keys.printable(name, 40)] = None
+    wrong += (Problem(1 + skipped, trouble) for trouble in troubles)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     before = 0
     try:
@@ -152,12 +152,12 @@ def _separated_rows(
                 generates = not row.get("subscription_key", "").strip()
                 if generates and any(map(str.strip, values[len(columns) :])):
                     what = "There are more values than columns. Put a text that holds the separator in quotation marks."
-                    wrong.append(Wrong(line, what))
+                    wrong.append(Problem(line, what))
                 else:
                     yield line, row
     except csv.Error:
         what = "This cannot be read; perhaps a quotation mark is not closed."
-        wrong.append(Wrong(before + 1 + skipped, what))
+        wrong.append(Problem(before + 1 + skipped, what))
 
 
 def _header(text: str, separator: str) -> list[str]:
@@ -182,16 +182,16 @@ def _mistyped(name: str, columns: Iterable[str]) -> list[str]:
     """What is to be said of an unknown column that is meant for a known one: it must not be passed over silently."""
     missing = [column for column in COLUMNS if column not in columns and abs(len(column) - len(name)) <= 1]
     meant = get_close_matches(name, missing, 1, 0.75)
-    return [f"There is no column '{keys.shown(name, 40)}'. Is '{meant[0]}' meant?"] if meant else []
+    return [f"There is no column '{keys.printable(name, 40)}'. Is '{meant[0]}' meant?"] if meant else []
 
 
 def _row(line: int, found: Mapping[str, Any], ignored: dict[str, None]) -> Row:
     """What one row means. Raises BadInput."""
     error = found.get("error")
-    is_error = isinstance(error, str) and error.strip() not in pasted.NO_ERROR
+    is_error = isinstance(error, str) and error.strip() not in paste_parser.NO_ERROR
     if "jobs" in found or is_error:
         try:
-            generation = pasted.generation_answer(found)
+            generation = paste_parser.generation_answer(found)
         except BadInput as trouble:
             if not is_error:
                 raise
@@ -206,16 +206,16 @@ def _row(line: int, found: Mapping[str, Any], ignored: dict[str, None]) -> Row:
         elif column:
             for text in _mistyped(column, [*map(_column, found)]):
                 raise BadInput(text)
-            ignored[keys.shown(column, 40)] = None
+            ignored[keys.printable(column, 40)] = None
     given_name, prompt, images = _text(values, "name"), _text(values, "prompt"), _images(values.get("images"))
     key, uuid = _text(values, "subscription_key"), _text(values, "task_uuid")
     if key or uuid or not (prompt or images):
         if not key and not uuid and "subscription_key" not in values:
             raise BadInput("There is neither a prompt nor an image.")
-        generation = Generation(keys.subscription_key(key), keys.task_uuid(uuid), keys.quoted(prompt, 60))
+        generation = Generation(keys.subscription_key(key), keys.task_uuid(uuid), keys.redacted(prompt, 60))
         return _keyed(line, generation, given_name)
     options = {name: values[name] for name in OPTIONS if _text(values, name)}
-    called = keys.quoted(prompt, 60) or keys.shown(re.split(r"[/\\]", images[0])[-1].rpartition(".")[0], 60)
+    called = keys.redacted(prompt, 60) or keys.printable(re.split(r"[/\\]", images[0])[-1].rpartition(".")[0], 60)
     return Row(line, called, given_name, None, prompt, images, options)
 
 
@@ -237,7 +237,7 @@ def _images(value: object) -> tuple[str, ...]:
     return tuple(path for path in (str(part).strip().strip("\"'") for part in parts) if path)
 
 
-def _repeated(rows: Iterable[Row]) -> Iterator[Wrong]:
+def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
     """What two rows must not share."""
     lines: dict[tuple[str, object], int] = {}
     for row in rows:
@@ -247,7 +247,7 @@ def _repeated(rows: Iterable[Row]) -> Iterator[Wrong]:
         for mark in marks:
             first = lines.setdefault(mark, row.line)
             if first != row.line:
-                yield Wrong(row.line, f"This has the {mark[0]} of line {first}. Each row needs one of its own.")
+                yield Problem(row.line, f"This has the {mark[0]} of line {first}. Each row needs one of its own.")
 
 
 def _named(rows: Iterable[Row]) -> Iterator[Row]:
@@ -259,10 +259,10 @@ def _named(rows: Iterable[Row]) -> Iterator[Row]:
         for index, row in enumerate(rows):
             if bool(row.given_name) is given:
                 whole = row.given_name or row.name or "Task"
-                name, number = keys.shown(whole, LONGEST_NAME), 1
+                name, number = keys.printable(whole, LONGEST_NAME), 1
                 while name in taken:
                     number += 1
-                    name = f"{keys.shown(whole, LONGEST_NAME - len(str(number)) - 1)} {number}"
+                    name = f"{keys.printable(whole, LONGEST_NAME - len(str(number)) - 1)} {number}"
                 names[index] = name
                 taken.add(name)
     return (replace(row, name=names[index]) for index, row in enumerate(rows))

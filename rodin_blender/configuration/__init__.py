@@ -18,7 +18,7 @@ from ..tasks.schedule import Pace
 from ..tasks.templates import Names
 from ..texts.actions import Action
 from ..texts.text import Trouble
-from ..tracking.messages import PENDING, Obstacle, Settings
+from ..tracking.messages import PENDING, Blocker, Settings
 from .field import Field, Value, checked
 from .fields import FIELDS, GENERATE, SERVICE_ADDRESS
 from .studio import (
@@ -94,7 +94,7 @@ def tracker_settings(
 
     trouble = wrong_in_environment(file)
     if trouble:
-        return Settings(timeout=timeout, obstacle=Obstacle("settings", trouble))
+        return Settings(timeout=timeout, blocker=Blocker("settings", trouble))
     try:
         times = (float(value(name)) for name in ("shortest_interval", "longest_interval", "deadline"))
         shortest, longest, deadline = times
@@ -105,7 +105,7 @@ def tracker_settings(
         names = Names(*(template_of(resolve(name), name) for name in ("folder_template", "file_template")))
         proxy, ca_file = keys.Secret(str(value("proxy")).strip()), path_of(resolve("ca_file"), blend_folder)
     except BadInput as error:
-        return Settings(timeout=timeout, obstacle=Obstacle("address", error.trouble.text, *error.trouble.actions))
+        return Settings(timeout=timeout, blocker=Blocker("address", error.trouble.text, *error.trouble.actions))
     known = partial(
         Settings,
         timeout=timeout,
@@ -120,13 +120,13 @@ def tracker_settings(
         parallel_generations=parallel_generations,
     )
     if offline and not keys.is_loopback(address):
-        return known(obstacle=offline)
+        return known(blocker=offline)
     try:
         api_key = keys.api_key(str(value("api_key")))
     except NotYet as error:
-        return known(obstacle=Obstacle(PENDING, error.trouble.text))
+        return known(blocker=Blocker(PENDING, error.trouble.text))
     except BadInput as error:
-        return known(obstacle=Obstacle("bad_key", error.trouble.text))
+        return known(blocker=Blocker("bad_key", error.trouble.text))
     if not api_key:
-        return known(obstacle=Obstacle("no_key", "An API key of your Hyper3D account is needed.", Action.GIVE_KEY))
+        return known(blocker=Blocker("no_key", "An API key of your Hyper3D account is needed.", Action.GIVE_KEY))
     return known(address, api_key)

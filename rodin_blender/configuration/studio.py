@@ -142,13 +142,14 @@ def _read(path: Path, what: str) -> dict[str, Setting]:
         raise BadInput(f"{what} cannot be read ({path}): {reason}.") from None
     except (ValueError, RecursionError) as error:
         # TOMLDecodeError tells line and column and not the content; so do the decoder's errors.
-        reason = keys.shown(str(error), 120).rstrip(".")
+        reason = keys.printable(str(error), 120).rstrip(".")
         raise BadInput(f"{what} is no TOML ({path}): {reason}.") from None
     locked = _names(content.pop(LOCKED, []), content, path)
     values = {}
     for name, value in content.items():
         if name not in FIELDS:
-            raise BadInput(f"{path} sets '{keys.shown(name, 40)}', which is not known; known are {', '.join(FIELDS)}.")
+            unknown = keys.printable(name, 40)
+            raise BadInput(f"{path} sets '{unknown}', which is not known; known are {', '.join(FIELDS)}.")
         where = f"{path} sets {name} to"
         if isinstance(value, dict):
             _check_systems(value, where)
@@ -164,7 +165,7 @@ def _check_systems(table: Mapping[str, object], where: str) -> None:
     for system in table:
         if system not in _SYSTEMS:
             raise BadInput(
-                f"{where} a table with '{keys.shown(system, 40)}'; {', '.join(_SYSTEMS)} are the names that count."
+                f"{where} a table with '{keys.printable(system, 40)}'; {', '.join(_SYSTEMS)} are the names that count."
             )
 
 
@@ -177,6 +178,6 @@ def _names(locked: object, content: Mapping[str, object], path: Path) -> frozens
     for name in locked:
         if name not in content:
             # A lock that holds nothing would be taken for one that does.
-            raise BadInput(f"{path} locks '{keys.shown(name, 40)}', which it does not set.")
+            raise BadInput(f"{path} locks '{keys.printable(name, 40)}', which it does not set.")
     return frozenset(locked)
 

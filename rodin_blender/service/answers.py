@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 from ..texts.actions import Action
 from ..texts.text import Text
 from .errors import BadAnswer, NotAuthorized, Refused, Throttled
-from .keys import Secret, quoted, shown
+from .keys import Secret, printable, redacted
 
 LONGEST_RETRY_AFTER = 24 * 3600.0
 LONGEST_ADDRESS = 100
@@ -111,13 +111,13 @@ def jobs(answer: dict[str, Any]) -> tuple[Job, ...]:
     found = []
     for entry in listed:
         word = entry.get("status") if isinstance(entry, dict) else None
-        status = shown(word, 40) if isinstance(word, str) else ""
+        status = printable(word, 40) if isinstance(word, str) else ""
         if not status:
             raise BadAnswer(200, "The service is in trouble: a job in its answer has no status.")
         uuid, queue = entry.get("uuid"), entry.get("queue_length")
         found.append(
             Job(
-                shown(uuid, 60) if isinstance(uuid, str) else "",
+                printable(uuid, 60) if isinstance(uuid, str) else "",
                 status,
                 queue if isinstance(queue, int) and not isinstance(queue, bool) and 0 <= queue < 2**31 else None,
             )
@@ -163,7 +163,7 @@ def redirect_target(asked: str, location: str, call: str, secrets: Iterable[Secr
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
-    target = shown(f"{parts.scheme}://{host}{parts.path.rstrip('/').removesuffix(call)}", LONGEST_ADDRESS)
+    target = printable(f"{parts.scheme}://{host}{parts.path.rstrip('/').removesuffix(call)}", LONGEST_ADDRESS)
     known = any(secret.reveal() in target for secret in secrets if secret)
     return target if location and host and parts.scheme in ("http", "https") and not known else ""
 
@@ -190,8 +190,8 @@ def _refusal(answer: dict[str, Any], secrets: Iterable[Secret]) -> tuple[str, st
     error, text = answer.get("error"), answer.get("message")
     if not error or error == "OK":
         return "", ""
-    code = quoted(error if isinstance(error, str) else json.dumps(error), 60, secrets).removeprefix("API_")
-    return code, quoted(text, 200, secrets) if isinstance(text, str) else ""
+    code = redacted(error if isinstance(error, str) else json.dumps(error), 60, secrets).removeprefix("API_")
+    return code, redacted(text, 200, secrets) if isinstance(text, str) else ""
 
 
 def _is_page(body: bytes) -> bool:

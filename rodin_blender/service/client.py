@@ -34,14 +34,14 @@ from .errors import (
     ServiceError,
     Unreachable,
 )
-from .keys import Secret, is_loopback, shown
+from .keys import Secret, is_loopback, printable
 from .multipart import Multipart, Picture, Unreadable
 from .trouble import BROKE_OFF, FILE_SERVER, SERVICE, unreachable
 
 LARGEST_ANSWER = 8 * 1024 * 1024
-LARGEST_PROMISE = 1024 * 1024
+LARGEST_SUBMIT_ANSWER = 1024 * 1024
 """Bytes of the answer to a submission, which has one or two kilobytes."""
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _CHUNK = 16 * 1024
 """Bytes read at a time. Of a connection that breaks off, the last of them are lost, and a slow one brings them late."""
 _LINK_REFUSED = (400, 401, 403, 410)
@@ -61,7 +61,7 @@ class Content:
     start: int
     size: int | None
     version: str
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
 
 
 class Client:
@@ -74,7 +74,7 @@ class Client:
         self.connection = connection
         self._sockets = transport.Sockets()
         self._route = transport.Route(connection)
-        self._abortion = threading.Event()
+        self._abort_event = threading.Event()
         self._api = transport.session(self._route, self._sockets)
         # A session of its own for files, so that nothing of the API's (cookies, the key) reaches the file host.
         self._files = transport.session(self._route, self._sockets)
@@ -113,7 +113,7 @@ class Client:
         def stands(sock: Any) -> None:
             begin()
             connected.set()
-            transport.be_patient(sock, timeout)
+            transport.set_timeout(sock, timeout)
 
         try:
             with (
@@ -129,9 +129,9 @@ class Client:
                     stream=True,
                 ) as response,
             ):
-                return self._as_it_came(response, timeout)
+                return self._read_raw(response, timeout)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            failure = self._explained(error, SERVICE, self.connection.address)
+            failure = self._translated(error, SERVICE, self.connection.address)
             if not connected.is_set():
                 if isinstance(error, Unreadable):
                     text = Text("The picture {name} cannot be read. Choose it again.", name=str(error))
@@ -150,16 +150,16 @@ class Client:
         Sends no API key. Takes https, or http on loopback only, and so for each redirect. Raises LinkExpired for a
         link that is no longer good.
         """
-        name = repr(shown(file.name, 60))
+        name = repr(printable(file.name, 60))
         headers = {"Range": f"bytes={start}-", "If-Range": version} if start and _is_version(version) else {}
-        with self._following(file.url, headers, name) as response:
+        with self._follow_redirects(file.url, headers, name) as response:
             if response.status_code == 200:
-                yield Content(0, _announced_length(response), _version(response), self._pieces(response))
+                yield Content(0, _announced_length(response), _version(response), self._chunks(response))
                 return
             if response.status_code == 206:
-                begun, size = _content_range(response)
-                if headers and begun == start and _version(response) == version:
-                    yield Content(start, size, version, self._pieces(response, expected=size - start))
+                first, size = _content_range(response)
+                if headers and first == start and _version(response) == version:
+                    yield Content(start, size, version, self._chunks(response, expected=size - start))
                     return
             elif response.status_code in _LINK_REFUSED:
                 raise LinkExpired(
@@ -188,7 +188,7 @@ class Client:
     def abort(self) -> None:
         """Cut short whatever call is under way in another thread, and refuse later ones. Does not wait."""
         self._sockets.close()
-        self._abortion.set()
+        self._abort_event.set()
 
     @property
     def aborted(self) -> bool:
@@ -196,16 +196,16 @@ class Client:
 
     def pause(self, seconds: float) -> None:
         """Wait before another call. Raises Aborted when that is cut short."""
-        if self._abortion.wait(seconds):
+        if self._abort_event.wait(seconds):
             raise Aborted()
 
-    def _following(self, url: str, headers: dict[str, str], name: str) -> requests.Response:
+    def _follow_redirects(self, url: str, headers: dict[str, str], name: str) -> requests.Response:
         """The file server's answer after its redirects. The session that asks knows no key and no cookie of ours."""
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             if not (url.startswith("https://") or (url.startswith("http://") and is_loopback(url))):
                 text = Text("The address given for {name} is not https; it was not asked.", name=name)
                 raise BadAnswer(200, text)
-            response = self._sending("GET", url, self._files, None, headers)
+            response = self._request("GET", url, self._files, None, headers)
             target = response.headers.get("Location")
             if response.status_code not in (301, 302, 303, 307, 308) or not target:
                 return response
@@ -237,11 +237,11 @@ class Client:
 
     def _call(self, method: str, path: str, body: dict[str, str] | None = None, *secrets: Secret) -> dict[str, Any]:
         address, sent = self.connection.address + path, (self.connection.api_key, *secrets)
-        with self._sending(method, address, self._api, body) as response:
+        with self._request(method, address, self._api, body) as response:
             content = bytearray()
             size = _announced_length(response) or 0
             if size <= LARGEST_ANSWER:
-                for piece in self._pieces(response, SERVICE):
+                for piece in self._chunks(response, SERVICE):
                     content += piece
                     size = len(content)
                     if size > LARGEST_ANSWER:
@@ -258,17 +258,17 @@ class Client:
                 answers.redirect_target(address, response.headers.get("Location", ""), path, sent),
             )
 
-    def _as_it_came(self, response: requests.Response, longest: float) -> answers.RawAnswer:
+    def _read_raw(self, response: requests.Response, longest: float) -> answers.RawAnswer:
         """The answer, or what came of one that breaks off or does not end: it may hold the key of a paid task."""
         body, end = bytearray(), time.monotonic() + longest
         with suppress(ServiceError):
-            for piece in self._pieces(response, SERVICE, chunk=16):
+            for piece in self._chunks(response, SERVICE, chunk=16):
                 body += piece
-                if len(body) > LARGEST_PROMISE or time.monotonic() > end:
+                if len(body) > LARGEST_SUBMIT_ANSWER or time.monotonic() > end:
                     break
         return answers.RawAnswer(response.status_code, response.headers.get("Retry-After"), bytes(body))
 
-    def _sending(
+    def _request(
         self,
         method: str,
         url: str,
@@ -288,9 +288,9 @@ class Client:
                 stream=True,
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise self._explained(error, SERVICE if session is self._api else FILE_SERVER, url) from None
+            raise self._translated(error, SERVICE if session is self._api else FILE_SERVER, url) from None
 
-    def _pieces(
+    def _chunks(
         self,
         response: requests.Response,
         whose: Text = FILE_SERVER,
@@ -303,7 +303,7 @@ class Client:
                 received += len(piece)
                 yield piece
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            raise self._explained(error, whose) from None
+            raise self._translated(error, whose) from None
         if expected is None:
             expected = _announced_length(response)
         if received == expected:
@@ -320,12 +320,13 @@ class Client:
         request.headers["Authorization"] = f"Bearer {self.connection.api_key.reveal()}"
         return request
 
-    def _explained(self, error: Exception, whose: Text, url: str = "") -> ServiceError:
+    def _translated(self, error: Exception, whose: Text, url: str = "") -> ServiceError:
         """What it means. With `url` for a request that may have met trouble on its way to there."""
         if self.aborted:
             return Aborted()
         with suppress(ValueError):  # A link that is no address has no proxy.
-            return unreachable(error, whose, self._route.proxy(url) if url else None, past_proxy=self._route.past_proxy)
+            proxy = self._route.proxy(url) if url else None
+            return unreachable(error, whose, proxy, passed_proxy=self._route.passed_proxy)
         return unreachable(error, whose)
 
 

@@ -25,7 +25,7 @@ LONGEST_FOLDER = 39
 """Of the name that begins a task's folder. With its id, a file's path and what marks that as unfinished, all that we
 make stays under 120, so that a deep folder of a show does not pass the 260 of Windows."""
 _LONGEST_PART = 20
-_DEEPEST = 2
+_MAX_DEPTH = 2
 """Folders in each other that a file's path may have."""
 
 HEAD = 64
@@ -195,8 +195,8 @@ def safe_paths(names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         *outer, last = _parts(name) or ["file"]
-        if len(outer) > _DEEPEST:
-            outer = ["_".join(outer[: 1 - _DEEPEST]), *outer[1 - _DEEPEST :]]
+        if len(outer) > _MAX_DEPTH:
+            outer = ["_".join(outer[: 1 - _MAX_DEPTH]), *outer[1 - _MAX_DEPTH :]]
         folder = ""
         for part in outer:
             key = folder, unicodedata.normalize("NFC", part).casefold()

@@ -162,19 +162,19 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def shown(text: str, limit: int) -> str:
+def printable(text: str, limit: int) -> str:
     """Foreign text fit for one line of an interface: printable, at most `limit` characters."""
     text = " ".join("".join(c if c.isprintable() else " " for c in text[: limit * 4]).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def quoted(text: str, limit: int, secrets: Iterable[Secret] = ()) -> str:
-    """Foreign text as `shown`, for a sentence or a name: without `secrets`, nor addresses, which may hold some."""
+def redacted(text: str, limit: int, secrets: Iterable[Secret] = ()) -> str:
+    """Foreign text as `printable`, for a sentence or a name: without `secrets`, nor addresses, which may hold some."""
     text = text[: limit * 4 + LONGEST_KEY]
     for secret in secrets:
         if len(secret.reveal()) >= SHORTEST_SECRET:
             text = text.replace(secret.reveal(), "****")
-    return shown(_LINK.sub("****", text), limit)
+    return printable(_LINK.sub("****", text), limit)
 
 
 def _unwrapped(text: str) -> str:

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from .keys import shown
+from .keys import printable
 
 Picture = tuple[str, Path | Callable[[], BinaryIO], str]
 """Its name as the service sees it, where its content is, and its content type."""
@@ -67,7 +67,7 @@ class Multipart:
                     size = file.seek(0, io.SEEK_END)
                     file.seek(0)
                 except OSError as error:
-                    raise Unreadable(repr(shown(name, 60))) from error
+                    raise Unreadable(repr(printable(name, 60))) from error
                 add(f'{self._disposition("images")}; filename="{_escaped(name)}"\r\nContent-Type: {kind}\r\n\r\n')
                 parts.append((file, size))
                 add("\r\n")

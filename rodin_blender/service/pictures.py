@@ -12,15 +12,15 @@ from typing import BinaryIO
 
 from ..texts.text import Text
 from .errors import BadInput
-from .keys import shown
+from .keys import printable
 
 LARGEST_PICTURE = 16_000_000
 """Bytes."""
-LEAST_PIXELS, MOST_PIXELS = 512, 4096
+MIN_PIXELS, MAX_PIXELS = 512, 4096
 """Of each side."""
 HEAD = 64 * 1024
 """Bytes that are enough for most pictures."""
-_MOST_SEGMENTS = 10_000
+_MAX_SEGMENTS = 10_000
 """Of a JPEG file. Those of photographs have some dozens before the picture."""
 
 _OTHER_KINDS = {
@@ -47,7 +47,7 @@ def check_picture(name: str, content: bytes | BinaryIO, size: int) -> str:
     JPEG with more than that of Exif, color profile or depth map before the picture: give the file.
     Raises BadInput with what to change, and OSError where the file cannot be read.
     """
-    name = repr(shown(name, 60))
+    name = repr(printable(name, 60))
     file = io.BytesIO(content) if isinstance(content, bytes) else content
 
     def read(start: int, count: int) -> bytes:
@@ -67,8 +67,8 @@ def check_picture(name: str, content: bytes | BinaryIO, size: int) -> str:
     if size > LARGEST_PICTURE:
         text = "{name} has {size:size}, and the service takes {most} MB at most. Save it smaller, or as JPEG."
         raise BadInput(Text(text, name=name, size=size, most=LARGEST_PICTURE // 1_000_000))
-    if min(width, height) < LEAST_PIXELS or max(width, height) > MOST_PIXELS:
-        wrong = Text("too small") if min(width, height) < LEAST_PIXELS else Text("too large")
+    if min(width, height) < MIN_PIXELS or max(width, height) > MAX_PIXELS:
+        wrong = Text("too small") if min(width, height) < MIN_PIXELS else Text("too large")
         raise BadInput(
             Text(
                 "{name} is {wrong}: it has {width} x {height} pixels, and each side must have {least} to {most}. "
@@ -77,8 +77,8 @@ def check_picture(name: str, content: bytes | BinaryIO, size: int) -> str:
                 wrong=wrong,
                 width=width,
                 height=height,
-                least=LEAST_PIXELS,
-                most=MOST_PIXELS,
+                least=MIN_PIXELS,
+                most=MAX_PIXELS,
             )
         )
     return kind
@@ -105,7 +105,7 @@ def _png(head: bytes) -> tuple[int, int]:
 def _jpeg(read: Bytes) -> tuple[int, int]:
     """From the frame's header, to which the lengths of the segments before it lead."""
     at = 2
-    for _ in range(_MOST_SEGMENTS):
+    for _ in range(_MAX_SEGMENTS):
         segment = read(at, 9)
         if len(segment) < 9 or segment[0] != 0xFF:
             return 0, 0

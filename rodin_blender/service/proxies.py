@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ..texts.text import Text
 from .errors import Unusable
-from .keys import Secret, shown
+from .keys import Secret, printable
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 HIDDEN = "****"
@@ -39,7 +39,7 @@ class Proxy:
             raise self._wrong() from None
         if parts.scheme not in ("http", "https"):
             text = "The proxy {proxy} is of a kind that does not work here ({kind}). Give an HTTP proxy: http://HOST:PORT."
-            raise Unusable("proxy", Text(text, proxy=str(self), kind=shown(parts.scheme, 20)))
+            raise Unusable("proxy", Text(text, proxy=str(self), kind=printable(parts.scheme, 20)))
         if not host or parts.path not in ("", "/") or parts.query or parts.fragment or not host.isprintable():
             raise self._wrong()
         host = f"[{host}]" if ":" in host else host
@@ -81,4 +81,4 @@ def masked(value: str) -> str:
     name, _, password = login[len(scheme) :].partition(":")
     # A name alone may be a token.
     hidden = f"{name}:{HIDDEN}" if password else HIDDEN if at else ""
-    return shown(f"{scheme}{hidden}{at}{host}", 100)
+    return printable(f"{scheme}{hidden}{at}{host}", 100)

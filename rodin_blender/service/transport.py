@@ -64,7 +64,7 @@ def _plain(sock: Any) -> socket.socket:
     return sock
 
 
-def be_patient(sock: Any, silence: float) -> None:
+def set_timeout(sock: Any, silence: float) -> None:
     """Let a connection that stands be silent for so many seconds, until then it was the time to connect.
 
     What the system holds ready to send is kept small. Megabytes of it would count as sent long before a slow line has
@@ -78,13 +78,13 @@ def be_patient(sock: Any, silence: float) -> None:
 class Route:
     """The way to a host: by which proxy, trusting whom.
 
-    `past_proxy` says of the last connection begun whether its proxy, if any, has let it through.
+    `passed_proxy` says of the last connection begun whether its proxy, if any, has let it through.
     """
 
     def __init__(self, connection: Connection) -> None:
         self.trust = Trust(connection.ca_file)
         self.program = connection.program
-        self.past_proxy = False
+        self.passed_proxy = False
         self._proxy = connection.proxy
 
     def proxy(self, url: str) -> Proxy | None:
@@ -155,13 +155,13 @@ def _abortable(kind: Any, route: Route, sockets: Sockets, connected: Callable[[A
 
         def _tunnel(self) -> None:
             super()._tunnel()
-            route.past_proxy, route.trust.host = True, self._tunnel_host.strip("[]")
+            route.passed_proxy, route.trust.host = True, self._tunnel_host.strip("[]")
 
         def connect(self) -> None:
             if sockets.closed:
                 raise ConnectionAbortedError
             # With a proxy, this is the proxy's host.
-            route.past_proxy, route.trust.host = False, self.host.strip("[]")
+            route.passed_proxy, route.trust.host = False, self.host.strip("[]")
             try:
                 super().connect()
                 sockets.add(self.sock)

@@ -26,11 +26,11 @@ _NOT_NOW = {9, 10, 0x800B0101, -67818, -67819}
 
 
 def unreachable(
-    error: BaseException, whose: Text = SERVICE, proxy: Proxy | None = None, *, past_proxy: bool = False
+    error: BaseException, whose: Text = SERVICE, proxy: Proxy | None = None, *, passed_proxy: bool = False
 ) -> Unreachable:
     """What kept an HTTP answer from arriving, found in the chain of exceptions below `error`.
 
-    `proxy` is the one that was to be used, `past_proxy` says whether it had let the connection through.
+    `proxy` is the one that was to be used, `passed_proxy` says whether it had let the connection through.
     """
     chain = list(_chain(error))
 
@@ -40,7 +40,7 @@ def unreachable(
     for link in chain:
         if isinstance(link, Unusable):
             return Unreachable(link.cause, link.text)
-    if proxy and not past_proxy:
+    if proxy and not passed_proxy:
         return Unreachable("proxy", _proxy_trouble(chain, proxy))
     if has(requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError):
         return Unreachable("tls", _certificate_trouble(chain, whose) or Text("The secure connection (TLS) failed."))

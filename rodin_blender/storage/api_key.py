@@ -47,7 +47,7 @@ def write(folder: Path, key: Secret) -> None:
         private_files.sync_folder(folder)
 
 
-def take_over(folder: Path, key: Secret, origin: str) -> Path | None:
+def migrate(folder: Path, key: Secret, origin: str) -> Path | None:
     """Keep a key that was kept elsewhere before, without replacing another one. Raises OSError.
 
     Where the folder has another key, this one goes into a file of its own, named for `origin`. Returns that file.
@@ -70,13 +70,13 @@ class Writer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._wished = 0
+        self._last_number = 0
         self._written = 0
 
-    def number(self) -> int:
+    def next_number(self) -> int:
         """A wish's number, taken when it comes up."""
-        self._wished += 1
-        return self._wished
+        self._last_number += 1
+        return self._last_number
 
     def write(self, number: int, folder: Path, key: Secret) -> Text | None:
         """Keep the key unless a later wish was written already. Returns what went wrong, None for nothing."""

@@ -66,12 +66,12 @@ def _make_schema(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-def _take_over_first_lists(db: sqlite3.Connection) -> None:
+def _migrate_first_schemas(db: sqlite3.Connection) -> None:
     """Bring a list of a snapshot of 0.1.0, schema versions 1 to 5, to the present one.
 
     The table is made anew since SQLite cannot take NOT NULL from a column.
     """
-    _have_troubles(db)
+    _migrate_messages(db)
     columns = {row[1] for row in db.execute("PRAGMA table_info(hold)")}
     holds = db.execute(f"SELECT until, {'since' if 'since' in columns else '0.0'} FROM hold").fetchall()
     requests = db.execute("SELECT at FROM request").fetchall()
@@ -88,15 +88,15 @@ def _take_over_first_lists(db: sqlite3.Connection) -> None:
     db.executemany("INSERT INTO request (at) VALUES (?)", requests)
 
 
-def _have_troubles(db: sqlite3.Connection) -> None:
+def _migrate_messages(db: sqlite3.Connection) -> None:
     """Bring a list of version 6 to version 7. Its sentences stay: `rows` reads each as a text without fields."""
     db.execute("ALTER TABLE task RENAME COLUMN message TO trouble")
 
 
 _MIGRATIONS: dict[int, tuple[int, Callable[[sqlite3.Connection], None]]] = {
     0: (7, _make_schema),
-    **dict.fromkeys(range(1, 6), (7, _take_over_first_lists)),
-    6: (7, _have_troubles),
+    **dict.fromkeys(range(1, 6), (7, _migrate_first_schemas)),
+    6: (7, _migrate_messages),
 }
 """What leads from each schema version (SQLite's `user_version`) to a later one. A change of the schema adds a row."""
 VERSION = max(target for target, _ in _MIGRATIONS.values())
@@ -115,10 +115,10 @@ class StoreError(RodinError):
     _code = "store"
 
 
-def opened(path: Path, patience: float) -> sqlite3.Connection:
+def connect(path: Path, timeout: float) -> sqlite3.Connection:
     # Made by us before SQLite opens it, so that no moment has it readable by others; the journal takes its mode.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = sqlite3.connect(path, timeout=patience, isolation_level=None)
+    db = sqlite3.connect(path, timeout=timeout, isolation_level=None)
     try:
         db.execute("PRAGMA synchronous = FULL")
         # Not the quick check: it leaves out the indexes, by which tasks are found.
@@ -136,10 +136,10 @@ def opened(path: Path, patience: float) -> sqlite3.Connection:
     return db
 
 
-def opened_or_none(path: Path, patience: float) -> sqlite3.Connection | None:
+def connect_or_none(path: Path, timeout: float) -> sqlite3.Connection | None:
     """None for a damaged file."""
     try:
-        return opened(path, patience)
+        return connect(path, timeout)
     except UnicodeDecodeError:
         return None  # Damage in a name that SQLite's error quotes.
     except sqlite3.DatabaseError as error:
@@ -197,7 +197,7 @@ _REASONS: dict[int, tuple[Text, Action]] = {
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def store_errors(path: Path) -> Iterator[None]:
     def unusable(reason: Text, *actions: Action) -> StoreError:
         return StoreError(
             Text("The list of tasks ({path}) cannot be used: {reason}.", path=str(path), reason=reason), *actions

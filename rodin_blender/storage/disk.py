@@ -11,7 +11,7 @@ from pathlib import Path
 from ..service.errors import os_reason
 from ..texts.text import Text
 
-PATIENCE = 5.0
+RETRY_FOR = 5.0
 """Seconds for which a refused rename is tried again."""
 _PAUSE = 0.2
 _REFUSALS = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.ETXTBSY)
@@ -23,14 +23,14 @@ CONTROLLED = Text(
 )
 
 
-def put_in_place(part: Path, path: Path, pause: Callable[[float], None] = time.sleep) -> None:
+def replace_file(part: Path, path: Path, pause: Callable[[float], None] = time.sleep) -> None:
     """Give a whole file its final name, in a folder that is made if need be; what has that name is replaced.
 
     On Windows a virus scanner that reads a new file keeps it from being renamed for a moment, and so does a file server
     to its clients. Raises OSError where that lasts, and what `pause` raises.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + RETRY_FOR
     while True:
         try:
             part.replace(path)

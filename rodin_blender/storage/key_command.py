@@ -34,7 +34,7 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
         words = command if os.name == "nt" else shlex.split(command)
     except ValueError:
         raise BadInput("The API key command has a quotation mark that is not closed.") from None
-    process = _begun(words)
+    process = _started(words)
     lines = _Lines(cast("IO[bytes]", process.stdout))
     code = processes.wait(process, longest, stopped)
     # What it printed lies in the pipe. The pipe's end may never come: a program that it left behind may hold it open.
@@ -53,7 +53,7 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
     return key
 
 
-def _begun(words: str | list[str]) -> subprocess.Popen[bytes]:
+def _started(words: str | list[str]) -> subprocess.Popen[bytes]:
     try:
         return processes.start(words)
     except (OSError, ValueError, IndexError) as error:

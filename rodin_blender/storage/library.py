@@ -15,7 +15,7 @@ from .. import catalog
 from ..service.errors import BadInput, os_reason
 from ..texts.text import Text
 from . import locks, processes
-from .disk import put_in_place
+from .disk import replace_file
 
 LONGEST_RUN = 600.0
 """Seconds: importing a very large model takes minutes."""
@@ -26,7 +26,7 @@ _ASIDE, _LOCK = ".rodin-", ".lock"
 def prepare(folder: Path) -> None:
     """Make the folder, with the catalog in its list. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    catalog.note(folder)
+    catalog.add(folder)
 
 
 def write(
@@ -76,7 +76,7 @@ def _aside(folder: Path) -> Iterator[Path]:
     """
     aside = folder / f"{_ASIDE}{secrets.token_hex(8)}"
     # Held from before the folder is there until it is gone: a folder without a holder is one that was left behind.
-    with locks.held(aside.with_suffix(_LOCK), patience=1.0):
+    with locks.acquire(aside.with_suffix(_LOCK), timeout=1.0):
         aside.mkdir(0o700)
         try:
             yield aside
@@ -87,7 +87,7 @@ def _aside(folder: Path) -> Iterator[Path]:
 def _remove_left(folder: Path) -> None:
     """Remove what a Blender that was killed has left behind. Of one that is alive the lock is held."""
     for lock in folder.glob(f"{_ASIDE}*{_LOCK}"):
-        with suppress(locks.Locked, OSError), locks.held(lock):
+        with suppress(locks.Locked, OSError), locks.acquire(lock):
             shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
 
 
@@ -111,7 +111,7 @@ def _place(made: Path, folder: Path) -> Path:
         except FileExistsError:
             continue
         try:
-            put_in_place(made, path)
+            replace_file(made, path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

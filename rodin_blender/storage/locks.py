@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..service.errors import RodinError
 
-LOOK_AGAIN = 0.05
+POLL_INTERVAL = 0.05
 """Seconds between two attempts, where a lock is waited for."""
 
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
@@ -30,17 +30,17 @@ class Locked(RodinError):
 
 
 @contextmanager
-def held(path: Path, patience: float = 0.0) -> Iterator[None]:
+def acquire(path: Path, timeout: float = 0.0) -> Iterator[None]:
     """Hold the lock on the file `path`, which is made and removed, while the block runs.
 
     Where the file system has no locks, a file in this computer's folder of temporary files is locked in its place: that
     keeps out all programs of this user on this computer, nearly all that there are. Where that cannot be, it goes on
     without a lock: two programs that fetch the same at once cost time, and a user who can fetch nothing loses more.
 
-    Another holder is waited for as long as `patience` says, in seconds. Raises Locked after that, and OSError where
+    Another holder is waited for as long as `timeout` says, in seconds. Raises Locked after that, and OSError where
     the file cannot be made.
     """
-    until = time.monotonic() + patience
+    until = time.monotonic() + timeout
     while True:
         try:
             lock, file = _acquired(path)
@@ -48,7 +48,7 @@ def held(path: Path, patience: float = 0.0) -> Iterator[None]:
         except Locked:
             if time.monotonic() >= until:
                 raise
-        time.sleep(LOOK_AGAIN)
+        time.sleep(POLL_INTERVAL)
     try:
         yield
     finally:

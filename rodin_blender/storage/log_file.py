@@ -21,13 +21,13 @@ from typing import Any
 from ..service.errors import RodinError
 from . import locks
 
-LARGEST = 5_000_000
+MAX_BYTES = 5_000_000
 """Bytes of a log; what is larger is renamed to NAME.1 and so on."""
-KEPT = 5
+BACKUP_COUNT = 5
 """How many older logs are kept."""
-MOST_WAITING = 10_000
+MAX_WAITING = 10_000
 """Records that wait for a disk that does not answer; later ones are dropped."""
-PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 """Seconds that another program is waited for."""
 
 
@@ -78,7 +78,7 @@ class LogFile(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """For any thread; `Handler.handle` holds the lock. The disk is not touched."""
         try:
-            if len(self._waiting) < MOST_WAITING:
+            if len(self._waiting) < MAX_WAITING:
                 self._waiting.append(record)
             if self._writer is None:
                 # No daemon: what is written is to be whole when the program ends.
@@ -106,15 +106,15 @@ class LogFile(logging.Handler):
     def _append(self, content: bytes) -> None:
         """Raises OSError, Locked."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with locks.held(self.path.with_name(f".{self.path.name}.lock"), PATIENCE):
+        with locks.acquire(self.path.with_name(f".{self.path.name}.lock"), LOCK_TIMEOUT):
             with suppress(FileNotFoundError):
-                if self.path.stat().st_size + len(content) > LARGEST:
+                if self.path.stat().st_size + len(content) > MAX_BYTES:
                     self._rotate()
             with self.path.open("ab") as file:
                 file.write(content)
 
     def _rotate(self) -> None:
-        for number in range(KEPT - 1, 0, -1):
+        for number in range(BACKUP_COUNT - 1, 0, -1):
             with suppress(FileNotFoundError):
                 os.replace(self._older(number), self._older(number + 1))  # noqa: PTH105
         self.path.replace(self._older(1))

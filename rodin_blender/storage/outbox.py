@@ -26,23 +26,23 @@ from ..service.answers import RawAnswer
 from ..service.errors import BadInput, RodinError, os_reason
 from ..service.files import safe_name
 from ..service.pictures import check_picture
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.submission import Picture
-from ..tasks.wish import Wish
 from ..texts.actions import Action
 from ..texts.text import Text
 from . import locks, private_files
-from .request import Request, described, read
+from .stored_request import StoredRequest, from_json, to_json
 
 REQUEST = "request.json"
 LOCK = ".lock"
 RESERVED = 16 * 1024
 """Bytes that are kept free for the answer: a disk that gets full while it is awaited does not lose it."""
-PATIENCE = 2.0
+LOCK_TIMEOUT = 2.0
 """Seconds that a sender waits for its lock: those who look whether somebody sends hold it for a moment."""
 FORGOTTEN = "forgotten.json"
 """The name of a request that the user has forgotten: it is no submission any more."""
 _REMOVED = ".forgotten-"
-KEPT_FORGOTTEN = 24 * 3600.0
+FORGOTTEN_LASTS = 24 * 3600.0
 """Seconds for which what was forgotten can come back."""
 _NEW = ".new-"
 _ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
@@ -54,7 +54,7 @@ class OutboxError(RodinError):
     _code = "outbox"
 
 
-class NotToBeSent(RodinError):
+class NotSendable(RodinError):
     """Somebody sends it or has sent it, or its folder is gone: it must not be sent by us."""
 
 
@@ -84,31 +84,31 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, wish: Wish) -> Request:
+    def add(self, request: GenerationRequest) -> StoredRequest:
         """Check and copy the pictures and write the request: the folder is there whole, or not at all.
 
         Raises BadInput for a picture that the service would not take, OutboxError for the disk.
         """
-        new = self.folder / f"{_NEW}{wish.task_id}-{secrets.token_hex(4)}"
-        with _explained(self.folder):
+        new = self.folder / f"{_NEW}{request.task_id}-{secrets.token_hex(4)}"
+        with _disk_errors(self.folder):
             try:
                 new.mkdir(parents=True, mode=0o700)
-                pictures = tuple(_copied(path, new, number) for number, path in enumerate(wish.pictures, 1))
-                request = Request(wish, pictures, time.time())
-                private_files.write_synced(new / REQUEST, json.dumps(described(request)).encode())
+                pictures = tuple(_copied(path, new, number) for number, path in enumerate(request.pictures, 1))
+                stored = StoredRequest(request, pictures, time.time())
+                private_files.write_synced(new / REQUEST, json.dumps(to_json(stored)).encode())
                 private_files.sync_folder(new)
-                new.rename(self.folder / wish.task_id)
+                new.rename(self.folder / request.task_id)
                 private_files.sync_folder(self.folder)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
-        return request
+        return stored
 
-    def read(self, task_id: str) -> Request:
+    def read(self, task_id: str) -> StoredRequest:
         """Raises OutboxError where the folder is gone or makes no sense."""
         path = self.folder / task_id / REQUEST
-        with _explained(path):
+        with _disk_errors(path):
             try:
-                return read(json.loads(path.read_bytes()))
+                return from_json(json.loads(path.read_bytes()))
             except (FileNotFoundError, NotADirectoryError):
                 raise OutboxError("What was to be sent is no longer on the disk.") from None
             except (ValueError, TypeError, KeyError, AttributeError, BadInput):
@@ -116,7 +116,7 @@ class Outbox:
 
     def ids(self) -> list[str]:
         """The ids of all submissions that lie here."""
-        with _explained(self.folder):
+        with _disk_errors(self.folder):
             if not self.folder.is_dir():
                 return []
             found = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
@@ -124,26 +124,26 @@ class Outbox:
 
     def state(self, task_id: str) -> State:
         """What may be done with it. Raises OutboxError."""
-        state, _ = self._look(task_id)
+        state, _ = self._state_and_attempt(task_id)
         # A sender holds the lock before it makes its marker: it asks for the balance first.
         return State.SENDING if state is State.UNSENT and self._is_locked(task_id) else state
 
     def _is_locked(self, task_id: str) -> bool:
         lock = self.folder / task_id / LOCK
-        with _explained(lock.parent):
+        with _disk_errors(lock.parent):
             try:
                 # Taking the lock makes its file, which a folder that is only read may not allow.
                 if lock.exists():
-                    with locks.held(lock):
+                    with locks.acquire(lock):
                         pass
             except locks.Locked:
                 return True
         return False
 
-    def _look(self, task_id: str) -> tuple[State, int]:
+    def _state_and_attempt(self, task_id: str) -> tuple[State, int]:
         """The state, and the number of the attempt that it follows from."""
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             try:
                 names = _names(folder)
             except (FileNotFoundError, NotADirectoryError):
@@ -157,7 +157,7 @@ class Outbox:
                 return State.ANSWERED, number
             try:
                 # The lock of a living sender is held, and ends with its process.
-                with locks.held(folder / LOCK):
+                with locks.acquire(folder / LOCK):
                     return _state_after_sender(folder, number), number
             except locks.Locked:
                 return State.SENDING, number
@@ -165,7 +165,7 @@ class Outbox:
     def last_attempt(self, task_id: str) -> Attempt:
         """Raises OutboxError."""
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             number = _last(_names(folder))
             try:
                 said = json.loads((folder / f"{number}.sent").read_bytes())
@@ -178,7 +178,7 @@ class Outbox:
     def answer(self, task_id: str) -> RawAnswer:
         """The answer to the last attempt, as it came. Raises OutboxError."""
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             path = folder / f"{_last(_names(folder))}.answer"
             found = _answer_in(path)
             if found is None:
@@ -189,27 +189,27 @@ class Outbox:
     def sending(self, task_id: str, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
         """The right to send it once, now. The balance is asked for and noted first, to be compared with later.
 
-        Raises NotToBeSent where it may not be sent, OutboxError, and what `ask_balance` raises; nothing is marked then.
+        Raises NotSendable where it may not be sent, OutboxError, and what `ask_balance` raises; nothing is marked then.
         """
         folder = self.folder / task_id
         if not (folder / REQUEST).exists():
-            raise NotToBeSent("Its request is no longer on the disk.")
-        with _sender(folder):
+            raise NotSendable("Its request is no longer on the disk.")
+        with _sender_lock(folder):
             # Without locks another computer may be at it, too: the marker of the attempt after the one that was looked
             # at here is the first's to make.
-            state, last = self._look(task_id)
+            state, last = self._state_and_attempt(task_id)
             if state is not State.UNSENT:
-                raise NotToBeSent("It was sent already.")
+                raise NotSendable("It was sent already.")
             number, balance = last + 1, ask_balance()
-            with _explained(folder):
+            with _disk_errors(folder):
                 private_files.write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
-            _mark(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
+            _create_marker(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
             yield Sending(folder, number, balance)
 
     def last_sending(self, task_id: str) -> Sending:
         """The last attempt, for one who has found out what came of it. Raises OutboxError."""
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             return Sending(folder, max(_last(_names(folder)), 1))
 
     def picture_paths(self, task_id: str, names: tuple[str, ...]) -> list[Path]:
@@ -222,11 +222,11 @@ class Outbox:
         Raises OutboxError, also while it is being sent.
         """
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             if not folder.is_dir():
                 return
             try:
-                with locks.held(folder / LOCK, PATIENCE):
+                with locks.acquire(folder / LOCK, LOCK_TIMEOUT):
                     # Its folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
                     if (folder / REQUEST).exists():
                         (folder / REQUEST).replace(folder / FORGOTTEN)
@@ -241,7 +241,7 @@ class Outbox:
     def restore(self, task_id: str) -> None:
         """Undo `forget`, where it was not cleaned since. Raises OutboxError."""
         folder = self.folder / task_id
-        with _explained(folder):
+        with _disk_errors(folder):
             if (folder / FORGOTTEN).exists():
                 (folder / FORGOTTEN).replace(folder / REQUEST)
                 private_files.sync_folder(folder)
@@ -254,7 +254,7 @@ class Outbox:
                     old = path.name.startswith(_NEW) and path.stat().st_mtime < time.time() - 3600.0
                     if old or path.name.startswith(_REMOVED):
                         shutil.rmtree(path, ignore_errors=True)
-                    elif (path / FORGOTTEN).stat().st_mtime < time.time() - KEPT_FORGOTTEN:
+                    elif (path / FORGOTTEN).stat().st_mtime < time.time() - FORGOTTEN_LASTS:
                         # Where this is broken off, what is left of it is not taken for a submission.
                         gone = path.rename(self.folder / f"{_REMOVED}{path.name}-{secrets.token_hex(4)}")
                         shutil.rmtree(gone, ignore_errors=True)
@@ -276,7 +276,7 @@ class Sending:
         head = {"http_status": answer.http_status, "retry_after": answer.retry_after, "size": len(answer.body)}
         part = self._folder / f"{self._number}.answer.part"
         content = json.dumps(head).encode() + b"\n" + answer.body
-        with _explained(self._folder):
+        with _disk_errors(self._folder):
             # Over the room that was kept for it, where that is there.
             with part.open("r+b" if part.exists() else "wb") as file:
                 file.write(content)
@@ -291,36 +291,36 @@ class Sending:
         refused = self._folder / f"{self._number}.answer"
         # The room that was kept for an answer serves for this note, too, on a full disk.
         room = self._folder / f"{self._number}.answer.part"
-        with _explained(self._folder):
+        with _disk_errors(self._folder):
             if not refused.exists() and not room.exists():
                 room.touch()
             (refused if refused.exists() else room).replace(self._folder / f"{self._number}.unsent")
             private_files.sync_folder(self._folder)
 
 
-def _mark(path: Path, said: dict[str, object]) -> None:
-    """Make the marker of an attempt, which only one can. Raises NotToBeSent, OutboxError."""
+def _create_marker(path: Path, said: dict[str, object]) -> None:
+    """Make the marker of an attempt, which only one can. Raises NotSendable, OutboxError."""
     try:
         private_files.write_synced(path, json.dumps(said).encode(), exclusive=True)
     except FileExistsError:
-        raise NotToBeSent("It is being sent.") from None
+        raise NotSendable("It is being sent.") from None
     except OSError as error:
         # Nothing was sent by it, so it is no attempt.
         with suppress(OSError):
             path.unlink()
-        raise _not_kept(path.parent, error) from None
+        raise _outbox_error(path.parent, error) from None
     private_files.sync_folder(path.parent)
 
 
 @contextmanager
-def _sender(folder: Path) -> Iterator[None]:
-    """Be the only one who sends it, which ends with the process at the latest. Raises NotToBeSent, OutboxError."""
+def _sender_lock(folder: Path) -> Iterator[None]:
+    """Be the only one who sends it, which ends with the process at the latest. Raises NotSendable, OutboxError."""
     with ExitStack() as stack:
         try:
-            with _explained(folder):
-                stack.enter_context(locks.held(folder / LOCK, PATIENCE))
+            with _disk_errors(folder):
+                stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
         except locks.Locked:
-            raise NotToBeSent("It is being sent.") from None
+            raise NotSendable("It is being sent.") from None
         yield
 
 
@@ -379,13 +379,13 @@ def _copied(path: Path, folder: Path, number: int) -> Picture:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _not_kept(folder, error) from None
+        raise _outbox_error(folder, error) from None
 
 
-def _not_kept(folder: Path, error: OSError) -> OutboxError:
+def _outbox_error(folder: Path, error: OSError) -> OutboxError:
     text = "What is to be sent cannot be kept in {folder}: {reason}."
     return OutboxError(Text(text, folder=str(folder), reason=os_reason(error)))

@@ -20,9 +20,9 @@ _MISSING = {
 """What stands in for a column that an older file does not have, where that is not an empty text."""
 
 
-def alone(path: Path, patience: float) -> AbstractContextManager[None]:
+def lock(path: Path, timeout: float) -> AbstractContextManager[None]:
     """Keep other Blenders from setting aside the same file, or the one that has just been put in its place."""
-    return locks.held(_beside(path, "lock"), patience)
+    return locks.acquire(_beside(path, "lock"), timeout)
 
 
 def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy: Path | None = None) -> Path | None:
@@ -35,7 +35,7 @@ def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy:
     new = _beside(path, "new")
     new.unlink(missing_ok=True)
     try:
-        write(new, _united(_salvaged(path), _salvaged(copy) if copy else []))
+        write(new, _merged(_salvaged(path), _salvaged(copy) if copy else []))
         aside = _set_aside(path) if path.exists() and path.stat().st_size else None
         try:
             new.replace(path)
@@ -52,7 +52,7 @@ def replace_damaged(path: Path, write: Callable[[Path, list[Task]], None], copy:
     return aside
 
 
-def _united(tasks: list[Task], of_copy: list[Task]) -> list[Task]:
+def _merged(tasks: list[Task], of_copy: list[Task]) -> list[Task]:
     """The tasks of a damaged list, and those that only its copy has still; oldest first."""
     by_id = {task.task_id: task for task in of_copy}
     # The list lacks a uuid that was damaged; its copy may have it.

@@ -20,7 +20,7 @@ def path_of(path: Path) -> Path:
     return path.with_name(f"{path.stem}.copy{path.suffix}")
 
 
-def stands_in(path: Path) -> bool:
+def is_all_there_is(path: Path) -> bool:
     """Whether there is nothing of a list any more but its copy."""
     try:
         gone = path.stat().st_size == 0
@@ -35,7 +35,7 @@ def renew(path: Path, db: sqlite3.Connection) -> None:
     if _is_of(copy, path):
         return
     try:
-        with locks.held(copy.with_name(f"{copy.name}.lock")):
+        with locks.acquire(copy.with_name(f"{copy.name}.lock")):
             _renew(path, copy, db)
     except Locked:
         return  # Another Blender makes it.

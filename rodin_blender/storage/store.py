@@ -23,7 +23,7 @@ from ..tasks.schedule import CLOCK_SLACK, REQUESTS_PER_MINUTE
 from ..tasks.task import Status, Task
 from ..texts.text import Text
 from . import recovery, rows, second_copy
-from .database import FOLLOWED, explained, opened, opened_or_none
+from .database import FOLLOWED, connect, connect_or_none, store_errors
 
 CLAIM_LASTS = 90.0
 """Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
@@ -37,7 +37,7 @@ _IS_DUE = ("next_check_at <= :now", "CASE checked_at WHEN 0 THEN tracked_at ELSE
 _UNDER_WAY = f"kind != '' AND (status = '{Status.SENDING}' OR {FOLLOWED})"
 
 
-class NoRoom(RodinError):
+class LimitReached(RodinError):
     """As many generations of this list are under way as may be at a time."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class Claim:
 class Store:
     """An open list of tasks. Raises StoreError from every method when the disk or the file is in the way."""
 
-    def __init__(self, path: Path, patience: float | None = None, *, copied: bool = True) -> None:
+    def __init__(self, path: Path, timeout: float | None = None, *, has_copy: bool = True) -> None:
         """Open or make the file at `path`, mode 0600, and bring it to the present schema.
 
-        `patience` is how long to wait for other Blenders, in seconds, LOCK_TIMEOUT where it is not given.
+        `timeout` is how long to wait for other Blenders, in seconds, LOCK_TIMEOUT where it is not given.
 
         A damaged file is set aside, see `set_aside`, and what can still be read of it is in the new one, with what
-        only its second copy has still; without `copied` the list has no such copy. Raises StoreError, also for a file
+        only its second copy has still; without `has_copy` the list has no such copy. Raises StoreError, also for a file
         of a newer version of this extension, which stays as it is.
         """
         self.path = path
@@ -79,39 +79,39 @@ class Store:
         """For all programs that use the list. Each keeps to its own number, and counts the requests of all."""
         self._was_gone = False
         self._version_seen = -1
-        patience = LOCK_TIMEOUT if patience is None else patience
-        with explained(path):
+        timeout = LOCK_TIMEOUT if timeout is None else timeout
+        with store_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            db = self._opened(patience, copied)
+            db = self._connect(timeout, has_copy)
             if db is None:
-                with recovery.alone(path, patience):
-                    db = self._opened(patience, copied)  # again: another Blender may have been first
+                with recovery.lock(path, timeout):
+                    db = self._connect(timeout, has_copy)  # again: another Blender may have been first
                     if db is None:
-                        copy = second_copy.path_of(path) if copied else None
+                        copy = second_copy.path_of(path) if has_copy else None
                         self.set_aside = recovery.replace_damaged(path, _write_new, copy)
                         self._was_gone = self.set_aside is None
-                        db = opened(path, patience)
-            self._db, self._copied = db, copied
+                        db = connect(path, timeout)
+            self._db, self._has_copy = db, has_copy
             self.renew_copy()
             self._file = path.stat()
 
-    def _opened(self, patience: float, copied: bool) -> sqlite3.Connection | None:
+    def _connect(self, timeout: float, has_copy: bool) -> sqlite3.Connection | None:
         """None for a list that is destroyed."""
-        gone = copied and second_copy.stands_in(self.path)
-        return None if gone else opened_or_none(self.path, patience)
+        gone = has_copy and second_copy.is_all_there_is(self.path)
+        return None if gone else connect_or_none(self.path, timeout)
 
     def close(self) -> None:
         self._db.close()
 
     def renew_copy(self) -> None:
         """Have the second copy as the list is. Where it cannot be renewed, as on a full disk, the last one stays."""
-        if self._copied:
+        if self._has_copy:
             with suppress(sqlite3.Error, OSError):
                 second_copy.renew(self.path, self._db)
 
-    def be_patient(self, seconds: float) -> None:
+    def set_lock_timeout(self, seconds: float) -> None:
         """Wait no longer than this for other Blenders from now on."""
-        with explained(self.path):
+        with store_errors(self.path):
             self._db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def damage_text(self, folder: Path | None = None) -> Text | None:
@@ -143,13 +143,13 @@ class Store:
 
     def tasks(self) -> list[Task]:
         """All tasks, newest first."""
-        with explained(self.path):
+        with store_errors(self.path):
             found = self._db.execute(f"SELECT {rows.SELECTED} FROM task ORDER BY tracked_at DESC, rowid DESC")
             return [rows.task(row) for row in found]
 
     def changed_by_others(self) -> bool:
         """Whether another Blender has written since the last call; the first call says yes."""
-        with explained(self.path):
+        with store_errors(self.path):
             version = self._db.execute("PRAGMA data_version").fetchone()[0]
             changed = version != self._version_seen
             self._version_seen = version
@@ -175,21 +175,21 @@ class Store:
             db.execute(f"INSERT INTO task ({rows.SELECTED}) VALUES ({marks})", values)
             return self._find(db, "task_id", task.task_id) or task
 
-    def change(self, task_id: str, change: Callable[[Task], Task], *, within: int = 0) -> Task | None:
+    def change(self, task_id: str, change: Callable[[Task], Task], *, max_under_way: int = 0) -> Task | None:
         """Apply `change` to the stored task, whatever another Blender made of it. None when it is not there.
 
-        Raises KeyTaken, or NoRoom where not fewer than `within` generations are under way (0: as many as may be), and
-        then all stays as it was.
+        Raises KeyTaken, or LimitReached where `max_under_way` generations or more are under way (0: no limit), and then
+        all stays as it was.
         """
         with self._writing() as db:
-            if within and self.under_way() >= within:
-                raise NoRoom
+            if max_under_way and self.under_way() >= max_under_way:
+                raise LimitReached
             task = self._find(db, "task_id", task_id)
             return self._write(db, task, change(task)) if task else None
 
     def under_way(self) -> int:
         """How many generations of this list are being sent, or are followed and not ended."""
-        with explained(self.path):
+        with store_errors(self.path):
             return int(self._db.execute(f"SELECT count(*) FROM task WHERE {_UNDER_WAY}").fetchone()[0])
 
     def forget(self, task_id: str, status: Status | None = None) -> bool:
@@ -221,7 +221,7 @@ class Store:
                 claims.append(Claim(task, token))
             return claims
 
-    def settle(self, claim: Claim, change: Callable[[Task], Task]) -> Task | None:
+    def complete_check(self, claim: Claim, change: Callable[[Task], Task]) -> Task | None:
         """End a claim with what the check brought. Returns the task as stored, None when it was forgotten.
 
         The answer is dropped where the claim lapsed and another Blender has taken one since: it has a newer one. So is
@@ -237,18 +237,18 @@ class Store:
             changed = change(task)
             return self._write(db, task, changed) if task.followed or changed.status.final else task
 
-    def void_claims(self) -> None:
+    def release_all_claims(self) -> None:
         """End all claims, for one who knows that they are a killed program's: nobody else is at this list."""
         with self._writing() as db:
             db.execute("UPDATE task SET claim = '', claimed_until = 0 WHERE claim != ''")
 
-    def hold(self, until: float, now: float) -> None:
+    def throttle(self, until: float, now: float) -> None:
         """No request for any task before `until`, in any Blender: the service asked for a pause. Never shortens one."""
         with self._writing() as db:
             db.execute("DELETE FROM hold WHERE until <= ? OR since > ?", (until, now + CLOCK_SLACK))
             db.execute("INSERT INTO hold (until, since) VALUES (?, ?)", (until, now))
 
-    def take_request(self, now: float) -> float:
+    def reserve_request(self, now: float) -> float:
         """Count one request for no claimed task, if one may be sent now. Returns when it may: at most `now` for now."""
         with self._writing() as db:
             if self._requests_left(db, now):
@@ -258,7 +258,7 @@ class Store:
 
     def next_request_at(self, now: float) -> float:
         """The earliest time at which any request may be sent; at most `now` when one may be sent at once."""
-        with explained(self.path):
+        with store_errors(self.path):
             # A pause begun later than now is from before the clock was set back, and nobody knows how long it lasts.
             holding = self._db.execute("SELECT max(until) FROM hold WHERE since <= ?", (now + CLOCK_SLACK,))
             held = holding.fetchone()[0] or 0.0
@@ -315,7 +315,7 @@ class Store:
 
     @contextmanager
     def _writing(self, kind: str = "IMMEDIATE") -> Iterator[sqlite3.Connection]:
-        with explained(self.path):
+        with store_errors(self.path):
             self._db.execute(f"BEGIN {kind}")
             try:
                 yield self._db
@@ -328,6 +328,6 @@ class Store:
 
 
 def _write_new(path: Path, tasks: list[Task]) -> None:
-    with closing(Store(path, copied=False)) as store:
+    with closing(Store(path, has_copy=False)) as store:
         for task in tasks:
             store.add(task)

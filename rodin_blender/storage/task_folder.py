@@ -18,10 +18,10 @@ from ..service.errors import RodinError, os_reason
 from ..service.files import HEAD, NEEDED_KINDS, SavedFile, fault, safe_name, stated_size
 from ..texts.text import Text
 from . import locks
-from .disk import put_in_place
+from .disk import replace_file
 
 
-class BeingSaved(RodinError):
+class FolderLocked(RodinError):
     """Another Blender is saving into the same folder."""
 
     _code = "being_saved"
@@ -31,13 +31,13 @@ class BeingSaved(RodinError):
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep other Blenders out of a task's folder; a killed one holds nobody up. Raises BeingSaved, OSError."""
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Keep other Blenders out of a task's folder; a killed one holds nobody up. Raises FolderLocked, OSError."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locks.held(folder / ".lock"))
+            stack.enter_context(locks.acquire(folder / ".lock"))
         except locks.Locked:
-            raise BeingSaved from None
+            raise FolderLocked from None
         yield
 
 
@@ -117,25 +117,25 @@ def copy(files: Iterable[SavedFile], here: Path, there: Path) -> None:
         if trouble(there, file):
             part = part_of(there, file.name)
             shutil.copyfile(here / file.name, part)
-            put_in_place(part, there / file.name)
+            replace_file(part, there / file.name)
 
 
 def set_aside(path: Path) -> None:
     """Give a file that may be the user's another name beside it. Raises OSError."""
     taken = [other.name for other in path.parent.iterdir()]
-    put_in_place(path, path.with_name(safe_name(f"{path.stem}-before{path.suffix}", taken)))
+    replace_file(path, path.with_name(safe_name(f"{path.stem}-before{path.suffix}", taken)))
 
 
 def remove(folder: Path, names: Iterable[str]) -> tuple[int, dict[str, str]]:
     """Remove these files from a task's folder, what unfinished attempts have left there, and folders that get empty.
 
-    Returns the bytes freed, and why a file is still there, by name. Raises BeingSaved.
+    Returns the bytes freed, and why a file is still there, by name. Raises FolderLocked.
     """
     freed, left = 0, {}
     with ExitStack() as stack:
         # Where no lock can be had, as on some full disks, it is tried without.
         with suppress(OSError):
-            stack.enter_context(alone(folder))
+            stack.enter_context(lock_folder(folder))
         for name in names:
             path = folder / name
             try:

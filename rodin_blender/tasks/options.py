@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..service.errors import BadInput
-from ..service.keys import shown
+from ..service.keys import printable
 from ..texts.text import Text
 
 Value = str | int | bool
@@ -263,7 +263,7 @@ def checked(options: Mapping[str, Any]) -> dict[str, Value]:
     for name in options:
         if name not in OPTIONS:
             text = "There is no option '{name}'. The options are {options}."
-            raise BadInput(Text(text, name=shown(str(name), 40), options=", ".join(OPTIONS)))
+            raise BadInput(Text(text, name=printable(str(name), 40), options=", ".join(OPTIONS)))
     values = {name: _typed(option, options.get(name, option.default)) for name, option in OPTIONS.items()}
     for option in OPTIONS.values():
         trouble = _trouble(option, values)
@@ -319,7 +319,7 @@ def _typed(option: Option, value: object) -> Value:
         found = value if isinstance(value, bool) else _TRUE_OR_FALSE.get(str(value).lower())
         if found is None:
             text = "{option} is either true or false, not '{value}'."
-            raise BadInput(Text(text, option=option.label, value=shown(str(value), 40)))
+            raise BadInput(Text(text, option=option.label, value=printable(str(value), 40)))
         return found
     if isinstance(option.default, int):
         return _number(option, value)
@@ -328,7 +328,7 @@ def _typed(option: Option, value: object) -> Value:
     if choice is None:
         text = "{option} cannot be '{value}'. Choose {choices}."
         choices = _either([choice for choice in option.choices if choice])
-        raise BadInput(Text(text, option=option.label, value=shown(str(value), 40), choices=choices))
+        raise BadInput(Text(text, option=option.label, value=printable(str(value), 40), choices=choices))
     return choice
 
 
@@ -354,7 +354,7 @@ def _number(option: Option, value: object) -> int:
 
 def _text(value: object) -> str:
     try:
-        return shown(str(value), 40)
+        return printable(str(value), 40)
     except ValueError:
         # Python does not write out numbers of thousands of digits.
         return "a very large number"

@@ -22,12 +22,12 @@ from ..texts.text import Text, Trouble
 class Refusal:
     """Why a submission came to nothing, and surely cost nothing.
 
-    `again_by_itself` says that sending the same again later may succeed without anybody's doing, `left` that it got to
+    `retryable` says that sending the same again later may succeed without anybody's doing, `left` that it got to
     the service, or to somebody in its place.
     """
 
     trouble: Trouble
-    again_by_itself: bool = False
+    retryable: bool = False
     left: bool = True
 
 
@@ -64,7 +64,7 @@ def of_submission(error: ServiceError) -> Refusal | None:
         case ClientUnavailable():
             return Refusal(error.trouble, left=False)
         case Throttled():
-            return Refusal(Trouble("throttled", error.trouble.text, Action.WAIT), again_by_itself=True)
+            return Refusal(Trouble("throttled", error.trouble.text, Action.WAIT), retryable=True)
         case NotAuthorized() if error.code in _REFUSALS:
             return _refused(Refused(error.code, error.detail))
         case NotAuthorized():

@@ -23,12 +23,12 @@ FIRST_CHECK = 0.5
 GROWTH = 1.25
 EXPECTED_DELAY = 0.25
 """Seconds, at the next check; a task meets several checks around the time when it may end."""
-ENOUGH_ENDED = 5
-LAST_ENDED = 100
+MIN_SAMPLES = 5
+MAX_SAMPLES = 100
 """How many ended tasks are learnt from: at least, and the last ones at most."""
 JITTER = 0.1
 """Checks are spread by up to this share of the interval, so that tasks begun together do not stay together."""
-LONGEST_BACKOFF = 300.0
+MAX_BACKOFF = 300.0
 REQUESTS_PER_MINUTE = 60
 """For all tasks and all Blenders of this user; a business plan's published limit is 120."""
 CLOCK_SLACK = 10.0
@@ -61,7 +61,7 @@ def durations(tasks: Iterable[Task]) -> dict[str, list[float]]:
     for task in sorted((task for task in tasks if task.took), key=lambda task: task.finished_at, reverse=True):
         for kind in ("", pace_kind(task)):
             of_kind = found.setdefault(kind, [])
-            if len(of_kind) < LAST_ENDED:
+            if len(of_kind) < MAX_SAMPLES:
                 of_kind.append(task.took)
     return found
 
@@ -69,10 +69,10 @@ def durations(tasks: Iterable[Task]) -> dict[str, list[float]]:
 def durations_of(kind: str, known: Mapping[str, list[float]]) -> list[float]:
     """What is known of a kind, else of all kinds together as long as too few of it have ended."""
     of_kind = known.get(kind, [])
-    return of_kind if len(of_kind) >= ENOUGH_ENDED else known.get("", [])
+    return of_kind if len(of_kind) >= MIN_SAMPLES else known.get("", [])
 
 
-def begun(generation: Generation, now: float, task_id: str = "") -> Task:
+def new_task(generation: Generation, now: float, task_id: str = "") -> Task:
     """A new task, to be followed from now on, with an id of its own unless given."""
     return Task(
         task_id or new_task_id(),
@@ -107,7 +107,8 @@ def after_answer(
     status = status_of(jobs)
     task = replace(task, status=status, jobs=jobs, trouble=None)
     if status.final:
-        return replace(task, finished_at=now, next_check_at=0.0, took=_took(before, now) if status.has_files else 0.0)
+        took = _duration(before, now) if status.has_files else 0.0
+        return replace(task, finished_at=now, next_check_at=0.0, took=took)
     return _at_next_interval(task, now, pace, chance, durations, changed=jobs != before.jobs)
 
 
@@ -121,7 +122,7 @@ def after_failure(
     task = _checked(task, now)
     failures = task.failures + 1
     if retry_after is None:
-        wait = min(pace.shortest * 2.0 ** min(failures, 16), LONGEST_BACKOFF) * (1.0 + JITTER * (2.0 * chance - 1.0))
+        wait = min(pace.shortest * 2.0 ** min(failures, 16), MAX_BACKOFF) * (1.0 + JITTER * (2.0 * chance - 1.0))
     else:
         wait = max(retry_after, pace.shortest)
     return _with_deadline(replace(task, failures=failures, trouble=trouble, next_check_at=now + wait), pace)
@@ -148,7 +149,7 @@ def resumed(task: Task, now: float) -> Task:
     )
 
 
-def asked_now(task: Task, now: float) -> Task:
+def due_now(task: Task, now: float) -> Task:
     """The task with its next check brought forward to now, its deadline as it was."""
     return replace(task, next_check_at=now) if task.followed else resumed(task, now)
 
@@ -165,7 +166,7 @@ def _checked(task: Task, now: float) -> Task:
     return replace(task, checked_at=now, watched=task.watched + min(max(step, 0.0), LONGEST_STEP))
 
 
-def _took(task: Task, now: float) -> float:
+def _duration(task: Task, now: float) -> float:
     """How long a task took that has now ended: it was still going on at the check before, and that was not long ago."""
     seen_going_on = bool(task.jobs) and not task.failures
     if seen_going_on and task.tracked_at <= task.checked_at <= now <= task.checked_at + LONGEST_STEP:
@@ -178,7 +179,7 @@ def _at_next_interval(
 ) -> Task:
     longest = max(pace.longest, pace.shortest)
     so_far = now - task.tracked_at
-    longer = [took for took in durations if took > so_far] if len(durations) >= ENOUGH_ENDED else []
+    longer = [took for took in durations if took > so_far] if len(durations) >= MIN_SAMPLES else []
     if longer:
         interval = pace.shortest
         while interval < longest and _expected_delay(longer, so_far + interval) < EXPECTED_DELAY:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from ..service import keys, pasted
+from ..service import keys, paste_parser
 from ..service.errors import BadAnswer, BadInput
 from ..service.keys import LONGEST_KEY, Secret
 from ..texts.text import Text
@@ -22,9 +22,9 @@ from .options import GEN_2_5, OPTIONS, TIERS, Value, checked
 
 LONGEST_PROMPT = 1024
 """Characters."""
-LONGEST_PROMPT_TOLD = 60
+LONGEST_PROMPT_ECHO = 60
 """Characters of the prompt of an answer, which may have been shortened to a name."""
-MOST_PICTURES = 5
+MAX_PICTURES = 5
 VIEWS = {"front": "F", "right": "R", "back": "B", "left": "L"}
 """The service's `image_label` for a picture whose name ends with this word."""
 
@@ -68,9 +68,9 @@ def submission(prompt: str, picture_count: int, options: Mapping[str, Any]) -> S
         raise BadInput(Text(text, length=len(prompt), most=LONGEST_PROMPT))
     if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
         raise BadInput("The text holds characters that are no text. Type it again.")
-    if picture_count > MOST_PICTURES:
+    if picture_count > MAX_PICTURES:
         text = "There are {count} pictures, and the service takes {most} at most. Remove some."
-        raise BadInput(Text(text, count=picture_count, most=MOST_PICTURES))
+        raise BadInput(Text(text, count=picture_count, most=MAX_PICTURES))
     return Submission(prompt, checked(options))
 
 
@@ -128,20 +128,20 @@ def answer_in(text: str) -> bytes:
         accepted(json.loads(text))
         return text.encode()
     except (ValueError, AttributeError, RecursionError, BadAnswer):
-        found = [generation for generation in pasted.read(text).generations if generation.task_uuid]
+        found = [generation for generation in paste_parser.parse(text).generations if generation.task_uuid]
     if len(found) != 1:
         text = "The answer in it has no task uuid. Give the whole answer to this task."
         if found:
             text = "There are {count} answers in it. Give the one to this task, and no other."
         raise BadInput(Text(text, count=len(found)))
-    return pasted.copied(found[0]).encode()
+    return paste_parser.serialized(found[0]).encode()
 
 
 def prompt_in(answer: bytes) -> str:
     """What an answer of `answer_in` was asked for, as short as a name; "" where it does not say."""
     found = json.loads(answer)
-    told = found.get("prompt") or found.get("name")
-    return keys.quoted(told, LONGEST_PROMPT_TOLD) if isinstance(told, str) else ""
+    echoed = found.get("prompt") or found.get("name")
+    return keys.redacted(echoed, LONGEST_PROMPT_ECHO) if isinstance(echoed, str) else ""
 
 
 def is_checked(answer: bytes, prompt: str) -> bool:
@@ -149,14 +149,14 @@ def is_checked(answer: bytes, prompt: str) -> bool:
 
     Raises BadInput for the answer to another one.
     """
-    told, asked = prompt_in(answer), keys.quoted(prompt, LONGEST_PROMPT_TOLD)
-    if told and asked and told.casefold() != asked.casefold():
+    echoed, asked = prompt_in(answer), keys.redacted(prompt, LONGEST_PROMPT_ECHO)
+    if echoed and asked and echoed.casefold() != asked.casefold():
         text = (
             "This is the answer to another prompt, '{prompt}'. If it is this task's all the same, track it by its key, "
             "and discard this one."
         )
-        raise BadInput(Text(text, prompt=told))
-    return bool(told and asked)
+        raise BadInput(Text(text, prompt=echoed))
+    return bool(echoed and asked)
 
 
 def _form_text(name: str, value: Value) -> str:

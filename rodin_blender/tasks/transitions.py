@@ -26,7 +26,7 @@ Change = Callable[[Task], Task]
 OVERDUE = 30.0
 """Seconds after its time from which on nobody seems to try again what could not be sent."""
 
-_MAY_FOLLOW = {
+_ALLOWED = {
     Status.UNSENT: (Status.SENDING, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
     Status.SENDING: (Status.UNSENT, Status.REJECTED, Status.UNCERTAIN, Status.UNKNOWN),
     Status.UNCERTAIN: (Status.UNKNOWN, Status.REJECTED, Status.UNSENT),
@@ -35,22 +35,22 @@ _MAY_FOLLOW = {
 """An older copy of the list may know less than the outbox, which is why UNSENT may be followed by any end."""
 
 
-def _moved(task: Task, to: Status, trouble: Trouble | None = None, due: float = 0.0) -> Task:
+def _changed_to(task: Task, to: Status, trouble: Trouble | None = None, due: float = 0.0) -> Task:
     """The task in another state; as it is where somebody else has moved it on meanwhile."""
-    if to is not task.status and to not in _MAY_FOLLOW.get(task.status, ()):
+    if to is not task.status and to not in _ALLOWED.get(task.status, ()):
         return task
     return replace(task, status=to, trouble=trouble, next_check_at=due)
 
 
 def sending() -> Change:
-    return partial(_moved, to=Status.SENDING)
+    return partial(_changed_to, to=Status.SENDING)
 
 
 def waiting(trouble: Trouble, due: float = 0.0) -> Change:
     """Not sent; to be sent again by itself at the time `due`, or when the user says so where that is 0.0."""
 
     def change(task: Task) -> Task:
-        moved = _moved(task, Status.UNSENT, trouble, due)
+        moved = _changed_to(task, Status.UNSENT, trouble, due)
         return replace(moved, failures=moved.failures + 1) if due and moved is not task else moved
 
     return change
@@ -58,17 +58,17 @@ def waiting(trouble: Trouble, due: float = 0.0) -> Change:
 
 def left(trouble: Trouble, now: float) -> Change:
     """Not sent, and to be sent when the user says so, unless a program is still to send it by itself."""
-    return lambda task: task if is_tried_again(task, now) else waiting(trouble)(task)
+    return lambda task: task if will_be_retried(task, now) else waiting(trouble)(task)
 
 
 def rejected(refusal: Refusal) -> Change:
     why = refusal.trouble
-    told = Trouble(why.code, Text("{why} Nothing was charged.", why=why.text), *why.actions)
-    return partial(_moved, to=Status.REJECTED, trouble=told)
+    trouble = Trouble(why.code, Text("{why} Nothing was charged.", why=why.text), *why.actions)
+    return partial(_changed_to, to=Status.REJECTED, trouble=trouble)
 
 
 def uncertain(trouble: Trouble) -> Change:
-    return partial(_moved, to=Status.UNCERTAIN, trouble=trouble)
+    return partial(_changed_to, to=Status.UNCERTAIN, trouble=trouble)
 
 
 def accepted(found: Accepted, now: float) -> Change:
@@ -78,7 +78,7 @@ def accepted(found: Accepted, now: float) -> Change:
         if task.status.submitted:
             return task
         return replace(
-            _moved(task, Status.UNKNOWN, due=now + FIRST_CHECK),
+            _changed_to(task, Status.UNKNOWN, due=now + FIRST_CHECK),
             subscription_key=found.subscription_key,
             task_uuid=found.task_uuid,
             credits=found.credits,
@@ -89,7 +89,7 @@ def accepted(found: Accepted, now: float) -> Change:
     return change
 
 
-def is_tried_again(task: Task, now: float) -> bool:
+def will_be_retried(task: Task, now: float) -> bool:
     """Whether a program is to send it by itself, whichever."""
     return task.status is Status.UNSENT and task.next_check_at > now - OVERDUE
 

@@ -27,7 +27,7 @@ from ..service.errors import (
 )  # fmt: skip
 from ..service.files import Progress, SavedFile, fault, models
 from ..storage.model_file import triangles
-from ..storage.task_folder import BeingSaved, head_of, remove
+from ..storage.task_folder import FolderLocked, head_of, remove
 from ..tasks.refusals import NOT_PERMITTED
 from ..tasks.task import Download, Status, Task, without_files
 from ..tasks.templates import Names
@@ -36,7 +36,7 @@ from ..texts.text import Text, Trouble
 from .fetching import Download as Fetching
 from .fetching import missing_text
 from .messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, ModelChecked
-from .workers import Pool, Question
+from .workers import Pool, WorkItem
 
 DOWNLOADERS = 2
 
@@ -54,7 +54,7 @@ Change = Callable[[str, Callable[[Task], Task]], None]
 
 @dataclass
 class _Running:
-    question: Question
+    item: WorkItem
     folder: Path
     forgotten: bool = False
 
@@ -88,8 +88,8 @@ class Downloads:
         self._tell = tell
         self._names = names
         self._running: dict[str, _Running] = {}
-        self._to_go_on: list[str] | None = None
-        self._unnoted: list[tuple[str, Callable[[Task], Task]]] = []
+        self._unfinished: list[str] | None = None
+        self._unstored: list[tuple[str, Callable[[Task], Task]]] = []
         """What ended downloads have made of their tasks, and is not yet in the store."""
 
     def begin(
@@ -116,7 +116,7 @@ class Downloads:
             files = stored.files if stored.folder == str(folder) else ()
             return replace(stored, download=Download.WANTED, folder=str(folder), files=files)
 
-        question = Question(
+        item = WorkItem(
             lambda client: _save(
                 Fetching(
                     client, task.task_uuid, folder, report, known=known, again=again, wait=wait, rename=rename
@@ -127,79 +127,79 @@ class Downloads:
             connection,
         )
         # Before the store is asked, which may find that the task was forgotten.
-        self._running[task.task_id] = _Running(question, folder)
+        self._running[task.task_id] = _Running(item, folder)
         try:
-            self.note_ended()
+            self.store_pending()
             self._change(task.task_id, wanted)
         except BaseException:
             del self._running[task.task_id]
             raise
         self._progressed(task.task_id, Progress(waiting=WAITING))
-        self.pool.ask(question)
+        self.pool.submit(item)
 
-    def note_wanted(self, tasks: Iterable[Task]) -> None:
+    def find_unfinished(self, tasks: Iterable[Task]) -> None:
         """Keep in mind, at the first call, which downloads an earlier Blender was not allowed to end."""
-        if self._to_go_on is None:
-            self._to_go_on = [task.task_id for task in tasks if task.download is Download.WANTED]
-            for task_id in self._to_go_on:
+        if self._unfinished is None:
+            self._unfinished = [task.task_id for task in tasks if task.download is Download.WANTED]
+            for task_id in self._unfinished:
                 waiting = Text("Goes on as soon as the service can be asked")
                 self._tell(DownloadProgress(task_id, Progress(waiting=waiting)))
 
-    def go_on(self, tasks: Iterable[Task], connection: Connection) -> None:
+    def resume(self, tasks: Iterable[Task], connection: Connection) -> None:
         """Go on with those. One that another Blender is at is left to it. Raises StoreError."""
-        if self._to_go_on:
-            for task in [task for task in tasks if task.task_id in self._to_go_on]:
+        if self._unfinished:
+            for task in [task for task in tasks if task.task_id in self._unfinished]:
                 if task.download is Download.WANTED:
                     self.begin(task, Path(task.folder).parent, connection, wait=False)
                 else:
                     # Ended or cancelled by another Blender meanwhile.
                     self._tell(DownloadEnded(task.task_id, "", None))
-            self._to_go_on = []
+            self._unfinished = []
 
-    def note_ended(self) -> None:
+    def store_pending(self) -> None:
         """Store what could not be stored before. Raises StoreError."""
-        while self._unnoted:
-            self._change(*self._unnoted[0])
-            del self._unnoted[0]
+        while self._unstored:
+            self._change(*self._unstored[0])
+            del self._unstored[0]
 
     @property
     def busy(self) -> bool:
-        return bool(self._to_go_on or self._unnoted) or self.pool.busy
+        return bool(self._unfinished or self._unstored) or self.pool.busy
 
     def cancel(self, task: Task) -> None:
         """Raises StoreError."""
         running = self._running.get(task.task_id)
         if running:
-            self.pool.cancel(running.question)
-        elif task.task_id in (self._to_go_on or ()):
+            self.pool.cancel(running.item)
+        elif task.task_id in (self._unfinished or ()):
             self._end(task, Path(task.folder), _Outcome((), Aborted()))
 
     def forget(self, task: Task) -> None:
         """The task has left the list. Whole files stay; nobody is to go on with the others."""
-        self._leave(task)
+        self._forget_unfinished(task)
         running = self._running.get(task.task_id)
         if running:
             running.forgotten = True
-            self.pool.cancel(running.question)
+            self.pool.cancel(running.item)
         elif task.folder:
-            _discard_unfinished(Path(task.folder))
+            _remove_unfinished(Path(task.folder))
 
     def delete(self, task: Task) -> None:
         """Delete the files that were saved, and only those. Raises StoreError."""
-        here = task.task_id in self._running or task.task_id in (self._to_go_on or ())
+        here = task.task_id in self._running or task.task_id in (self._unfinished or ())
         try:
             if here:
-                raise BeingSaved
+                raise FolderLocked
             names = [file.name for file in task.files]
             freed, reasons = remove(Path(task.folder), names) if task.folder else (0, {})
-        except BeingSaved as error:
+        except FolderLocked as error:
             text = Text("{why} Cancel that there first.", why=error.trouble)
             if here:
                 text = Text("It is being downloaded: cancel that first.")
             self._tell(FilesDeleted(task.task_id, text, failed=True))
             return
         left = tuple(file for file in task.files if file.name in reasons)
-        self.note_ended()
+        self.store_pending()
         self._change(task.task_id, partial(without_files, left=left))
         text = Text("{freed:size} deleted.", freed=freed)
         if left:
@@ -229,7 +229,7 @@ class Downloads:
             size, text = 0, Text("{path} cannot be read: {reason}.", path=str(path), reason=os_reason(error))
         if text:
             self._tell(ModelChecked(task.task_id, trouble=Trouble("damaged_model", text, Action.DOWNLOAD)))
-            self._change(task.task_id, partial(_without, name="" if path.exists() else file.name))
+            self._change(task.task_id, partial(_without_file, name="" if path.exists() else file.name))
         else:
             self._tell(ModelChecked(task.task_id, str(path), size, triangles=triangles(path)))
 
@@ -243,30 +243,30 @@ class Downloads:
         running = self._running.pop(task.task_id)
         outcome = _Outcome((), result) if isinstance(result, Exception) else result
         if running.forgotten:
-            _discard_unfinished(running.folder)
-        elif isinstance(outcome.error, BeingSaved):
+            _remove_unfinished(running.folder)
+        elif isinstance(outcome.error, FolderLocked):
             self._tell(DownloadEnded(task.task_id, "", None))
-        elif self.pool.stopping and isinstance(outcome.error, Aborted) and not running.question.cancelled:
+        elif self.pool.stopping and isinstance(outcome.error, Aborted) and not running.item.cancelled:
             # Still wanted: the next start goes on with it.
-            self._note(task, outcome, Download.WANTED)
+            self._store_outcome(task, outcome, Download.WANTED)
         else:
             self._end(task, running.folder, outcome)
 
-    def _leave(self, task: Task) -> None:
-        self._to_go_on = self._to_go_on and [task_id for task_id in self._to_go_on if task_id != task.task_id]
+    def _forget_unfinished(self, task: Task) -> None:
+        self._unfinished = self._unfinished and [task_id for task_id in self._unfinished if task_id != task.task_id]
 
     def _end(self, task: Task, folder: Path, outcome: _Outcome) -> None:
-        self._leave(task)
+        self._forget_unfinished(task)
         whole = outcome.error is None and task.status.final
         try:
-            self._note(task, outcome, Download.SAVED if whole else Download.NONE)
+            self._store_outcome(task, outcome, Download.SAVED if whole else Download.NONE)
         finally:
             said = _ended(task, outcome)
             cancelled = isinstance(outcome.error, Aborted)
             there = "" if outcome.error else str(folder)
             self._tell(DownloadEnded(task.task_id, there, said, cancelled, outcome.missing))
 
-    def _note(self, task: Task, outcome: _Outcome, download: Download) -> None:
+    def _store_outcome(self, task: Task, outcome: _Outcome, download: Download) -> None:
         looked_at = {file.name for file in outcome.saved} | outcome.gone
         wanted = download is Download.WANTED
 
@@ -282,11 +282,11 @@ class Downloads:
                 task_uuid="" if _is_unknown(outcome) and stored.task_uuid == task.task_uuid else stored.task_uuid,
             )
 
-        self._unnoted.append((task.task_id, change))
-        self.note_ended()
+        self._unstored.append((task.task_id, change))
+        self.store_pending()
 
 
-def not_begun(why: Trouble) -> Trouble:
+def not_started(why: Trouble) -> Trouble:
     """What is told of a download that cannot be begun now."""
     return Trouble(why.code, Text("Nothing was downloaded. {why}", why=why), Action.DOWNLOAD)
 
@@ -325,7 +325,7 @@ def _saved_text(task: Task, outcome: _Outcome) -> Text | Trouble:
     return text
 
 
-def _without(task: Task, name: str) -> Task:
+def _without_file(task: Task, name: str) -> Task:
     """The task when a file of it was found to be broken, or gone where it is named: it is to be downloaded again."""
     return replace(task, files=tuple(file for file in task.files if file.name != name), download=Download.NONE)
 
@@ -350,9 +350,9 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _discard_unfinished(folder: Path) -> None:
+def _remove_unfinished(folder: Path) -> None:
     """What another Blender is at is left to it."""
-    with suppress(BeingSaved):
+    with suppress(FolderLocked):
         remove(folder, ())
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from ..service.answers import ResultFile
 from ..service.errors import BadAnswer, LinkExpired, RodinError, Unreachable
 from ..service.files import Progress, SavedFile, fault, safe_paths
-from ..storage.disk import is_controlled, put_in_place, write_reason
+from ..storage.disk import is_controlled, replace_file, write_reason
 from ..storage.task_folder import (
-    BeingSaved,
-    alone,
+    FolderLocked,
     head_of,
     is_needed,
+    lock_folder,
     part_of,
     remove_parts,
     saved_file,
@@ -34,13 +34,13 @@ from ..texts.text import Text, Trouble
 if TYPE_CHECKING:
     from ..service.client import Client, Content
 
-PAUSES = (1.0, 2.0, 4.0)
+RETRY_DELAYS = (1.0, 2.0, 4.0)
 """Seconds before each further attempt at a file that did not arrive."""
 REPORT_EVERY = 0.2
 """Seconds between two reports of how far a file is."""
-LOOK_AGAIN = 0.5
+POLL_INTERVAL = 0.5
 """Seconds between two looks whether another Blender still saves into the folder."""
-_HOPELESS = ("tls", "proxy")
+_NOT_RETRIED = ("tls", "proxy")
 
 
 class NotSaved(RodinError):
@@ -53,7 +53,7 @@ class _NotArrived(RodinError):
     """One file did not arrive, and why."""
 
 
-class _NotTheFile(RodinError):
+class _WrongContent(RodinError):
     """What came in a file's place is not that file, but what is told."""
 
 
@@ -79,7 +79,7 @@ class Download:
         """`known` is what was saved there before. With `again` all is fetched anew, and replaces what is there.
 
         `rename` makes a file's name of the service's; one that was saved before keeps the name it has.
-        With `wait`, another Blender that saves into the folder is waited for, else `run` raises BeingSaved.
+        With `wait`, another Blender that saves into the folder is waited for, else `run` raises FolderLocked.
         """
         self.folder = folder
         self.saved: list[SavedFile] = []
@@ -93,7 +93,7 @@ class Download:
         self._rename = rename
         self._files: tuple[ResultFile, ...] = ()
         self._progress = Progress()
-        self._attempts: tuple[float, ...] = PAUSES
+        self._attempts: tuple[float, ...] = RETRY_DELAYS
         self._damaged: set[str] = set()
         """The names of files that are set aside when they are replaced."""
 
@@ -103,7 +103,7 @@ class Download:
         A file that is there and looks whole is kept and not fetched: a final name is given to whole files only, or it
         is the user's. One of the size that was saved, with another checksum, is set aside. One that does not arrive
         does not keep the others from being fetched. Raises NotSaved where a model is among them, or nothing arrived;
-        ServiceError where the service gives no list of files, BeingSaved, Aborted.
+        ServiceError where the service gives no list of files, FolderLocked, Aborted.
         """
         self.saved.clear()
         self.missing.clear()
@@ -114,13 +114,13 @@ class Download:
         names = safe_paths(had.get(file.name) or self._rename(file.name) for file in self._files)
         plain = safe_paths(file.name for file in self._files)
         with ExitStack() as stack:
-            with _disk(Text("The folder {folder}", folder=str(self.folder)), self.folder):
-                self._have_it_alone(stack)
+            with _disk_errors(Text("The folder {folder}", folder=str(self.folder)), self.folder):
+                self._lock_folder(stack)
             for number, name in enumerate(names, 1):
                 what = Text("'{name}' in the folder {folder}", name=name, folder=str(self.folder))
-                with _disk(what, part_of(self.folder, name)):
+                with _disk_errors(what, part_of(self.folder, name)):
                     try:
-                        found = None if self._again else self._kept(name)
+                        found = None if self._again else self._reusable(name)
                         if found is None:
                             self._fetch(number, name)
                             found = saved_file(self.folder, name)
@@ -139,9 +139,9 @@ class Download:
             )
             raise NotSaved(text, Action.DOWNLOAD)
 
-    def _kept(self, name: str) -> SavedFile | None:
+    def _reusable(self, name: str) -> SavedFile | None:
         """A file that is there and need not be fetched; None for one that does."""
-        before = self._before(name)
+        before = self._known_file(name)
         if trouble(self.folder, before):
             return None
         now = saved_file(self.folder, name)
@@ -151,21 +151,21 @@ class Download:
             return None
         return now
 
-    def _before(self, name: str) -> SavedFile:
+    def _known_file(self, name: str) -> SavedFile:
         return self._known.get(name, SavedFile(name, 0))
 
-    def _have_it_alone(self, stack: ExitStack) -> None:
+    def _lock_folder(self, stack: ExitStack) -> None:
         while True:
             # The folder is made each time, since the Blender that is waited for may remove it.
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
-                stack.enter_context(alone(self.folder))
+                stack.enter_context(lock_folder(self.folder))
                 return
-            except BeingSaved:
+            except FolderLocked:
                 if not self._wait:
                     raise
             self._report(Progress(waiting=Text("Another Blender is downloading this task; waiting for it")))
-            self._client.pause(LOOK_AGAIN)
+            self._client.pause(POLL_INTERVAL)
 
     def _fetch(self, number: int, name: str) -> None:
         """Receive one file under its final name, asking again where that may help."""
@@ -175,7 +175,7 @@ class Download:
         while True:
             try:
                 if expired:
-                    self._ask_again(number, name)
+                    self._refresh_links(number, name)
                     expired, fresh = False, True
                 self._receive(number, name)
                 return
@@ -183,8 +183,8 @@ class Download:
                 if fresh:
                     raise _NotArrived(error.trouble) from None
                 expired = True
-            except (Unreachable, BadAnswer, _NotTheFile) as error:
-                pause = next(pauses, None) if _may_help(error) else None
+            except (Unreachable, BadAnswer, _WrongContent) as error:
+                pause = next(pauses, None) if _is_retryable(error) else None
                 if pause is None:
                     if isinstance(error, Unreachable):
                         # Whatever is in the way is hardly that file's alone: each other one is tried once.
@@ -195,7 +195,7 @@ class Download:
                 self._client.pause(pause)
                 fresh = False
 
-    def _ask_again(self, number: int, name: str) -> None:
+    def _refresh_links(self, number: int, name: str) -> None:
         """The list once more, for fresh links. Its names must still be the same."""
         files = self._client.download_list(self._task_uuid)
         if [file.name for file in files[:number]] != [file.name for file in self._files[:number]]:
@@ -231,7 +231,7 @@ class Download:
             with suppress(OSError):
                 part.unlink()
                 version.unlink()
-            raise _NotTheFile(wrong)
+            raise _WrongContent(wrong)
         self._place(part, name)
         with suppress(OSError):
             version.unlink()
@@ -240,12 +240,12 @@ class Download:
         """Give a whole file its final name, in the place of what is not whole, but never of what may be the user's."""
         path = self.folder / name
         if path.exists() and not self._again:
-            if name not in self._damaged and not trouble(self.folder, self._before(name)):
+            if name not in self._damaged and not trouble(self.folder, self._known_file(name)):
                 part.unlink()  # The user's own, since we looked.
                 return
             if not trouble(self.folder, SavedFile(name, 0)):
                 set_aside(path)
-        put_in_place(part, path, self._client.pause)
+        replace_file(part, path, self._client.pause)
 
     def _write(self, content: Content, write: Callable[[bytes], object]) -> None:
         """Pass the pieces on, and tell how far it is."""
@@ -253,7 +253,7 @@ class Download:
         speed = 0.0
         self._progress = replace(self._progress, received=received, size=content.size, speed=0.0)
         self._report(self._progress)
-        for piece in content.pieces:
+        for piece in content.chunks:
             write(piece)
             received += len(piece)
             now = time.monotonic()
@@ -276,17 +276,17 @@ def missing_text(missing: dict[str, Trouble]) -> Text | None:
     return Text(text, name=name, why=missing[name], others=len(missing) - 1)
 
 
-def _may_help(error: Unreachable | BadAnswer | _NotTheFile) -> bool:
+def _is_retryable(error: Unreachable | BadAnswer | _WrongContent) -> bool:
     """Whether a file that did not arrive may do so when it is asked for again."""
     if isinstance(error, Unreachable):
-        return error.cause not in _HOPELESS
-    if isinstance(error, _NotTheFile):
+        return error.cause not in _NOT_RETRIED
+    if isinstance(error, _WrongContent):
         return True
     return error.http_status == 429 or error.http_status >= 500
 
 
 @contextmanager
-def _disk(what: Text, path: Path) -> Iterator[None]:
+def _disk_errors(what: Text, path: Path) -> Iterator[None]:
     """Errors of the disk as sentences about `what`, the file or folder `path`, could not be written."""
     try:
         yield

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..tasks.task import Status, Task
 from .messages import (
+    BlockerChanged,
     DownloadEnded,
     FilesDeleted,
     KeyTested,
@@ -23,7 +24,6 @@ from .messages import (
     NotFollowed,
     Notice,
     NotSubmitted,
-    ObstacleChanged,
 )
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class TaskLog:
         """`tell`, with what is to be logged of each message."""
 
         def logged(message: Message) -> None:
-            self._told(message)
+            self._log_message(message)
             tell(message)
 
         return logged
@@ -67,10 +67,10 @@ class TaskLog:
             known = {"status": status.value, "code": task.trouble.code, "text": task.message}
             self._event(logging.WARNING, "trouble", task, **known)
 
-    def _told(self, message: Message) -> None:
+    def _log_message(self, message: Message) -> None:
         match message:
-            case ObstacleChanged(obstacle) if obstacle:
-                self._line(logging.WARNING, "obstacle", code=obstacle.code, text=str(obstacle))
+            case BlockerChanged(blocker) if blocker:
+                self._line(logging.WARNING, "obstacle", code=blocker.code, text=str(blocker))
             case NotSubmitted(task_id, said):
                 self._line(logging.WARNING, "not_submitted", task_id=task_id, text=str(said))
             case DownloadEnded(task_id, folder, said) if said:

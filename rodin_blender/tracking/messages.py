@@ -13,7 +13,7 @@ from ..tasks.task import Task
 from ..tasks.templates import Names
 from ..texts.text import Text, Trouble
 
-Obstacle = Trouble
+Blocker = Trouble
 """Why no request can be sent for any task.
 
 Its code: offline, no_key, bad_key, address, client, store, settings (wrong ones), or PENDING.
@@ -25,13 +25,13 @@ Said = Text | Trouble
 
 @dataclass(frozen=True)
 class Settings:
-    """What the tracker needs to know of the outside. While there is an `obstacle`, nothing is asked."""
+    """What the tracker needs to know of the outside. While there is a `blocker`, nothing is asked."""
 
     address: str = ""
     api_key: Secret = field(default_factory=lambda: Secret(""))
     timeout: float = 20.0
     pace: Pace = field(default_factory=Pace)
-    obstacle: Obstacle | None = None
+    blocker: Blocker | None = None
     proxy: Secret = field(default_factory=lambda: Secret(""))
     ca_file: str = ""
     program: str = ""
@@ -113,19 +113,19 @@ class SubmissionProgress:
 
 
 @dataclass(frozen=True)
-class BalanceTold:
+class BalanceReceived:
     """The account's credits, as the service last said."""
 
     credits: float
 
 
 @dataclass(frozen=True)
-class ObstacleChanged:
-    obstacle: Obstacle | None
+class BlockerChanged:
+    blocker: Blocker | None
 
 
 @dataclass(frozen=True)
-class RequestsHeld:
+class RequestsThrottled:
     """No request is sent before `until` (seconds since the epoch): the minute's are used up, or the service asks so."""
 
     until: float
@@ -202,6 +202,6 @@ class Idle:
 
 Message = (
     TaskChanged | TaskRemoved | Followed | NotFollowed | Forgotten | Restored | NotSubmitted | SubmissionProgress
-    | BalanceTold | ObstacleChanged | RequestsHeld | KeyTested
+    | BalanceReceived | BlockerChanged | RequestsThrottled | KeyTested
     | DownloadProgress | DownloadEnded | FilesDeleted | ModelChecked | Notice | Idle
 )  # fmt: skip

@@ -84,17 +84,17 @@ class Outcome:
 def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
     """Send a submission that was not sent yet. `report` gets the bytes that have left and their number in all.
 
-    It blocks, and is for a worker's thread. The answer is on the disk before it is made sense of. Raises NotToBeSent
+    It blocks, and is for a worker's thread. The answer is on the disk before it is made sense of. Raises NotSendable
     where somebody else sends it or has sent it, OutboxError where the disk kept it from being sent.
     """
-    request = outbox.read(task_id)
-    wish = request.wish
-    wanted = Submission(wish.prompt, wish.options, request.pictures, wish.proportions)
+    stored = outbox.read(task_id)
+    request = stored.request
+    wanted = Submission(request.prompt, request.options, stored.pictures, request.proportions)
     folder = outbox.folder / task_id
     # What a picture is called on the user's disk is not the service's business.
-    names = [f"{number}{PurePath(picture.name).suffix}" for number, picture in enumerate(request.pictures, 1)]
+    names = [f"{number}{PurePath(picture.name).suffix}" for number, picture in enumerate(stored.pictures, 1)]
     pictures = [
-        (name, folder / picture.name, picture.kind) for name, picture in zip(names, request.pictures, strict=True)
+        (name, folder / picture.name, picture.kind) for name, picture in zip(names, stored.pictures, strict=True)
     ]
 
     try:
@@ -130,7 +130,7 @@ def _attempt(
     answer = _without_key(answer, client.connection.api_key)
     _note(sending, answer, client.pause)
     outcome = read(answer, client.connection.api_key, sending.balance)
-    if outcome.refusal and outcome.refusal.again_by_itself:
+    if outcome.refusal and outcome.refusal.retryable:
         sending.unsent()
     return outcome
 

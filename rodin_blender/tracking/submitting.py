@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Submissions: prepared and sent by workers of their own, noted in the store, never sent twice.
 
-A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `look`. All of it
+A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `sync`. All of it
 runs in the tracker's thread, but for `_prepare` and `sending.send`.
 """
 
@@ -18,31 +18,31 @@ from ..service.connection import Connection
 from ..service.errors import BadInput, trouble_of
 from ..service.keys import Secret
 from ..storage.database import StoreError
-from ..storage.outbox import NotToBeSent, Outbox, OutboxError, State
-from ..storage.request import Request
+from ..storage.outbox import NotSendable, Outbox, OutboxError, State
 from ..storage.store import KeyTaken
+from ..storage.stored_request import StoredRequest
 from ..tasks import transitions
+from ..tasks.generation_request import GenerationRequest, unsent_task
 from ..tasks.refusals import Refusal
 from ..tasks.submission import Accepted
 from ..tasks.task import Status, Task
-from ..tasks.wish import Wish, unsent
 from ..texts.text import Text, Trouble
-from . import troubles, turns
-from .messages import BalanceTold, Message, Notice, NotSubmitted, SubmissionProgress
+from . import send_limits, troubles
+from .messages import BalanceReceived, Message, Notice, NotSubmitted, SubmissionProgress
 from .sending import Gate, Outcome, read, send, settled, unchecked_text
-from .workers import Pool, Question
+from .workers import Pool, WorkItem
 
 if TYPE_CHECKING:
     from ..service.client import Client
 
 SENDERS = 2
-LOOK_EVERY = 5.0
+SYNC_INTERVAL = 5.0
 """Seconds between two looks whether the program that sends a task still lives."""
 
 
 @dataclass
 class _Running:
-    question: Question
+    item: WorkItem
     gate: Gate = field(default_factory=Gate)
 
 
@@ -74,23 +74,23 @@ class Submissions:
         self._running: dict[str, _Running] = {}
         self._due: dict[str, float] = {}
         """When each task is sent that this program was told to send, by id, as `time.monotonic` has it."""
-        self._unnoted: list[Callable[[], None]] = []
+        self._unstored: list[Callable[[], None]] = []
         """What is not yet in the store."""
         self._replaced: dict[str, str] = {}
         """Uncertain tasks that another one is to take the place of, by that one's id."""
-        self._looked_at = 0.0
-        self._look_at_all = True
+        self._synced_at = 0.0
+        self._sync_all = True
         self._cleaned = False
-        self._told_troubles: set[Trouble] = set()
+        self._reported: set[Trouble] = set()
 
     # For the tracker.
 
-    def prepare(self, wish: Wish, connection: Connection) -> None:
+    def prepare(self, request: GenerationRequest, connection: Connection) -> None:
         """Have the wish on the disk, then in the list, then sent. Answered by NotSubmitted where that cannot be."""
-        self._preparing.add(wish.task_id)
+        self._preparing.add(request.task_id)
         # Also while the pool stops: what a user wished is kept, though it is not sent.
-        call = lambda _: self.outbox.add(wish)  # noqa: E731
-        self.pool.ask(Question(call, partial(self._prepared, wish), connection, asks_service=False))
+        call = lambda _: self.outbox.add(request)  # noqa: E731
+        self.pool.submit(WorkItem(call, partial(self._prepared, request), connection, needs_client=False))
 
     def send_again(self, task: Task, task_id: str, connection: Connection) -> None:
         """Have an uncertain one generated once more, as a new task in its place.
@@ -98,22 +98,22 @@ class Submissions:
         Tells NotSubmitted where it cannot be.
         """
         try:
-            wish = self._again(task, task_id)
+            request = self._request_again(task, task_id)
         except (BadInput, OutboxError) as error:
             self._tell(NotSubmitted(task_id, error.trouble))
             return
         self._replaced[task_id] = task.task_id
-        self.prepare(wish, connection)
+        self.prepare(request, connection)
 
-    def _again(self, task: Task, task_id: str) -> Wish:
+    def _request_again(self, task: Task, task_id: str) -> GenerationRequest:
         """Raises BadInput, OutboxError."""
         if task.status is not Status.UNCERTAIN:
             raise BadInput(Text("It is known what became of '{name}'.", name=task.name))
         if task.task_id in self._replaced.values():
             raise BadInput(Text("'{name}' is being sent again already.", name=task.name))
-        wish = self.outbox.read(task.task_id).wish
+        request = self.outbox.read(task.task_id).request
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
-        return replace(wish, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
+        return replace(request, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
 
     def send_due(self, connection: Connection, begin: Callable[[str], float]) -> None:
         """Begin to send what is due, as far as there are free workers, and `begin` says so. Raises StoreError.
@@ -143,7 +143,7 @@ class Submissions:
         """Not send it, where its first byte has not left; tells where it has. Raises StoreError."""
         running = self._running.get(task.task_id)
         if running and running.gate.close():
-            self.pool.cancel(running.question)
+            self.pool.cancel(running.item)
         elif running:
             text = "'{name}' is on its way already, so it can no longer be cancelled."
             self._tell(Notice(Text(text, name=task.name)))
@@ -180,21 +180,21 @@ class Submissions:
         """The task has left the list. Where that was not by the user's wish, the outbox has it still."""
         self._due.pop(task.task_id, None)
         if task.kind:
-            self.look_anew()
+            self.sync_all()
 
-    def look_anew(self) -> None:
+    def sync_all(self) -> None:
         """Have the next look be at all submissions, such as since the list was replaced by another one."""
-        self._looked_at, self._look_at_all = 0.0, True
+        self._synced_at, self._sync_all = 0.0, True
 
-    def look(self, tasks: Mapping[str, Task], api_key: Secret) -> None:
+    def sync(self, tasks: Mapping[str, Task], api_key: Secret) -> None:
         """Have the list say what the outbox says: at the first call of all, then of those that others send.
 
         A folder that cannot be read holds up nothing else: it is told, and looked at again. Raises StoreError.
         """
         now = time.monotonic()
-        if self._looked_at and now < self._looked_at + LOOK_EVERY:
+        if self._synced_at and now < self._synced_at + SYNC_INTERVAL:
             return
-        everything, found = self._look_at_all, set[Trouble]()
+        everything, found = self._sync_all, set[Trouble]()
         others = (t for t in tasks.values() if t.status is Status.SENDING or transitions.is_overdue(t, time.time()))
         ids = {task.task_id for task in others}
         if everything:
@@ -210,36 +210,36 @@ class Submissions:
         ours = self._running.keys() | self._due.keys() | self._preparing
         for task_id in sorted(ids - ours):
             try:
-                self._look_at(task_id, tasks.get(task_id), api_key)
+                self._sync_one(task_id, tasks.get(task_id), api_key)
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001, whatever it is
                 found.add(trouble_of(error))
         # Last, so that it is done again where the list was in the way.
         # One of ours that has left the list while it is sent is to come back with its answer.
-        self._looked_at, self._look_at_all = now, everything and bool(found or (ids & ours) - tasks.keys())
-        for trouble in sorted(found - self._told_troubles, key=str):
+        self._synced_at, self._sync_all = now, everything and bool(found or (ids & ours) - tasks.keys())
+        for trouble in sorted(found - self._reported, key=str):
             self._tell(Notice(trouble))
-        self._told_troubles |= found
+        self._reported |= found
 
-    def note_ended(self) -> None:
+    def store_pending(self) -> None:
         """Store what could not be stored before. Raises StoreError."""
-        while self._unnoted:
+        while self._unstored:
             try:
-                self._unnoted[0]()
+                self._unstored[0]()
             except StoreError:
                 raise  # It is tried again; after any other trouble it is not, so that the rest is stored.
             except Exception:
-                del self._unnoted[0]
+                del self._unstored[0]
                 raise
-            del self._unnoted[0]
+            del self._unstored[0]
 
     def stop(self) -> None:
         """Send nothing more. What has begun to leave us is awaited, see `busy`."""
         self.pool.stopping = True
         for running in self._running.values():
             if running.gate.close():
-                self.pool.cancel(running.question)
+                self.pool.cancel(running.item)
 
     @property
     def soonest(self) -> float | None:
@@ -248,25 +248,25 @@ class Submissions:
 
     @property
     def busy(self) -> bool:
-        return bool(self._due or self._unnoted) or self.pool.busy
+        return bool(self._due or self._unstored) or self.pool.busy
 
     # After a worker's work.
 
-    def _prepared(self, wish: Wish, result: Request | Exception) -> None:
-        task_id = wish.task_id
+    def _prepared(self, request: GenerationRequest, result: StoredRequest | Exception) -> None:
+        task_id = request.task_id
         self._preparing.discard(task_id)
         replaced = self._replaced.pop(task_id, "")
         if isinstance(result, Exception):
             self._tell(NotSubmitted(task_id, trouble_of(result)))
             return
-        self._unnoted.append(partial(self._add, _task(result)))
+        self._unstored.append(partial(self._add, _task(result)))
         if replaced:
-            self._unnoted.append(partial(self._take_place, task_id, replaced))
+            self._unstored.append(partial(self._replace_uncertain, task_id, replaced))
         else:
             self._due[task_id] = 0.0
-        self.note_ended()
+        self.store_pending()
 
-    def _take_place(self, task_id: str, replaced: str) -> None:
+    def _replace_uncertain(self, task_id: str, replaced: str) -> None:
         """Send a task in the place of one that is still uncertain. Raises StoreError, OutboxError."""
         if self._remove_uncertain(replaced):
             self._due[task_id] = 0.0
@@ -284,21 +284,21 @@ class Submissions:
         def call(client: Client) -> Outcome:
             return send(client, self.outbox, task_id, gate, report)
 
-        question = Question(call, partial(self._sent, task_id), connection)
-        self._running[task_id] = _Running(question, gate)
-        self.pool.ask(question)
+        item = WorkItem(call, partial(self._sent, task_id), connection)
+        self._running[task_id] = _Running(item, gate)
+        self.pool.submit(item)
 
     def _sent(self, task_id: str, outcome: Outcome | Exception) -> None:
         running = self._running.pop(task_id)
         if isinstance(outcome, Exception):
             # Nobody was paid: these come before the first byte, and what comes after it is an Outcome.
-            if running.gate.passed or isinstance(outcome, NotToBeSent):
-                self.look_anew()  # What the outbox says is found out then.
+            if running.gate.passed or isinstance(outcome, NotSendable):
+                self.sync_all()  # What the outbox says is found out then.
                 return
             self._apply(task_id, transitions.waiting(troubles.not_yet(trouble_of(outcome))))
             return
         if outcome.balance is not None:
-            self._tell(BalanceTold(outcome.balance))
+            self._tell(BalanceReceived(outcome.balance))
         if outcome.key_refused and outcome.trouble:
             self._refuse_key(outcome.trouble)
         self._apply_outcome(task_id, outcome)
@@ -306,25 +306,25 @@ class Submissions:
     def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
         refusal = outcome.refusal
         if outcome.accepted:
-            self._note(partial(self._accept, task_id, outcome, outcome.accepted))
+            self._store_soon(partial(self._accept, task_id, outcome, outcome.accepted))
         elif refusal is None:
             self._apply(task_id, transitions.uncertain(troubles.uncertain(outcome)))
-        elif refusal.again_by_itself and not self.pool.stopping:
+        elif refusal.retryable and not self.pool.stopping:
             self._apply(task_id, partial(self._wait, refusal=refusal, asked_wait=outcome.wait))
-        elif refusal.again_by_itself or not refusal.left:
+        elif refusal.retryable or not refusal.left:
             self._apply(task_id, transitions.waiting(troubles.not_yet(refusal.trouble)))
         else:
             self._apply(task_id, transitions.rejected(refusal))
 
     def _wait(self, task: Task, refusal: Refusal, asked_wait: float | None) -> Task:
-        """For `change`: the task that waits for its next attempt, which is put on the agenda."""
+        """For `change`: the task that waits for its next attempt, which is put into `_due`."""
         now = time.time()
-        wait = turns.wait_after(task, refusal, asked_wait, now)
+        wait = send_limits.retry_delay(task, refusal, asked_wait, now)
         if wait is None:
             return transitions.waiting(troubles.not_yet(refusal.trouble))(task)
         self._due[task.task_id] = time.monotonic() + wait
-        told = refusal.trouble if refusal.left else troubles.later(refusal.trouble)
-        return transitions.waiting(told, now + wait)(task)
+        trouble = refusal.trouble if refusal.left else troubles.later(refusal.trouble)
+        return transitions.waiting(trouble, now + wait)(task)
 
     def _accept(self, task_id: str, outcome: Outcome, found: Accepted) -> None:
         """Raises StoreError."""
@@ -333,11 +333,11 @@ class Submissions:
         except KeyTaken as error:
             self._change(task_id, transitions.uncertain(troubles.uncertain(replace(outcome, trouble=error.trouble))))
 
-    def _look_at(self, task_id: str, task: Task | None, api_key: Secret) -> None:
+    def _sync_one(self, task_id: str, task: Task | None, api_key: Secret) -> None:
         """Raises OutboxError, StoreError."""
         state = self.outbox.state(task_id)
         if task is None and state is not State.GONE:
-            task = self._found(task_id)
+            task = self._recovered(task_id)
             if task:
                 self._add(task)
         if task is None:
@@ -345,7 +345,7 @@ class Submissions:
         open_one = task.status in (Status.UNSENT, Status.SENDING)
         if state is State.ANSWERED:
             outcome = self._answered(task_id, api_key)
-            if outcome.refusal and outcome.refusal.again_by_itself:
+            if outcome.refusal and outcome.refusal.retryable:
                 self.outbox.last_sending(task_id).unsent()
                 state = State.UNSENT
             elif outcome.accepted or open_one:
@@ -364,15 +364,15 @@ class Submissions:
             lost = Outcome(trouble=troubles.LOST, before=self.outbox.last_attempt(task_id).balance)
             self._apply(task_id, transitions.uncertain(troubles.uncertain(lost)))
 
-    def _found(self, task_id: str) -> Task | None:
+    def _recovered(self, task_id: str) -> Task | None:
         """The task of a submission that the list does not know; None for a copy of another one's folder."""
         try:
-            request = self.outbox.read(task_id)
+            stored = self.outbox.read(task_id)
         except OutboxError as error:
             # What is left of it may be the key of a paid model, and the user is to see it to discard it.
             found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind="generate")
             return replace(found, trouble=error.trouble, tracked_at=time.time())
-        return _task(request) if request.wish.task_id == task_id else None
+        return _task(stored) if stored.request.task_id == task_id else None
 
     def _answered(self, task_id: str, api_key: Secret) -> Outcome:
         before = self.outbox.last_attempt(task_id).balance
@@ -382,16 +382,16 @@ class Submissions:
             return Outcome(trouble=error.trouble, before=before)
 
     def _apply(self, task_id: str, change: Callable[[Task], Task]) -> None:
-        self._note(partial(self._change, task_id, change))
+        self._store_soon(partial(self._change, task_id, change))
 
-    def _note(self, note: Callable[[], None]) -> None:
+    def _store_soon(self, store: Callable[[], None]) -> None:
         """Store something, now or as soon as the disk allows it."""
-        self._unnoted.append(note)
-        self.note_ended()
+        self._unstored.append(store)
+        self.store_pending()
 
 
-def _task(request: Request) -> Task:
-    return unsent(request.wish, request.made_at, tuple(picture.name for picture in request.pictures))
+def _task(stored: StoredRequest) -> Task:
+    return unsent_task(stored.request, stored.made_at, tuple(picture.name for picture in stored.pictures))
 
 
 def _with_trouble(task: Task, trouble: Trouble) -> Task:

@@ -23,16 +23,17 @@ from ..storage import folders
 from ..storage.database import StoreError
 from ..storage.outbox import Outbox, OutboxError
 from ..tasks import schedule
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.task import Download, Status, Task
-from ..tasks.wish import Wish
 from ..texts.actions import Action
 from ..texts.text import Text, Trouble
 from .account import Account
-from .downloads import Downloads, not_begun
-from .kept import GONE, KeptTasks
+from .downloads import Downloads, not_started
 from .log import frames
 from .messages import (
     PENDING,
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     Followed,
     Forgotten,
@@ -41,25 +42,24 @@ from .messages import (
     NotFollowed,
     Notice,
     NotSubmitted,
-    Obstacle,
-    ObstacleChanged,
     Restored,
     Settings,
 )
 from .polling import Polling
+from .send_limits import SendLimits
 from .submitting import Submissions
-from .turns import Turns
+from .task_cache import GONE, TaskCache
 from .workers import Connections
 
 _log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 1.0
 """Seconds between two looks at the store for what other Blenders wrote."""
-LAST_ANSWERS = 1.0
+ANSWERS_TIMEOUT = 1.0
 """Seconds that a stopping tracker waits for its workers' answers."""
-LAST_SUBMISSIONS = 5.0
+SUBMISSIONS_TIMEOUT = 5.0
 """Seconds more that it waits for the answers to what is being sent: one that comes later is a lost model."""
-LAST_WRITES = 1.5
+WRITES_TIMEOUT = 1.5
 """Seconds from `stop` on in which a stopping tracker waits for other Blenders that hold the list locked; all in all."""
 
 
@@ -74,33 +74,33 @@ class Tracker:
         self._settings = settings
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._stopping = False
-        self._kept = KeptTasks(path, known, self.messages.put, self._dropped)
-        self._kept.configure(settings)
-        self._tell = tell = self._kept.log.telling(self.messages.put)
-        self._polling = Polling(self._inbox, self._kept, lambda: self._settings, tell)
-        self._downloads = Downloads(self._inbox, self._kept.change, tell, lambda: self._settings.names)
+        self._cache = TaskCache(path, known, self.messages.put, self._on_removed)
+        self._cache.configure(settings)
+        self._tell = tell = self._cache.log.telling(self.messages.put)
+        self._polling = Polling(self._inbox, self._cache, lambda: self._settings, tell)
+        self._downloads = Downloads(self._inbox, self._cache.change, tell, lambda: self._settings.names)
         self._submissions = Submissions(
             Outbox(folders.outbox(path.parent)),
             self._inbox,
-            self._kept.add,
-            self._kept.change,
+            self._cache.add,
+            self._cache.change,
             self._remove_uncertain,
-            self._polling.refuse,
+            self._polling.key_refused,
             tell,
         )
         pools = (self._submissions.pool, self._polling.pool, self._downloads.pool)
         self._connections = Connections(settings.connection_limit, *pools)
-        self._turns = Turns(self._kept, lambda: self._settings)
+        self._send_limits = SendLimits(self._cache, lambda: self._settings)
         self._account = Account(self._polling, lambda: self._settings, tell)
-        for task in self._kept.by_id.values():
-            self._polling.note(task)
+        for task in self._cache.by_id.values():
+            self._polling.task_changed(task)
         # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
 
         # From here on the tracker thread's own.
         self._store_trouble: Trouble | None = None
-        self._told_obstacle: Obstacle | None = None
-        self._told_idle = -1
+        self._last_blocker: Blocker | None = None
+        self._last_idle = -1
         self._handled = 0
         self._thread.start()
 
@@ -110,52 +110,52 @@ class Tracker:
         """Store a task and follow it, under this id where its key is new. Answered by `Followed` or `NotFollowed`."""
         self._call(self._follow, generation, task_id)
 
-    def generate(self, wish: Wish) -> None:
+    def generate(self, request: GenerationRequest) -> None:
         """Have a model generated: kept on the disk, then sent, once. Answered by `NotSubmitted` where it cannot be.
 
         What becomes of it is told by `TaskChanged` and `SubmissionProgress`.
         """
-        self._call(self._generate, wish)
+        self._call(self._generate, request)
 
     def send_now(self, task_id: str) -> None:
         """Send a task that was not sent yet. Answered by `NotSubmitted` where it has left the list."""
         gone = NotSubmitted(task_id, GONE)
-        self._call(self._wished, self._kept.with_task, task_id, self._submissions.send_now, gone)
+        self._call(self._reporting_errors, self._cache.with_task, task_id, self._submissions.send_now, gone)
 
     def cancel_submission(self, task_id: str) -> None:
         """Not send a task, unless its first byte has left: that is told by a `Notice`."""
-        self._call(self._wished, self._kept.with_task, task_id, self._submissions.cancel)
+        self._call(self._reporting_errors, self._cache.with_task, task_id, self._submissions.cancel)
 
     def send_again(self, task_id: str, new_task_id: str) -> None:
         """Have what is uncertain generated once more, as another task in its place. It may be charged twice.
 
         Answered by `NotSubmitted` where it cannot be.
         """
-        self._call(self._wished, self._send_again, task_id, new_task_id)
+        self._call(self._reporting_errors, self._send_again, task_id, new_task_id)
 
     def settle(self, task_id: str, answer: bytes) -> None:
         """End an uncertain task with the service's answer to it, as JSON, which the user found elsewhere."""
-        settle = partial(self._submissions.settle, answer=answer, others=self._kept.by_id.values())
-        self._call(self._wished, self._kept.with_task, task_id, settle)
+        settle = partial(self._submissions.settle, answer=answer, others=self._cache.by_id.values())
+        self._call(self._reporting_errors, self._cache.with_task, task_id, settle)
 
     def ask_balance(self) -> None:
-        """Answered by `BalanceTold`, where the service tells it."""
+        """Answered by `BalanceReceived`, where the service tells it."""
         self._call(self._account.ask)
 
     def change(self, task_id: str, change: Callable[[Task], Task]) -> None:
         """Apply a pure function, such as `schedule.paused`, to the stored task."""
-        self._call(self._wished, self._kept.change, task_id, change)
+        self._call(self._reporting_errors, self._cache.change, task_id, change)
 
     def forget(self, task_id: str, *, files: bool = False) -> None:
         """Remove a task from the list. Answered by `Forgotten`.
 
         With `files`, what was saved for it is deleted first. A task whose files could not be deleted stays.
         """
-        self._call(self._wished, self._forget, task_id, files)
+        self._call(self._reporting_errors, self._forget, task_id, files)
 
     def restore(self, task: Task) -> None:
         """Put a forgotten task into the list again. Answered by `Restored`, or by `Forgotten` where it could not be."""
-        self._call(self._wished, self._restore, task)
+        self._call(self._reporting_errors, self._restore, task)
 
     def refresh(self) -> None:
         """Ask again although the API key was refused, and look for what other Blenders wrote."""
@@ -175,22 +175,22 @@ class Tracker:
 
     def cancel_download(self, task_id: str) -> None:
         """Answered by the `DownloadEnded`, unless it had just ended. What has arrived stays for the next attempt."""
-        self._call(self._wished, self._kept.with_task, task_id, self._downloads.cancel)
+        self._call(self._reporting_errors, self._cache.with_task, task_id, self._downloads.cancel)
 
     def delete_files(self, task_id: str) -> None:
         """Delete the files that were saved for a task. Answered by `FilesDeleted`."""
-        self._call(self._wished, self._kept.with_task, task_id, self._downloads.delete)
+        self._call(self._reporting_errors, self._cache.with_task, task_id, self._downloads.delete)
 
     def check_model(self, task_id: str, name: str = "") -> None:
         """See whether a model of the task, the best unless named, can be imported. Answered by `ModelChecked`."""
-        self._call(self._kept.with_task, task_id, partial(self._downloads.check, name=name))
+        self._call(self._cache.with_task, task_id, partial(self._downloads.check, name=name))
 
     def configure(self, settings: Settings) -> None:
         self._call(self._configure, settings)
 
     def stop(self) -> None:
         """End all threads soon. What was called before is still stored; calls under way are cut short."""
-        self._kept.patient_until = time.monotonic() + LAST_WRITES
+        self._cache.lock_deadline = time.monotonic() + WRITES_TIMEOUT
         self._stopping = True
         self._inbox.put(lambda: None)
         self._polling.pool.stop()
@@ -210,20 +210,20 @@ class Tracker:
 
     def _run(self) -> None:
         while not self._ending:
-            self._guarded(self._look_and_ask)
-            self._take(self._inbox_wait())
+            self._guarded(self._sync_and_poll)
+            self._run_next(self._next_wait())
         while not self._inbox.empty():
-            self._take(0.0)
-        end = time.monotonic() + LAST_ANSWERS
+            self._run_next(0.0)
+        end = time.monotonic() + ANSWERS_TIMEOUT
         while self._busy and time.monotonic() < end:
-            self._take(end - time.monotonic())
-        end = time.monotonic() + LAST_SUBMISSIONS
+            self._run_next(end - time.monotonic())
+        end = time.monotonic() + SUBMISSIONS_TIMEOUT
         while self._submissions.pool.busy and time.monotonic() < end:
-            self._take(end - time.monotonic())
+            self._run_next(end - time.monotonic())
         self._connections.end()
-        for last in (self._polling.give_back, self._downloads.note_ended, self._submissions.note_ended):
+        for last in (self._polling.release_claims, self._downloads.store_pending, self._submissions.store_pending):
             self._guarded(last)
-        self._kept.close()
+        self._cache.close()
 
     @property
     def _ending(self) -> bool:
@@ -231,7 +231,7 @@ class Tracker:
             self.stop()  # The program exits, and nobody told us.
         return self._stopping
 
-    def _take(self, timeout: float) -> None:
+    def _run_next(self, timeout: float) -> None:
         try:
             call = self._inbox.get(timeout=max(timeout, 0.0))
         except Empty:
@@ -253,73 +253,73 @@ class Tracker:
             if not isinstance(error, OutboxError):
                 _log.error("%s\n%s", trouble_of(error), frames(error))
 
-    def _look_and_ask(self) -> None:
-        self._polling.pool.abort_overlong()
-        if self._kept.reopen_if_moved():
-            self._submissions.look_anew()
-        if self._kept.load_if_changed(self._polling.unsettled):
-            self._downloads.note_wanted(self._kept.by_id.values())
-        self._polling.settle_again()
-        self._downloads.note_ended()
-        self._submissions.note_ended()
-        self._submissions.look(self._kept.by_id, self._settings.api_key)
+    def _sync_and_poll(self) -> None:
+        self._polling.pool.abort_timed_out()
+        if self._cache.reopen_if_moved():
+            self._submissions.sync_all()
+        if self._cache.load_if_changed(self._polling.unstored):
+            self._downloads.find_unfinished(self._cache.by_id.values())
+        self._polling.store_results()
+        self._downloads.store_pending()
+        self._submissions.store_pending()
+        self._submissions.sync(self._cache.by_id, self._settings.api_key)
         # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
         self._store_trouble = None
-        if not self._obstacle():
-            self._downloads.go_on(self._kept.by_id.values(), self._settings.connection)
-            self._submissions.send_due(self._settings.connection, self._turns.begin)
+        if not self._blocker():
+            self._downloads.resume(self._cache.by_id.values(), self._settings.connection)
+            self._submissions.send_due(self._settings.connection, self._send_limits.try_begin)
             self._polling.ask_due()
-        self._kept.renew_copy()
-        self._tell_obstacle()
+        self._cache.renew_copy()
+        self._tell_blocker()
         busy = self._polling.busy or self._downloads.busy or self._submissions.busy
-        if not busy and self._told_idle != self._handled:
-            self._told_idle = self._handled
+        if not busy and self._last_idle != self._handled:
+            self._last_idle = self._handled
             self._tell(Idle(self._handled))
 
     @property
     def _busy(self) -> bool:
         return self._polling.pool.busy or self._downloads.pool.busy
 
-    def _inbox_wait(self) -> float:
+    def _next_wait(self) -> float:
         now = time.time()
-        known = (at for at in (self._polling.agenda.soonest, self._submissions.soonest) if at is not None)
+        known = (at for at in (self._polling.due_queue.soonest, self._submissions.soonest) if at is not None)
         soonest = min(known, default=None)
         # Due and yet not asked: something is in the way that an inbox message or the next look ends.
         return min(soonest - now, LONGEST_WAIT) if soonest is not None and soonest > now else LONGEST_WAIT
 
-    def _dropped(self, task: Task) -> None:
-        self._polling.agenda.drop(task.task_id)
+    def _on_removed(self, task: Task) -> None:
+        self._polling.due_queue.drop(task.task_id)
         self._downloads.forget(task)
         self._submissions.drop(task)
 
     def _note_store(self, trouble: Trouble) -> None:
         self._store_trouble = trouble
-        self._tell_obstacle()
+        self._tell_blocker()
 
-    def _obstacle(self) -> Obstacle | None:
+    def _blocker(self) -> Blocker | None:
         polling = self._polling
-        return self._store_trouble or self._settings.obstacle or polling.client_trouble or polling.refused
+        return self._store_trouble or self._settings.blocker or polling.client_trouble or polling.refused
 
-    def _tell_obstacle(self) -> None:
-        obstacle = self._obstacle()
-        if obstacle != self._told_obstacle:
-            self._told_obstacle = obstacle
-            self._tell(ObstacleChanged(obstacle))
+    def _tell_blocker(self) -> None:
+        blocker = self._blocker()
+        if blocker != self._last_blocker:
+            self._last_blocker = blocker
+            self._tell(BlockerChanged(blocker))
 
     # Calls of the owner.
 
     def _follow(self, generation: Generation, task_id: str) -> None:
-        new = schedule.begun(generation, time.time(), task_id)
+        new = schedule.new_task(generation, time.time(), task_id)
         try:
-            task = self._kept.store.add(new)
+            task = self._cache.store.add(new)
         except StoreError as error:
             text = "The task is not followed yet, its key could not be stored. {why}"
             self._tell(NotFollowed(Text(text, why=error.trouble)))
             raise
-        self._kept.changed(task)
+        self._cache.changed(task)
         self._tell(Followed(task, was_known=task.task_id != new.task_id))
 
-    def _wished(self, method: Callable[..., None], *args: Any) -> None:
+    def _reporting_errors(self, method: Callable[..., None], *args: Any) -> None:
         """What a user pressed, and so must be told of when it could not be done."""
         try:
             method(*args)
@@ -334,67 +334,67 @@ class Tracker:
     def _forget(self, task_id: str, files: bool) -> None:
         """Raises BadInput for a task that is just being sent."""
         if files:
-            self._kept.with_task(task_id, self._downloads.delete)
-        task = self._kept.by_id.get(task_id)
+            self._cache.with_task(task_id, self._downloads.delete)
+        task = self._cache.by_id.get(task_id)
         if task and files and task.folder:
             return
-        self._take_out(task_id)
+        self._remove(task_id)
         if task:
             self._tell(Forgotten(task))
 
-    def _take_out(self, task_id: str) -> None:
+    def _remove(self, task_id: str) -> None:
         """Remove a task from the list. Raises BadInput for one that is just being sent."""
-        task = self._kept.by_id.get(task_id)
+        task = self._cache.by_id.get(task_id)
         if task:
             self._submissions.forget(task)
-        self._kept.store.forget(task_id)
-        self._kept.removed(task_id)
+        self._cache.store.forget(task_id)
+        self._cache.removed(task_id)
 
     def _restore(self, task: Task) -> None:
         try:
             self._submissions.restore(task)
             # Its unfinished files were removed, and a download is not to go on by itself.
             download = Download.NONE if task.download is Download.WANTED else task.download
-            restored = self._kept.store.add(replace(task, download=download, folder=task.folder if task.files else ""))
+            restored = self._cache.store.add(replace(task, download=download, folder=task.folder if task.files else ""))
         except (OutboxError, StoreError):
             self._tell(Forgotten(task))
             raise
-        self._kept.changed(restored)
+        self._cache.changed(restored)
         self._tell(Restored(restored.task_id))
 
     def _remove_uncertain(self, task_id: str) -> bool:
-        removed = self._kept.store.forget(task_id, Status.UNCERTAIN)
+        removed = self._cache.store.forget(task_id, Status.UNCERTAIN)
         if removed:
-            self._kept.removed(task_id)
+            self._cache.removed(task_id)
         return removed
 
     def _configure(self, settings: Settings) -> None:
         if not settings.connection.same_account(self._settings.connection):
             self._polling.refresh()
         self._settings = settings
-        self._kept.configure(settings)
+        self._cache.configure(settings)
         self._connections.configure(settings.connection_limit)
 
-    def _generate(self, wish: Wish) -> None:
-        obstacle = self._settings.obstacle
-        if obstacle and obstacle.code != PENDING:
-            self._tell(NotSubmitted(wish.task_id, Text("Nothing was sent. {why}", why=obstacle)))
+    def _generate(self, request: GenerationRequest) -> None:
+        blocker = self._settings.blocker
+        if blocker and blocker.code != PENDING:
+            self._tell(NotSubmitted(request.task_id, Text("Nothing was sent. {why}", why=blocker)))
         else:
-            self._submissions.prepare(wish, self._settings.connection)
+            self._submissions.prepare(request, self._settings.connection)
 
     def _send_again(self, task_id: str, new_task_id: str) -> None:
         again = partial(self._submissions.send_again, task_id=new_task_id, connection=self._settings.connection)
-        self._kept.with_task(task_id, again, NotSubmitted(new_task_id, GONE))
+        self._cache.with_task(task_id, again, NotSubmitted(new_task_id, GONE))
 
     def _download(self, task_id: str, parent: Path, again: bool) -> None:
-        task = self._kept.by_id.get(task_id)
+        task = self._cache.by_id.get(task_id)
         if not task:
             self._tell(DownloadEnded(task_id, "", Text("The task is no longer in the list.")))
-        elif self._settings.obstacle:
-            self._tell(DownloadEnded(task_id, "", not_begun(self._settings.obstacle)))
+        elif self._settings.blocker:
+            self._tell(DownloadEnded(task_id, "", not_started(self._settings.blocker)))
         else:
             try:
                 self._downloads.begin(task, parent, self._settings.connection, again=again)
             except StoreError as error:
-                self._tell(DownloadEnded(task_id, "", not_begun(error.trouble)))
+                self._tell(DownloadEnded(task_id, "", not_started(error.trouble)))
                 raise

@@ -31,7 +31,7 @@ def later(why: Trouble) -> Trouble:
 def uncertain(outcome: Outcome) -> Trouble:
     """What is known of a submission that may have been charged."""
     why = outcome.trouble.text if outcome.trouble else Text("")
-    told = Text("It was sent, and no usable answer came. {why} It may have been charged.", why=why)
+    whole = Text("It was sent, and no usable answer came. {why} It may have been charged.", why=why)
     before, after = outcome.before, outcome.balance
     if before is not None:
         known = Text("The account had {before} credits before it.", before=before)
@@ -40,5 +40,5 @@ def uncertain(outcome: Outcome) -> Trouble:
             known = Text(text, before=before, after=after)
         elif after is not None:
             known = Text("The account still has {after} credits, so it was probably not charged.", after=after)
-        told = Text("{told} {known}", told=told, known=known)
-    return Trouble("uncertain", told, Action.SETTLE)
+        whole = Text("{told} {known}", told=whole, known=known)
+    return Trouble("uncertain", whole, Action.SETTLE)

@@ -30,15 +30,15 @@ LONGEST_CALL = 60.0
 
 
 @dataclass(eq=False)
-class Question:
-    """A call to be made. `answered` gets what it returned, or its exception."""
+class WorkItem:
+    """A call to be made. `on_done` gets what it returned, or its exception."""
 
     call: Callable[[Any], Any]
     """Gets a `Client`."""
-    answered: Callable[[Any], None]
+    on_done: Callable[[Any], None]
     connection: Connection
     cancelled: bool = False
-    asks_service: bool = True
+    needs_client: bool = True
     """Whether it needs a client, and is not to be begun once the pool is stopping. Else it gets None."""
 
 
@@ -57,7 +57,7 @@ class Connections:
 
     def configure(self, limit: int) -> None:
         self._limit = limit
-        self.hand_out()
+        self.dispatch()
 
     def free_for(self, pool: Pool) -> int:
         if not self._limit:
@@ -66,10 +66,10 @@ class Connections:
         kept_free = 1 if pool is self._pools[-1] and self._limit > 1 else 0
         return max(self._limit - kept_free - used, 0)
 
-    def hand_out(self) -> None:
+    def dispatch(self) -> None:
         """Begin what has waited for a connection."""
         for pool in self._pools:
-            pool.hand_out()
+            pool.dispatch()
 
     def end(self) -> None:
         """Let the workers of all pools end after what they are at."""
@@ -84,7 +84,7 @@ class Pool:
         self._name = name
         self._limit = limit
         self._inbox = inbox
-        self._waiting: list[Question] = []
+        self._queue: list[WorkItem] = []
         self._workers: tuple[_Worker, ...] = ()
         self.stopping = False
         self.connections: Connections | None = None
@@ -92,13 +92,13 @@ class Pool:
     @property
     def free(self) -> int:
         """How many questions could be asked at once."""
-        workers = self._limit - sum(w.question is not None for w in self._workers)
-        return max(min(workers, self._free_connections) - len(self._waiting), 0)
+        workers = self._limit - sum(w.item is not None for w in self._workers)
+        return max(min(workers, self._free_connections) - len(self._queue), 0)
 
     @property
     def connected(self) -> int:
         """How many calls to servers are under way."""
-        return sum(worker.question is not None and worker.question.asks_service for worker in self._workers)
+        return sum(worker.item is not None and worker.item.needs_client for worker in self._workers)
 
     @property
     def _free_connections(self) -> int:
@@ -106,33 +106,33 @@ class Pool:
 
     @property
     def busy(self) -> bool:
-        return bool(self._waiting) or any(worker.question for worker in self._workers)
+        return bool(self._queue) or any(worker.item for worker in self._workers)
 
-    def ask(self, question: Question) -> None:
+    def submit(self, item: WorkItem) -> None:
         """Have a worker make its call; in its turn, when all are busy."""
-        self._waiting.append(question)
-        self.hand_out()
+        self._queue.append(item)
+        self.dispatch()
 
-    def cancel(self, question: Question) -> None:
+    def cancel(self, item: WorkItem) -> None:
         """Cut it short, or take it out of the queue. It is answered with Aborted, unless it had just ended."""
-        question.cancelled = True
-        if question in self._waiting:
-            self._waiting.remove(question)
-            self._inbox.put(partial(question.answered, Aborted()))
+        item.cancelled = True
+        if item in self._queue:
+            self._queue.remove(item)
+            self._inbox.put(partial(item.on_done, Aborted()))
         for worker in self._workers:
-            if worker.question is question:
+            if worker.item is item:
                 worker.abort()
 
-    def abort_overlong(self) -> None:
+    def abort_timed_out(self) -> None:
         for worker in self._workers:
-            if worker.question and time.monotonic() - worker.asked_at > LONGEST_CALL:
+            if worker.item and time.monotonic() - worker.started_at > LONGEST_CALL:
                 worker.abort()
 
     def end(self) -> None:
         """Let the workers end after what they are at."""
-        self._waiting.clear()
+        self._queue.clear()
         for worker in self._workers:
-            worker.questions.put(None)
+            worker.items.put(None)
             worker.abort()  # Again: `stop` may have come just before a connection was begun.
 
     def stop(self) -> None:
@@ -141,62 +141,62 @@ class Pool:
         for worker in self._workers:
             worker.abort()
 
-    def hand_out(self) -> None:
+    def dispatch(self) -> None:
         """Have workers make the calls that wait, as far as they may."""
         while True:
-            possible = (q for q in self._waiting if not q.asks_service or self._free_connections)
-            question = next(possible, None)
-            if question is None:
+            possible = (q for q in self._queue if not q.needs_client or self._free_connections)
+            item = next(possible, None)
+            if item is None:
                 return
-            worker = next((w for w in self._workers if w.question is None), None)
+            worker = next((w for w in self._workers if w.item is None), None)
             if worker is None:
                 if len(self._workers) >= self._limit:
                     return
                 worker = _Worker(f"{self._name}-{len(self._workers) + 1}", self)
                 self._workers = (*self._workers, worker)
                 worker.start()
-            self._waiting.remove(question)
-            worker.question, worker.asked_at = question, time.monotonic()
-            worker.questions.put(question)
+            self._queue.remove(item)
+            worker.item, worker.started_at = item, time.monotonic()
+            worker.items.put(item)
 
-    def answer(self, worker: _Worker, outcome: object) -> None:
+    def finish(self, worker: _Worker, outcome: object) -> None:
         """For a worker's thread."""
-        self._inbox.put(partial(self._take_in, worker, outcome))
+        self._inbox.put(partial(self._handle_outcome, worker, outcome))
 
-    def _take_in(self, worker: _Worker, outcome: object) -> None:
-        question, worker.question = worker.question, None
+    def _handle_outcome(self, worker: _Worker, outcome: object) -> None:
+        item, worker.item = worker.item, None
         if self.connections:
-            self.connections.hand_out()
+            self.connections.dispatch()
         else:
-            self.hand_out()
-        if question:
-            question.answered(outcome)
+            self.dispatch()
+        if item:
+            item.on_done(outcome)
 
 
 class _Worker(threading.Thread):
-    """Makes one call at a time. `question` and `asked_at` are the tracker thread's."""
+    """Makes one call at a time. `item` and `started_at` are the tracker thread's."""
 
     def __init__(self, name: str, pool: Pool) -> None:
         super().__init__(name=name, daemon=True)
         self._pool = pool
         self._client: Client | None = None
-        self.questions: SimpleQueue[Question | None] = SimpleQueue()
-        self.question: Question | None = None
-        self.asked_at = 0.0
+        self.items: SimpleQueue[WorkItem | None] = SimpleQueue()
+        self.item: WorkItem | None = None
+        self.started_at = 0.0
 
     def run(self) -> None:
         # Blender 4.3 leaves SIGPIPE as it is: a connection that the other side closes would end the program. Held back
         # from this thread only, it is an error like any other. Windows has no such signal.
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
-        for question in iter(self.questions.get, None):
+        for item in iter(self.items.get, None):
             try:
-                outcome = question.call(self._client_for(question) if question.asks_service else None)
+                outcome = item.call(self._client_for(item) if item.needs_client else None)
             except Exception as error:
                 if not isinstance(error, RodinError):
                     _log.error("%s\n%s", trouble_of(error), frames(error))
                 outcome = error
-            self._pool.answer(self, outcome)
+            self._pool.finish(self, outcome)
 
     def abort(self) -> None:
         """For any thread: cut short the call under way. Does not wait."""
@@ -204,7 +204,7 @@ class _Worker(threading.Thread):
         if client:
             client.abort()
 
-    def _client_for(self, question: Question) -> Client:
+    def _client_for(self, item: WorkItem) -> Client:
         try:
             from ..service.client import Client
         except ImportError as error:
@@ -213,9 +213,9 @@ class _Worker(threading.Thread):
                 "from blender.org bring it; for a Linux distribution's Blender install its python3-requests."
             )
             raise ClientUnavailable(Text(text, name=str(error.name))) from None
-        if self._client is None or self._client.aborted or self._client.connection != question.connection:
-            self._client = Client(question.connection)
+        if self._client is None or self._client.aborted or self._client.connection != item.connection:
+            self._client = Client(item.connection)
         # After the client is there to be found by `abort`, and before it is used.
-        if self._pool.stopping or question.cancelled:
+        if self._pool.stopping or item.cancelled:
             raise Aborted()
         return self._client

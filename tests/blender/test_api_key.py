@@ -41,8 +41,8 @@ def accepted(rodin: Rodin) -> str:
     return str(rodin.session.key_test.said)
 
 
-def obstacle(rodin: Rodin) -> str:
-    found = rodin.app.settings.for_tracker().obstacle
+def blocker(rodin: Rodin) -> str:
+    found = rodin.app.settings.for_tracker().blocker
     return str(found) if found else ""
 
 
@@ -55,7 +55,7 @@ def test_an_entered_key_is_kept_at_once_and_outlives_disabling(rodin: Rodin, key
     rodin.disable()
     rodin.enable()
     assert not rodin.app.api_key.kept
-    assert "being read" in obstacle(rodin), "until it is read nobody is told that there is none"
+    assert "being read" in blocker(rodin), "until it is read nobody is told that there is none"
     assert "accepted" in accepted(rodin)
     assert rodin.preferences.api_key == "•" * len(API_KEY)
 
@@ -72,7 +72,7 @@ def test_the_preferences_field_reads_as_dots_and_writes_the_file(rodin: Rodin, k
     assert "cannot be one" in rodin.session.notice and rodin.app.api_key.kept.reveal() == "second-key"
     rodin.preferences.api_key = ""
     rodin.until(lambda: not key_file.exists(), "none is kept")
-    assert "API key" in obstacle(rodin) and rodin.preferences.api_key == ""
+    assert "API key" in blocker(rodin) and rodin.preferences.api_key == ""
 
 
 def test_no_key_is_in_blenders_preferences(rodin: Rodin, key_file: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_crash_right_after_it_was_entered_keeps_it(key_file: Path, tmp_path: P
 
 def test_a_key_that_another_blender_keeps_is_noticed(rodin: Rodin, service: Service, key_file: Path) -> None:
     task_id = rodin.track(service.add("one-job"))
-    rodin.until(lambda: "An API key" in obstacle(rodin), "there is none")
+    rodin.until(lambda: "An API key" in blocker(rodin), "there is none")
     key_file.write_text(API_KEY)
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it goes on by itself", 20.0)
 
@@ -138,7 +138,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_key_is_used(rodin: Rodi
         bpy.ops.rodin.enter_api_key(api_key=API_KEY)
         rodin.until(lambda: "could not be kept" in rodin.session.notice, "it is told")
         assert API_KEY not in rodin.session.notice
-        assert not obstacle(rodin)
+        assert not blocker(rodin)
     finally:
         (key_file / "in the way").unlink()
         key_file.rmdir()
@@ -167,7 +167,7 @@ def test_a_commands_first_line_is_the_key_and_nothing_keeps_it(
     rodin: Rodin, service: Service, key_file: Path, tmp_path: Path, asked
 ) -> None:
     rodin.preferences.api_key_command = printing(tmp_path, API_KEY)
-    rodin.until(lambda: not obstacle(rodin), "it has answered")
+    rodin.until(lambda: not blocker(rodin), "it has answered")
     task_id = rodin.track(service.add("one-job"))
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
     assert asked() == 1 and not key_file.exists()
@@ -193,8 +193,8 @@ def test_its_failure_is_told_and_check_now_asks_it_again(
     program = f"if test -e {ready}; then echo {API_KEY}; else echo not-told-77; exit 1; fi"
     monkeypatch.setenv("RODIN_API_KEY_COMMAND", shlex.join(["sh", "-c", program]))
     task_id = rodin.track(service.add("one-job"))
-    rodin.until(lambda: "The API key command failed (exit code 1)" in obstacle(rodin), "it is told")
-    assert "not-told" not in obstacle(rodin)
+    rodin.until(lambda: "The API key command failed (exit code 1)" in blocker(rodin), "it is told")
+    assert "not-told" not in blocker(rodin)
     ready.touch()
     bpy.ops.rodin.check_now(task_id=task_id)
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
@@ -202,7 +202,7 @@ def test_its_failure_is_told_and_check_now_asks_it_again(
 
 def test_disabling_ends_a_command_that_hangs(rodin: Rodin, key_file: Path) -> None:
     rodin.preferences.api_key_command = "sleep 100"
-    rodin.until(lambda: "being asked" in obstacle(rodin), "it is asked")
+    rodin.until(lambda: "being asked" in blocker(rodin), "it is asked")
     began = time.monotonic()
     rodin.disable()
     wait_for_no_thread()
@@ -216,7 +216,7 @@ def test_a_key_that_is_tried_is_not_taken_for_the_one_in_use(rodin: Rodin, servi
     app.tracker().test_key(app.settings.for_tracker(tried))
     rodin.until(lambda: session.key_test, "an answer")
     assert session.key_test.refused and session.key_test.api_key == tried
-    assert session.test_of_key_in_use is None and session.obstacle is None
+    assert session.test_of_key_in_use is None and session.blocker is None
     bpy.ops.rodin.test_key()
     rodin.until(lambda: session.test_of_key_in_use, "an answer")
     assert session.test_of_key_in_use.accepted

@@ -345,7 +345,7 @@ def test_what_the_studio_locked_is_shown_as_fixed_whatever_the_environment_says(
     settings = rodin.app.settings
     found = settings.resolve("import_height")
     assert (found.value, found.source, found.fixed, found.locked) == (2.5, str(studio), True, True)
-    assert settings.for_tracker().obstacle is None, "what does not count is not wrong"
+    assert settings.for_tracker().blocker is None, "what does not count is not wrong"
     settings.set_value("import_height", 4.0)
     assert settings.value("import_height") == 2.5
 

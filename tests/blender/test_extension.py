@@ -205,7 +205,7 @@ def test_all_answers_of_a_text_are_followed_and_told_in_one_line(rodin: Rodin, s
     bpy.ops.rodin.track(subscription_key=text)
     rodin.until(lambda: len(rodin.view.tasks) == 8, "all are in the list")
     assert sorted(item.name for item in rodin.view.tasks) == ["A chair", *(f"Model {number}" for number in range(7))]
-    assert [told.text for told in rodin.session.news.told if "followed now" in told.text] == [
+    assert [told.text for told in rodin.session.news.entries if "followed now" in told.text] == [
         "7 tasks are followed now; already in the list: 'A chair'"
     ]
     assert "Number 4: This is an error answer (API_INSUFFICIENT_FUND: The fund" in rodin.session.notice
@@ -331,10 +331,10 @@ def test_what_was_missing_is_not_told_once_it_is_there(
 ) -> None:
     monkeypatch.delenv("RODIN_API_KEY")
     task_id = rodin.track(service.add(READY))
-    rodin.until(lambda: rodin.session.obstacle, "the API key is missing")
+    rodin.until(lambda: rodin.session.blocker, "the API key is missing")
     bpy.ops.rodin.forget(task_id=task_id)
     rodin.until_idle()
-    assert rodin.session.obstacle is None, "the panel looks itself while nobody tells"
+    assert rodin.session.blocker is None, "the panel looks itself while nobody tells"
 
 
 def test_a_script_may_enable_it_without_an_entry_in_the_preferences(rodin: Rodin, service: Service) -> None:
@@ -363,7 +363,7 @@ def test_a_second_repository_does_not_harm_the_first(rodin: Rodin, service: Serv
 def test_no_exception_ends_the_timer(rodin: Rodin, service: Service) -> None:
     task_id = rodin.track(service.add("waiting"))
     rodin.session.tracker.messages.put("no message at all")
-    rodin.session.unshown[("no", "task")] = None
+    rodin.session.dirty_tasks[("no", "task")] = None
     for _ in range(5):
         assert rodin.module("blender.timer").run() is not None
     rodin.until(lambda: rodin.item(task_id).status == "WAITING", "it goes on")

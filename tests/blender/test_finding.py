@@ -61,7 +61,7 @@ def test_a_folder_is_opened_or_its_path_is_copied(
     bpy.ops.rodin.open(target=str(tmp_path))
     assert time.monotonic() - began < 0.2
     rodin.until(lambda: not rodin.app.threads.busy, "it was tried")
-    told = [told.text for told in rodin.session.news.told]
+    told = [told.text for told in rodin.session.news.entries]
     if opener == "works":
         assert (tmp_path / "opened").read_text().strip() == str(tmp_path) and told == []
     else:
@@ -74,8 +74,8 @@ def test_many_tasks_that_end_at_once_are_one_line_that_is_not_cut(rodin: Rodin, 
     for number, end in enumerate([*["Done"] * 6, "Failed"]):
         rodin.track(service.add([[[0, "Waiting"], [1.0, end]]], prompt=f"A very long name of a task {number}"))
     news = rodin.session.news
-    rodin.until(lambda: len([told for told in news.told if "done" in told.text or "failed" in told.text]) == 7, "ended")
-    assert all(told.at > time.time() - 60 for told in news.told), "each with its time"
+    rodin.until(lambda: len([told for told in news.entries if "done" in told.text or "failed" in told.text]) == 7, "ended")
+    assert all(told.at > time.time() - 60 for told in news.entries), "each with its time"
     at_once = rodin.module("blender.news").News()
     for task in rodin.session.tasks.values():
         at_once.tell_ended(task)
@@ -88,10 +88,10 @@ def test_the_last_fifty_messages_are_kept_and_the_line_says_where_they_are(rodin
     news = rodin.module("blender.news").News()
     for number in range(60):
         news.tell(f"Something happened for the {number}th time")
-    assert [told.text for told in news.told] == [f"Something happened for the {number}th time" for number in range(10, 60)]
+    assert [told.text for told in news.entries] == [f"Something happened for the {number}th time" for number in range(10, 60)]
     assert news.line() == "Rodin: 60 messages, see Messages in the sidebar"
-    news.shown()
-    assert not news and len(news.told) == 50
+    news.clear_pending()
+    assert not news and len(news.entries) == 50
 
 
 def test_the_report_of_a_bug_has_versions_and_messages_and_no_key(rodin: Rodin, service: Service) -> None:

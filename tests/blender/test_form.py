@@ -21,7 +21,7 @@ def test_a_picture_that_is_too_small_is_told_when_it_is_added(rodin: Rodin, form
     say = rodin.module("blender.voice").say
     assert "'small.png' is too small" in say(shown.fault_of(str(small))) and shown.fault_of(str(good)) is None
     assert "'small.png' is too small" in say(shown.trouble()), "the button says why it cannot be pressed"
-    assert any("'small.png' is too small" in told.text for told in rodin.session.news.told)
+    assert any("'small.png' is too small" in told.text for told in rodin.session.news.entries)
     bpy.ops.rodin.remove_picture(index=1)
     assert shown.trouble() is None
 

@@ -210,9 +210,9 @@ def test_what_a_script_puts_into_the_form_is_shown(rodin: Rodin, form) -> None:
     for change in (lambda: setattr(form, "prompt", "A vase"), lambda: form.images.add().__setattr__("path", "/a.png")):
         if timers.is_registered(run):
             timers.unregister(run)
-        rodin.session.undrawn = False
+        rodin.session.needs_redraw = False
         change()
-        assert timers.is_registered(run) and rodin.session.undrawn
+        assert timers.is_registered(run) and rodin.session.needs_redraw
 
 
 def test_pictures_are_ordered_and_removed(rodin: Rodin, form, tmp_path: Path) -> None:
@@ -432,7 +432,7 @@ def test_the_timer_does_not_end_before_what_its_last_call_began(rodin: Rodin) ->
     session, threads, outcomes = rodin.session, rodin.app.threads, []
     tracker = rodin.app.tracker()
     while not session.idle:
-        session.take_in(tracker.messages.get(timeout=30.0))
+        session.handle(tracker.messages.get(timeout=30.0))
     # As the import of a model does, which has its textures saved.
     session.pending_calls.append(([lambda _task: threads.run(lambda: "saved", outcomes.append)], None))
     rodin.until_idle()

@@ -71,7 +71,7 @@ def export(kind: str, folder: Path, scene: str = CUBE_IN_EMPTY) -> dict[str, byt
 
 def wish_import(rodin: Rodin, task_id: str, **how: object) -> None:
     """What the Import button does; without a window Blender invokes no operator."""
-    rodin.module("blender.model_imports").wish(task_id, **how)
+    rodin.module("blender.model_imports").request_import(task_id, **how)
 
 
 def has_importer(kind: str) -> bool:
@@ -320,7 +320,7 @@ def test_a_forgotten_task_is_not_imported(rodin: Rodin, service: Service, done: 
 def test_a_very_large_model_is_not_imported_by_itself(
     rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(rodin.module("blender.session"), "LARGEST_BY_ITSELF", 1000)
+    monkeypatch.setattr(rodin.module("blender.session"), "LARGEST_AUTO_IMPORT", 1000)
     task_id = done(export("glb", tmp_path))
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
     rodin.until(lambda: rodin.session.file_troubles, "it is told")
@@ -600,7 +600,7 @@ def test_delete_files_takes_only_what_was_downloaded(rodin: Rodin, saved: Callab
 
 
 def test_a_hint_from_a_ceiling_on(rodin: Rodin, saved: Callable[..., str]) -> None:
-    over = rodin.module("blender.panels.details").over_the_hint
+    over = rodin.module("blender.panels.details").is_over_size_warning
     saved()
     assert not over()
     rodin.preferences.storage_hint = 1e-6
@@ -634,7 +634,7 @@ def test_previews_are_freed(rodin: Rodin, saved: Callable[..., str]) -> None:
     rodin.until(lambda: len(previews._collection) == 1, "the picture is there")
     bpy.ops.rodin.delete_files(task_id=task_id)
     rodin.until(lambda: len(previews._collection) == 0, "it is gone")
-    assert previews._shown == {}
+    assert previews._loaded == {}
 
 
 def test_the_studios_operator_gets_what_it_takes(rodin: Rodin, done: Callable[..., str]) -> None:

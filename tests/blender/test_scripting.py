@@ -107,13 +107,13 @@ def test_an_answer_to_a_script_is_not_taken_for_that_to_a_press(rodin: Rodin, se
     rodin.module("scripting").track(first)
     rodin.view.typed_key = second
     bpy.ops.rodin.track()
-    assert len(rodin.session.presses) == 2
+    assert len(rodin.session.follow_requests) == 2
     followed = rodin.module("tracking.messages").Followed
     for kept in (second, ""):
         message = None
         while not isinstance(message, followed):
             message = rodin.session.tracker.messages.get(timeout=30)
-            rodin.session.take_in(message)
+            rodin.session.handle(message)
         assert rodin.session.typed_key.reveal() == kept, "what is typed stays until it is stored"
 
 

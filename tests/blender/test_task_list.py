@@ -202,7 +202,7 @@ def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Cal
         if item.get("rodin_task_uuid"):
             bpy.data.objects.remove(item)
     bpy.context.view_layer.update()
-    rodin.module("blender.in_scene").look()
+    rodin.module("blender.in_scene").scan()
     assert word() == "Downloaded"
 
 
@@ -216,7 +216,7 @@ def test_of_a_task_that_is_gone_the_list_hears_a_moment_later(rodin: Rodin, seve
 def test_old_news_goes_by_itself(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) -> None:
     rodin.session.tell("Something happened.")
     assert rodin.session.notice == "Something happened."
-    rodin.session._told_at -= rodin.module("blender.session").NOTICE_KEPT
+    rodin.session._notice_at -= rodin.module("blender.session").NOTICE_KEPT
     assert rodin.session.notice == ""
     rodin.session.tell("Something else.")
     bpy.ops.rodin.dismiss()
@@ -225,7 +225,7 @@ def test_old_news_goes_by_itself(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) 
 
 def test_how_long_the_service_keeps_files_is_told_in_whole_days(rodin: Rodin, done: Callable[..., str]) -> None:
     task = rodin.session.tasks[done()]
-    kept = rodin.module("blender.panels.details")._kept_text
+    kept = rodin.module("blender.panels.details")._expiry_text
     assert kept(task, task.finished_at + 60.0) == "Kept by the service for 6 more days"
     assert kept(task, task.finished_at + 5.9 * 86400) == "Kept by the service for a day or less"
     assert kept(task, task.finished_at + 7.1 * 86400) == "No longer kept by the service"

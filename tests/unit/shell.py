@@ -30,11 +30,11 @@ LONGEST = 40.0
 
 FAST = """
 import sys
-from rodin_blender.command_line import fulfilling, main
+from rodin_blender.command_line import batch_run, main
 from rodin_blender.command_line.host import plain
 from dataclasses import replace
 from rodin_blender.configuration import FIELDS
-fulfilling.COUNT_EVERY = 1.0
+batch_run.COUNT_EVERY = 1.0
 FIELDS["requests_per_minute"] = replace(FIELDS["requests_per_minute"], default=100_000)
 sys.exit(main.run(sys.argv[1:], plain, own_process=True))
 """

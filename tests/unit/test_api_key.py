@@ -95,16 +95,16 @@ def test_a_kill_while_it_is_written_leaves_one_key_or_the_other(tmp_path: Path) 
 
 def test_the_last_wish_is_the_one_that_is_kept(tmp_path: Path) -> None:
     writer = api_key.Writer()
-    first, second = writer.number(), writer.number()
+    first, second = writer.next_number(), writer.next_number()
     assert writer.write(second, tmp_path, OTHER) is None is writer.write(first, tmp_path, KEY)
     assert api_key.read(tmp_path) == OTHER
 
 
 def test_a_key_from_elsewhere_is_taken_over_and_replaces_none(tmp_path: Path) -> None:
-    assert api_key.take_over(tmp_path, KEY, "Blender 4.2") is None
-    assert api_key.take_over(tmp_path, KEY, "Blender 4.2") is None, "once more changes nothing"
+    assert api_key.migrate(tmp_path, KEY, "Blender 4.2") is None
+    assert api_key.migrate(tmp_path, KEY, "Blender 4.2") is None, "once more changes nothing"
     assert api_key.read(tmp_path) == KEY
-    aside = api_key.take_over(tmp_path, OTHER, "Blender 4.3")
+    aside = api_key.migrate(tmp_path, OTHER, "Blender 4.3")
     assert aside and aside.name == "api_key of Blender 4.3" and aside.read_text() == OTHER.reveal() + "\n"
     assert stat.S_IMODE(aside.stat().st_mode) == 0o600
     assert api_key.read(tmp_path) == KEY

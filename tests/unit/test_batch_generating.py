@@ -142,15 +142,15 @@ def test_the_id_of_a_row_stays_for_all_versions(shell: Shell, tmp_path: Path) ->
     table = tables.read(b"name,prompt,tier\nVase,A glazed vase,\n,A glazed vase,gen-2\n,A glazed vase,Gen-2\n")
     items, wrong = planning.Planner(host.plain(), tmp_path).items(table.rows)
     assert wrong == []
-    assert [item.wish.task_id for item in items if item.wish] == ["24048e47ce8c", "c0e26b367755", "40986bc3e758"]
+    assert [item.request.task_id for item in items if item.request] == ["24048e47ce8c", "c0e26b367755", "40986bc3e758"]
 
 
-def begun(*tasks: Task) -> planning.Begun:
-    return planning.begun(tasks, (), Outbox(Path("nowhere")), ["journaled"])
+def begun(*tasks: Task) -> planning.EarlierRuns:
+    return planning.earlier_runs(tasks, (), Outbox(Path("nowhere")), ["journaled"])
 
 
 def test_what_took_the_place_of_another_stands_for_its_row() -> None:
-    new = planning.again("a")
+    new = planning.retry_id("a")
     first, second = Task("a", "A", Secret(""), status=Status.REJECTED), Task(new, "A", Secret(""), parent="a")
     assert begun().last("a") == "" and begun().last("journaled") == "journaled"
     assert begun(first).last("a") == "a" and begun(first, second).last("a") == new

@@ -95,7 +95,7 @@ def test_a_batchs_files_are_looked_at_and_deleted_in_its_own_list(shell: Shell, 
 
 def test_one_that_is_being_downloaded_is_left(shell: Shell, tmp_path: Path) -> None:
     task_id, folder = saved(shell, tmp_path, days=50)
-    with locks.held(folder / ".lock"):
+    with locks.acquire(folder / ".lock"):
         ran = shell.json("files", task_id, "--delete")
     assert ran.code == 1 and ran.events[0]["trouble"] == "Another Blender is downloading this task."
     assert {path.name for path in folder.iterdir()} == set(FILES)

@@ -47,7 +47,7 @@ def client_of(address: str, *, key: str = API_KEY, timeout: float = 1.0) -> Clie
 
 def fetched(client: Client, file: ResultFile) -> bytes:
     with client.fetch(file) as content:
-        return b"".join(content.pieces)
+        return b"".join(content.chunks)
 
 
 class Proxy:
@@ -364,7 +364,7 @@ def test_cookies_of_one_file_host_do_not_reach_the_next(simulator, code):
             client = client_of(simulator.url)
             client.balance()
             with client.fetch(ResultFile("a", f"{here}/a"), 5, '"v"') as content:
-                assert b"".join(content.pieces) == b"x"
+                assert b"".join(content.chunks) == b"x"
     assert heads[0].startswith(b"GET /b?c=d ")
     assert b"Range: bytes=5-" in heads[0] and b'If-Range: "v"' in heads[0], "the wish goes along"
     assert b"s3cret" not in heads[0] and b"ookie" not in heads[0] and b"uthorization" not in heads[0]
@@ -394,7 +394,7 @@ def parts(head: bytes, body: bytes = b"") -> tuple[bytes, int, int | None, str]:
         connection.sendall(b"HTTP/1.1 " + head + b"\r\n\r\n" + body if b"Range: " in asked else whole)
 
     with serving(handle) as address, client_of(address).fetch(ResultFile("a", f"{address}/a"), 4, '"v"') as content:
-        return b"".join(content.pieces), content.start, content.size, content.version
+        return b"".join(content.chunks), content.start, content.size, content.version
 
 
 def test_the_rest_of_the_same_version_is_taken_as_such():
@@ -453,7 +453,7 @@ def test_a_version_is_what_surely_names_these_bytes(headers, version):
         serving(answering(head, body)) as address,
         client_of(address).fetch(ResultFile("a", f"{address}/a")) as content,
     ):
-        assert b"".join(content.pieces) == b"x"
+        assert b"".join(content.chunks) == b"x"
     assert (content.start, content.version) == (0, version)
     assert content.size == (None if b"gzip" in headers else 1)
 
@@ -467,7 +467,7 @@ def test_a_version_that_cannot_have_come_from_a_server_is_not_sent(version):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
 
     with serving(handle) as address, client_of(address).fetch(ResultFile("a", f"{address}/a"), 5, version) as content:
-        assert (content.start, b"".join(content.pieces)) == (0, b"x")
+        assert (content.start, b"".join(content.chunks)) == (0, b"x")
     assert b"Range" not in heads[0] and b"Injected" not in heads[0]
 
 
@@ -700,13 +700,13 @@ def test_a_file_that_is_known_to_be_whole_is_so_after_an_abort_too(head, whole):
     with serving(answering(b"200 OK\r\n" + head, b"abc")) as address:
         client = client_of(address)
         with client.fetch(ResultFile("a.glb", f"{address}/a")) as content:
-            assert next(content.pieces) == b"abc"
+            assert next(content.chunks) == b"abc"
             client.abort()
             if whole:
-                assert [*content.pieces] == []
+                assert [*content.chunks] == []
             else:
                 with pytest.raises(Aborted):
-                    next(content.pieces)
+                    next(content.chunks)
 
 
 @pytest.mark.parametrize("proxy_tls", [False, True], ids=["http-proxy", "https-proxy"])

@@ -28,7 +28,7 @@ import trustme
 from rodin_blender.command_line import arguments, main
 from rodin_blender.command_line.host import plain
 from rodin_blender.command_line.output import Exit
-from rodin_blender.service import keys, pasted
+from rodin_blender.service import keys, paste_parser
 from rodin_blender.service.errors import BadInput
 from rodin_blender.service.keys import Generation
 from rodin_blender.storage.store import Store
@@ -36,7 +36,7 @@ from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Download, Status, Task, Watch, new_task_id
 from rodin_blender.texts.actions import Action
 from rodin_blender.texts.text import Trouble
-from rodin_blender.tracking.agenda import Agenda
+from rodin_blender.tracking.due_queue import DueQueue
 from tests.unit import disks
 from tests.unit import shell as shells
 from tests.unit.shell import FILES, GLB, ROOT, RUNNING, Shell, check_event, key_of, wait_until
@@ -167,7 +167,7 @@ def test_status_keeps_to_a_pause_that_the_service_asks_for(shell: Shell) -> None
     assert ran.code == 1 and ran.events[1]["status"] == "DONE"
     assert time.monotonic() - begun > 3.0
     with closing(Store(shell.folder / "tasks.sqlite")) as store:
-        store.hold(time.time() + 500, time.time())
+        store.throttle(time.time() + 500, time.time())
     ran = shell.run("status", shell.keys(shell.add(NOW_DONE)))
     assert ran.code == 1 and "asks not to be asked before" in ran.err
 
@@ -223,7 +223,7 @@ def test_answers_are_found_inside_other_text_and_an_error_answer_stops_nobody(sh
     listed = shell.file("list.json", json.dumps([answers[0], refused, answers[1]], indent=1))
     log = shell.file("tool.log", f"12:00 [INFO] started {answers[2]!r}\n12:01 [INFO] got {json.dumps(answers[3])} in 3 s\n")
     curl = f"HTTP/2 201\r\ncontent-type: application/json\r\n\r\n{json.dumps(answers[4])}"
-    copied = pasted.copied(Generation(keys.Secret(key_of(answers[5])), answers[5]["uuid"], "A stool"))
+    copied = paste_parser.serialized(Generation(keys.Secret(key_of(answers[5])), answers[5]["uuid"], "A stool"))
     for command in ("status", "track", "wait"):
         ran = shell.json(command, f"@{listed}", f"@{log}", "-", stdin=f"{curl}\n{copied}")
         names = [f"Model {number}" for number in range(5)] + ["A stool"]
@@ -949,11 +949,11 @@ def test_the_rule_of_what_is_due_is_the_same_in_the_store_and_the_agenda(tmp_pat
                 next_check_at=now + chance.choice([-5.0, 0.0, 0.001, 60.0]),
                 download=Download.NONE,
             )
-            agenda, due = Agenda(), schedule.is_due(task, now)
-            agenda.put(task)
-            assert agenda.may_be_due(now) == due and bool(agenda) == task.followed
-            agenda.drop(task.task_id)
-            assert not agenda and agenda.soonest is None
+            due_queue, due = DueQueue(), schedule.is_due(task, now)
+            due_queue.put(task)
+            assert due_queue.may_be_due(now) == due and bool(due_queue) == task.followed
+            due_queue.drop(task.task_id)
+            assert not due_queue and due_queue.soonest is None
             store.add(task)
             claims = store.claim_due(now, 1)
             assert [claim.task for claim in claims] == [task] * due
@@ -967,9 +967,9 @@ def test_requests_of_status_count_with_all_others(tmp_path: Path) -> None:
     now = 1_800_000_000.0
     with closing(Store(tmp_path / "tasks.sqlite")) as store, closing(Store(tmp_path / "tasks.sqlite")) as other:
         for _ in range(schedule.REQUESTS_PER_MINUTE):
-            assert store.take_request(now) == now
-        assert other.take_request(now + 1) == now + 60
-        assert other.take_request(now + 60) == now + 60
+            assert store.reserve_request(now) == now
+        assert other.reserve_request(now + 1) == now + 60
+        assert other.reserve_request(now + 60) == now + 60
 
 
 def test_a_key_is_quoted_by_no_exception_of_the_parser() -> None:

@@ -112,8 +112,8 @@ def test_a_wrong_variable_is_named_and_not_quoted(
     trouble = wrong_in_environment({})
     assert trouble.startswith(f"The environment variable {variable} holds ") and said in trouble
     assert SECRET not in trouble
-    obstacle = plain().settings.obstacle
-    assert obstacle and (obstacle.code, str(obstacle)) == ("settings", trouble)
+    blocker = plain().settings.blocker
+    assert blocker and (blocker.code, str(blocker)) == ("settings", trouble)
 
 
 @pytest.mark.parametrize(
@@ -174,17 +174,17 @@ def test_the_tracker_is_told_what_is_set_or_what_is_in_the_way() -> None:
         return tracker_settings(found.__getitem__, {}, offline=offline)
 
     good = told(api_key="k", shortest_interval=50.0, longest_interval=20.0, deadline=2.0)
-    assert good.obstacle is None and good.api_key == Secret("k") and good.address == configuration.SERVICE_ADDRESS
+    assert good.blocker is None and good.api_key == Secret("k") and good.address == configuration.SERVICE_ADDRESS
     assert (good.pace.shortest, good.pace.longest, good.pace.deadline) == (50.0, 50.0, 120.0)
     assert not good.connection.proxy and good.connection.ca_file == ""
     behind = told(api_key="k", proxy=" http://me:s3cret@proxy:3128 ", ca_file="/studio/ca.pem").connection
     assert (behind.proxy, behind.ca_file) == (Secret("http://me:s3cret@proxy:3128"), "/studio/ca.pem")
     assert "s3cret" not in repr(behind)
-    assert told().obstacle.code == "no_key"
-    assert told(api_key="a b").obstacle.code == "bad_key"
-    assert told(api_key="k", service_address="http://example.com").obstacle.code == "address"
-    assert told(NOT_ALLOWED, api_key="k").obstacle.code == "offline"
-    assert told(NOT_ALLOWED, api_key="k", service_address="http://127.0.0.1:1/api").obstacle is None
+    assert told().blocker.code == "no_key"
+    assert told(api_key="a b").blocker.code == "bad_key"
+    assert told(api_key="k", service_address="http://example.com").blocker.code == "address"
+    assert told(NOT_ALLOWED, api_key="k").blocker.code == "offline"
+    assert told(NOT_ALLOWED, api_key="k", service_address="http://127.0.0.1:1/api").blocker is None
 
 
 def test_where_things_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

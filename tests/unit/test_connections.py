@@ -11,7 +11,7 @@ import pytest
 
 from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Secret
-from rodin_blender.tracking.workers import Connections, Pool, Question
+from rodin_blender.tracking.workers import Connections, Pool, WorkItem
 
 CONNECTION = Connection("https://service.invalid/api/v2", Secret("a-key"))
 
@@ -28,14 +28,14 @@ class Calls:
         self.started: SimpleQueue[str] = SimpleQueue()
         self.going_on: dict[str, threading.Event] = {}
 
-    def begin(self, pool: Pool, name: str, *, asks_service: bool = True) -> None:
+    def begin(self, pool: Pool, name: str, *, needs_client: bool = True) -> None:
         let_go = self.going_on[name] = threading.Event()
 
         def call(_client: object) -> None:
             self.started.put(name)
             let_go.wait(30)
 
-        pool.ask(Question(call, lambda _outcome: None, CONNECTION, asks_service=asks_service))
+        pool.submit(WorkItem(call, lambda _outcome: None, CONNECTION, needs_client=needs_client))
 
     def end(self, name: str) -> None:
         self.going_on.pop(name).set()
@@ -65,7 +65,7 @@ def test_one_connection_is_shared_by_all_pools_and_submissions_go_first(calls: C
     assert calls.next_started() == "a download"
     calls.begin(calls.ask, "a check")
     calls.begin(calls.submit, "a submission")
-    calls.begin(calls.submit, "its preparation", asks_service=False)
+    calls.begin(calls.submit, "its preparation", needs_client=False)
     assert calls.next_started() == "its preparation", "the disk is no connection"
     assert calls.none_starts()
     calls.end("its preparation")

@@ -28,6 +28,8 @@ from rodin_blender.texts.text import Text
 from rodin_blender.tracking import fetching
 from rodin_blender.tracking.downloads import DOWNLOADERS
 from rodin_blender.tracking.messages import (
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     DownloadProgress,
     FilesDeleted,
@@ -36,8 +38,6 @@ from rodin_blender.tracking.messages import (
     Message,
     ModelChecked,
     Notice,
-    Obstacle,
-    ObstacleChanged,
     Restored,
     Settings,
     TaskChanged,
@@ -55,7 +55,7 @@ small_disk, read_only = disks.small_disk, disks.read_only
 path, begin = watching.path, watching.begin
 
 ROOT = Path(__file__).parents[2]
-OFFLINE = Obstacle("offline", "Blender is not allowed to go online.")
+OFFLINE = Blocker("offline", "Blender is not allowed to go online.")
 MODEL = glb(300_000)
 PNG = b"\x89PNG\r\n\x1a\n"
 WEBP = webp(40)
@@ -65,9 +65,9 @@ CANCELLED = "The download was cancelled; what has arrived is kept. Download it a
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "PAUSES", (0.05, 0.05, 0.05))
+    monkeypatch.setattr(fetching, "RETRY_DELAYS", (0.05, 0.05, 0.05))
     monkeypatch.setattr(fetching, "REPORT_EVERY", 0.05)
-    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(fetching, "POLL_INTERVAL", 0.05)
 
 
 def done(watched: Watched, simulator: Simulator, files: Any = None, **given: Any) -> Task:
@@ -303,7 +303,7 @@ def test_what_a_download_came_to_is_noted_as_soon_as_the_list_can_be_written(
         other.execute("BEGIN IMMEDIATE")
         ended = watched.next(DownloadEnded)
         assert everything_in(Path(ended.folder)) == FILES and "3 files" in str(ended.said)
-        watched.next(ObstacleChanged)
+        watched.next(BlockerChanged)
         other.execute("ROLLBACK")
     after = watched.becomes(task, lambda t: t.download is Download.SAVED)
     assert len(after.files) == 3
@@ -485,7 +485,7 @@ def test_a_download_cut_by_stop_goes_on_by_itself_in_the_next_session_once(
     simulator.rate = None
     before = len(simulator.requests)
 
-    second = begin(obstacle=OFFLINE)
+    second = begin(blocker=OFFLINE)
     told = second.next(DownloadProgress)
     assert told == DownloadProgress(task.task_id, Progress(waiting=Text("Goes on as soon as the service can be asked")))
     time.sleep(0.5)
@@ -547,7 +547,7 @@ def test_what_was_to_go_on_can_be_cancelled_and_not_deleted_before(
     first.becomes(task, lambda t: t.download is Download.WANTED)
     first.tracker.stop()
     assert first.tracker.join(3.0)
-    second = begin(obstacle=OFFLINE)
+    second = begin(blocker=OFFLINE)
     second.next(DownloadProgress)
     second.tracker.delete_files(task.task_id)
     assert in_words(second.next(FilesDeleted)) == FilesDeleted(

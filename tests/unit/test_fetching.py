@@ -30,7 +30,7 @@ from rodin_blender.service.errors import Aborted, BadAnswer, NotAuthorized, Refu
 from rodin_blender.service.files import Progress, SavedFile
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import task_folder
-from rodin_blender.storage.task_folder import BeingSaved
+from rodin_blender.storage.task_folder import FolderLocked
 from rodin_blender.tracking import fetching
 from rodin_blender.tracking.fetching import Download, NotSaved
 from tests.unit import disks
@@ -67,8 +67,8 @@ FILES = {"base_basic_pbr.glb": MODEL, "texture_diffuse.png": PNG, "preview.webp"
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "PAUSES", (0.0,) * (ATTEMPTS - 1))
-    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(fetching, "RETRY_DELAYS", (0.0,) * (ATTEMPTS - 1))
+    monkeypatch.setattr(fetching, "POLL_INTERVAL", 0.02)
 
 
 def everything_in(folder: Path) -> dict[str, bytes]:
@@ -368,7 +368,7 @@ def test_links_that_end_in_the_middle_of_a_download_are_replaced_and_it_goes_on_
     simulator, client, tmp_path, monkeypatch
 ):
     simulator.link_life, simulator.rate = 0.3, 500_000
-    monkeypatch.setattr(fetching, "PAUSES", (0.4,))
+    monkeypatch.setattr(fetching, "RETRY_DELAYS", (0.4,))
     files = {"a.glb": glb(200_000), "b.glb": glb(300_000, b"b")}
     # The second file's link has ended when the first is there; its fresh one ends after the cut.
     simulator.fail("files", "", "", "cut-in-the-middle")
@@ -702,7 +702,7 @@ def test_an_aborted_download_leaves_a_part_only_where_it_can_be_gone_on_with(sim
 
 
 def test_a_pause_between_attempts_is_cut_short(simulator, client, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "PAUSES", (30.0,))
+    monkeypatch.setattr(fetching, "RETRY_DELAYS", (30.0,))
     simulator.fail("files", "500")
     heard: list[Progress] = []
     uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
@@ -723,7 +723,7 @@ def test_a_second_download_into_the_folder_waits_says_so_and_fetches_nothing_twi
     thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
     wait_until(lambda: (tmp_path / ".lock").exists() and simulator.asked("files"))
     second = Client(client.connection)
-    with pytest.raises(BeingSaved, match=r"Another Blender is downloading this task\."):
+    with pytest.raises(FolderLocked, match=r"Another Blender is downloading this task\."):
         Download(second, uuid, tmp_path, unheard, wait=False).run()
     heard: list[Progress] = []
     assert [file.name for file in save(second, uuid, tmp_path, heard.append)] == ["a.glb", "b.glb"]
@@ -736,7 +736,7 @@ def test_a_second_download_into_the_folder_waits_says_so_and_fetches_nothing_twi
 
 def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
     uuid = simulator.add(files={"a.glb": MODEL})["uuid"]
-    with task_folder.alone(tmp_path):
+    with task_folder.lock_folder(tmp_path):
         thread, raised = in_a_thread(Download(client, uuid, tmp_path, unheard))
         time.sleep(0.3)
         client.abort()
@@ -746,11 +746,11 @@ def test_waiting_for_another_blender_is_cut_short(client, simulator, tmp_path):
 
 
 def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulator, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "LOOK_AGAIN", 0.4)
+    monkeypatch.setattr(fetching, "POLL_INTERVAL", 0.4)
     uuid, folder = simulator.add(files={"a.glb": MODEL})["uuid"], tmp_path / "vase"
     folder.mkdir()
     heard: list[Progress] = []
-    with task_folder.alone(folder):
+    with task_folder.lock_folder(folder):
         thread, raised = in_a_thread(Download(client, uuid, folder, heard.append))
         wait_until(lambda: heard)
     folder.rmdir()
@@ -762,8 +762,8 @@ def test_a_folder_that_goes_while_it_is_waited_for_is_made_anew(client, simulato
 HELD = """
 import sys, time
 from pathlib import Path
-from rodin_blender.storage.task_folder import alone
-with alone(Path(sys.argv[1])):
+from rodin_blender.storage.task_folder import lock_folder
+with lock_folder(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -774,7 +774,7 @@ def test_the_lock_of_a_killed_blender_holds_nobody_up(simulator, client, tmp_pat
     holder = subprocess.Popen([sys.executable, "-c", HELD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert holder.stdout and holder.stdout.readline() == "held\n"
     uuid = simulator.add(files={"m.glb": MODEL})["uuid"]
-    with pytest.raises(BeingSaved):
+    with pytest.raises(FolderLocked):
         Download(client, uuid, tmp_path, unheard, wait=False).run()
     holder.send_signal(signal.SIGKILL)
     holder.communicate(timeout=10)
@@ -786,17 +786,17 @@ def test_the_lock_of_a_killed_blender_holds_nobody_up(simulator, client, tmp_pat
 IN_AND_OUT = """
 import os, sys, time
 from pathlib import Path
-from rodin_blender.storage.task_folder import BeingSaved, alone
+from rodin_blender.storage.task_folder import FolderLocked, lock_folder
 folder, count = Path(sys.argv[1]), 0
 print("ready", flush=True); sys.stdin.readline()
 end = time.monotonic() + 2.0
 while time.monotonic() < end:
     try:
-        with alone(folder):
+        with lock_folder(folder):
             os.close(os.open(folder / "taken", os.O_CREAT | os.O_EXCL))  # raises where somebody is in too
             os.unlink(folder / "taken")
             count += 1
-    except BeingSaved:
+    except FolderLocked:
         pass
 print(count)
 """
@@ -907,7 +907,7 @@ from rodin_blender.service.errors import RodinError
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import disk
 from rodin_blender.tracking.fetching import Download
-disk.PATIENCE = 1.0
+disk.RETRY_FOR = 1.0
 client = Client(Connection(sys.argv[1], Secret(sys.argv[2])))
 try:
     Download(client, sys.argv[3], Path(sys.argv[4]), lambda _progress: None).run()
@@ -1021,8 +1021,8 @@ def test_only_what_is_named_and_unfinished_is_removed(tmp_path):
 def test_nothing_is_removed_from_a_folder_that_another_blender_is_in(tmp_path):
     (tmp_path / ".m.glb.part").write_bytes(b"x")
     (tmp_path / "m.glb").write_bytes(b"x")
-    with task_folder.alone(tmp_path):
-        with pytest.raises(BeingSaved):
+    with task_folder.lock_folder(tmp_path):
+        with pytest.raises(FolderLocked):
             task_folder.remove(tmp_path, ["m.glb"])
         assert sorted(everything_in(tmp_path)) == [".lock", ".m.glb.part", "m.glb"]
     assert sorted(everything_in(tmp_path)) == [".m.glb.part", "m.glb"]

@@ -210,7 +210,7 @@ def test_any_text_is_a_valid_identifier_or_bad_input(text, read):
 
 @given(st.text(), st.integers(1, 80))
 def test_foreign_text_is_shown_on_one_short_printable_line(text, most):
-    shown = keys.shown(text, most)
+    shown = keys.printable(text, most)
     assert len(shown) <= most
     assert shown.isprintable()
     assert shown == shown.strip()

@@ -20,7 +20,7 @@ ANYWHERE = ("handlers", "catalog")
 """Modules beside the layers that import none of them, or only `service` and `tasks`."""
 LONGEST = 400
 """Lines of a module. What needs more holds more than one thing."""
-EFFECTS = ("wake", "tracker", "follow", "run", "tell", "show", "fill", "clear", "set_value", "enter", "renew", "note_use")
+EFFECTS = ("wake", "tracker", "follow", "run", "tell", "show", "fill", "clear", "set_value", "enter", "renew", "touch")
 """Methods and functions of `blender` that do something."""
 WITHOUT_BPY = LAYERS[: LAYERS.index("command_line") + 1]
 

@@ -26,7 +26,7 @@ HOLDS = """
 import sys, time
 from pathlib import Path
 from rodin_blender.storage import locks
-with locks.held(Path(sys.argv[1])):
+with locks.acquire(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from rodin_blender.storage import locks
 try:
-    with locks.held(Path(sys.argv[1])):
+    with locks.acquire(Path(sys.argv[1])):
         print("held")
 except locks.Locked:
     print("locked")
@@ -64,11 +64,11 @@ def tried(path: Path, environment: dict[str, str] | None = None) -> str:
 
 def test_a_lock_is_held_by_one_thread_or_process_at_a_time_and_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    with locks.held(path):
+    with locks.acquire(path):
         assert tried(path) == "locked"
-        with pytest.raises(locks.Locked), locks.held(path):
+        with pytest.raises(locks.Locked), locks.acquire(path):
             pass
-    with holder(path), pytest.raises(locks.Locked), locks.held(path):
+    with holder(path), pytest.raises(locks.Locked), locks.acquire(path):
         pass
     assert tried(path) == "held"
     assert list(tmp_path.iterdir()) == []
@@ -76,9 +76,9 @@ def test_a_lock_is_held_by_one_thread_or_process_at_a_time_and_leaves_no_file(tm
 
 def test_a_holder_is_waited_for_as_long_as_said(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
-    with locks.held(path):
+    with locks.acquire(path):
         begun = time.monotonic()
-        with pytest.raises(locks.Locked), locks.held(path, 0.3):
+        with pytest.raises(locks.Locked), locks.acquire(path, 0.3):
             pass
         assert 0.3 <= time.monotonic() - begun < 2.0
         waited = threading.Thread(target=lambda: entered(path))
@@ -89,7 +89,7 @@ def test_a_holder_is_waited_for_as_long_as_said(tmp_path: Path) -> None:
 
 
 def entered(path: Path) -> None:
-    with locks.held(path, 5.0):
+    with locks.acquire(path, 5.0):
         pass
 
 
@@ -129,5 +129,5 @@ def test_where_nothing_can_be_locked_it_goes_on(tmp_path: Path, refusing: Callab
 
 
 def test_a_file_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), locks.held(tmp_path / "gone" / ".lock"):
+    with pytest.raises(FileNotFoundError), locks.acquire(tmp_path / "gone" / ".lock"):
         pass

@@ -118,7 +118,7 @@ def test_two_programs_share_a_file_that_is_rotated_and_no_line_is_lost_or_cut(tm
 import logging, sys
 from pathlib import Path
 from rodin_blender.storage import log_file
-log_file.LARGEST, log_file.KEPT, log_file.PATIENCE = 20_000, 50, 30.0
+log_file.MAX_BYTES, log_file.BACKUP_COUNT, log_file.LOCK_TIMEOUT = 20_000, 50, 30.0
 log = logging.getLogger("x")
 log.setLevel("INFO")
 log.addHandler(log_file.LogFile(Path({str(path)!r}), as_json=True))
@@ -144,7 +144,7 @@ def test_the_caller_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest
         go_on.wait(20.0)
 
     monkeypatch.setattr(LogFile, "_append", slow)
-    monkeypatch.setattr(log_file, "MOST_WAITING", 50)
+    monkeypatch.setattr(log_file, "MAX_WAITING", 50)
     handler = LogFile(tmp_path / "x.log", as_json=False)
     began = time.monotonic()
     handler.handle(logging.makeLogRecord({"msg": "first"}))

@@ -21,11 +21,11 @@ from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.errors import BadInput
 from rodin_blender.storage import locks
 from rodin_blender.storage import outbox as outbox_module
-from rodin_blender.storage.outbox import NotToBeSent, Outbox, OutboxError, State
-from rodin_blender.storage.request import Request, described
+from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, State
+from rodin_blender.storage.stored_request import StoredRequest, to_json
 from rodin_blender.tasks import options
+from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Box, Placement
-from rodin_blender.tasks.wish import Wish
 from tests.unit.disks import fill, read_only, small_disk  # noqa: F401
 from tests.unit.pictures import large_file, png_file
 
@@ -37,8 +37,8 @@ def outbox(tmp_path: Path) -> Outbox:
     return Outbox(tmp_path / "folder" / "outbox")
 
 
-def wish(task_id: str = "0a1b2c3d", pictures: tuple[Path, ...] = (), prompt: str = "A glazed vase") -> Wish:
-    return Wish(
+def request(task_id: str = "0a1b2c3d", pictures: tuple[Path, ...] = (), prompt: str = "A glazed vase") -> GenerationRequest:
+    return GenerationRequest(
         task_id, prompt, pictures, options.checked({"tier": "Gen-2", "seed": 7}), "Vase",
         Placement((1.0, -2.5, 0.0), "Scène", "/show/a.blend", Box((1.0, 0.0, 0.0, 0.0), (2.0, 1.0, 0.5))), "parent",
     )  # fmt: skip
@@ -55,8 +55,8 @@ def in_other_process(outbox: Outbox, script: str) -> subprocess.Popen[str]:
 
 
 def _with_option(name: str, value: str) -> bytes:
-    described_wish = described(Request(wish(), (), 1.0))
-    return json.dumps({**described_wish, "options": {**described_wish["options"], name: value}}).encode()
+    described = to_json(StoredRequest(request(), (), 1.0))
+    return json.dumps({**described, "options": {**described["options"], name: value}}).encode()
 
 
 # Kept before it is sent.
@@ -64,22 +64,22 @@ def _with_option(name: str, value: str) -> bytes:
 
 def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path: Path) -> None:
     one, two = png_file(tmp_path / "front.png"), png_file(tmp_path / "Seite.PNG", 700, 2)
-    made = outbox.add(wish(pictures=(one, two)))
+    made = outbox.add(request(pictures=(one, two)))
     found = outbox.read("0a1b2c3d")
-    assert found == made or (found.wish.prompt, found.pictures) == (made.wish.prompt, made.pictures)
-    assert found.wish.options == wish().options and found.wish.placement == wish().placement
-    assert (found.wish.name, found.wish.parent) == ("Vase", "parent")
+    assert found == made or (found.request.prompt, found.pictures) == (made.request.prompt, made.pictures)
+    assert found.request.options == request().options and found.request.placement == request().placement
+    assert (found.request.name, found.request.parent) == ("Vase", "parent")
     assert [(picture.name, picture.kind) for picture in found.pictures] == [("1/front.png", "image/png"), ("2/Seite.png", "image/png")], "as the user knows them"
     copies = outbox.picture_paths("0a1b2c3d", ("1/front.png", "2/Seite.png"))
     assert [path.read_bytes() for path in copies] == [one.read_bytes(), two.read_bytes()]
     assert outbox.ids() == ["0a1b2c3d"] and outbox.state("0a1b2c3d") is State.UNSENT
-    again = outbox.add(replace(wish(pictures=(copies[1], copies[0])), task_id="4e5f6a7b"))
+    again = outbox.add(replace(request(pictures=(copies[1], copies[0])), task_id="4e5f6a7b"))
     assert [picture.name for picture in again.pictures] == ["1/Seite.png", "2/front.png"], "copies of copies, too"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_only_the_user_may_read_what_is_to_be_sent(outbox: Outbox, tmp_path: Path) -> None:
-    outbox.add(wish(pictures=(png_file(tmp_path / "a.png"),)))
+    outbox.add(request(pictures=(png_file(tmp_path / "a.png"),)))
     with outbox.sending("0a1b2c3d", lambda: 1.0) as sending:
         sending.answered(ANSWER)
     for path in outbox.folder.rglob("*"):
@@ -90,23 +90,23 @@ def test_a_bad_picture_leaves_nothing_behind(outbox: Outbox, tmp_path: Path) -> 
     good, small = png_file(tmp_path / "good.png"), png_file(tmp_path / "small.png", 100)
     for bad in (small, tmp_path / "missing.png", tmp_path):
         with pytest.raises(BadInput):
-            outbox.add(wish(pictures=(good, bad)))
+            outbox.add(request(pictures=(good, bad)))
     assert [*outbox.folder.iterdir()] == [] and outbox.ids() == []
 
 
 def test_a_full_disk_leaves_nothing_behind(small_disk: Path, tmp_path: Path) -> None:  # noqa: F811
     outbox = Outbox(small_disk / "outbox")
-    outbox.add(wish("first"))
+    outbox.add(request("first"))
     fill(small_disk)
     with pytest.raises(OutboxError, match="No space left"):
-        outbox.add(wish("second", (large_file(tmp_path / "a.png", 200_000),)))
+        outbox.add(request("second", (large_file(tmp_path / "a.png", 200_000),)))
     assert outbox.ids() == ["first"] and [path.name for path in outbox.folder.iterdir()] == ["first"]
 
 
 def test_the_answer_has_its_room_on_a_disk_that_gets_full_meanwhile(small_disk: Path) -> None:  # noqa: F811
     outbox = Outbox(small_disk / "outbox")
     for number, end in enumerate((lambda sending: sending.answered(ANSWER), lambda sending: sending.unsent())):
-        outbox.add(wish(f"task-{number}"))
+        outbox.add(request(f"task-{number}"))
         with outbox.sending(f"task-{number}", lambda: None) as sending:
             filler = fill(small_disk)
             end(sending)
@@ -119,13 +119,13 @@ def test_the_answer_has_its_room_on_a_disk_that_gets_full_meanwhile(small_disk: 
 
 
 def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     others = [
         in_other_process(
             outbox,
             "try:\n"
             "    with box.sending('0a1b2c3d', lambda: 1.0) as s: time.sleep(0.2); s.answered(RawAnswer(201, None, b'{}')); print('sent')\n"
-            "except NotToBeSent: print('not')\n",
+            "except NotSendable: print('not')\n",
         )
         for _ in range(4)
     ]
@@ -137,7 +137,7 @@ def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
                 time.sleep(0.2)
                 sending.answered(ANSWER)
             ours.append("sent")
-        except NotToBeSent:
+        except NotSendable:
             ours.append("not")
 
     threads = [threading.Thread(target=send) for _ in range(4)]
@@ -150,7 +150,7 @@ def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
 
 
 def test_a_sender_that_asks_for_the_balance_is_sending(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     seen: list[State] = []
     with outbox.sending("0a1b2c3d", lambda: seen.append(outbox.state("0a1b2c3d"))) as sending:
         sending.unsent()
@@ -158,7 +158,7 @@ def test_a_sender_that_asks_for_the_balance_is_sending(outbox: Outbox) -> None:
 
 
 def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     for number in (1, 2, 3):
         with outbox.sending("0a1b2c3d", lambda: 12.5) as sending:
             assert outbox.last_attempt("0a1b2c3d")[::2] == (number, 12.5)
@@ -169,16 +169,16 @@ def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbo
     with outbox.sending("0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
-    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
         pass
 
 
 def test_what_is_gone_or_was_never_there_is_not_sent(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     outbox.forget("0a1b2c3d")
     for task_id in ("0a1b2c3d", "never"):
         assert outbox.state(task_id) is State.GONE
-        with pytest.raises(NotToBeSent), outbox.sending(task_id, lambda: None):
+        with pytest.raises(NotSendable), outbox.sending(task_id, lambda: None):
             pass
 
 
@@ -186,7 +186,7 @@ def test_an_attempt_whose_marker_cannot_be_written_is_none(read_only: tuple[Path
     folder, make_writable = read_only
     make_writable()
     outbox = Outbox(folder / "outbox")
-    outbox.add(wish())
+    outbox.add(request())
     subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
     with pytest.raises(OutboxError), outbox.sending("0a1b2c3d", lambda: None):
         pytest.fail("It may not be sent without a marker.")
@@ -198,31 +198,31 @@ def test_an_attempt_whose_marker_cannot_be_written_is_none(read_only: tuple[Path
 
 
 def test_a_living_sender_is_sending_and_a_killed_one_is_uncertain(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     sender = in_other_process(outbox, "with box.sending('0a1b2c3d', lambda: 12.5): print('ready', flush=True); time.sleep(60)\n")
     assert sender.stdout and sender.stdout.readline() == "ready\n"
     try:
         assert outbox.state("0a1b2c3d") is State.SENDING
-        with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", lambda: None):
+        with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
             pass
     finally:
         sender.send_signal(signal.SIGKILL)
         sender.wait()
     assert outbox.state("0a1b2c3d") is State.UNCERTAIN
     assert outbox.last_attempt("0a1b2c3d").balance == 12.5
-    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
         pass
 
 
 def test_a_note_that_a_kill_left_empty_is_an_attempt_all_the_same(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     (outbox.folder / "0a1b2c3d" / "1.sent").touch()
     assert outbox.state("0a1b2c3d") is State.UNCERTAIN
     assert outbox.last_attempt("0a1b2c3d") == (1, 0.0, None)
 
 
 def test_a_damaged_request_is_a_sentence_with_its_place(outbox: Outbox) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe", _with_option("tier", "Gen-9")):
         (outbox.folder / "0a1b2c3d" / "request.json").write_bytes(content)
         with pytest.raises(OutboxError, match=r"request\.json is damaged"):
@@ -230,8 +230,8 @@ def test_a_damaged_request_is_a_sentence_with_its_place(outbox: Outbox) -> None:
 
 
 def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: Outbox) -> None:
-    outbox.add(wish("kept"))
-    outbox.add(wish("gone"))
+    outbox.add(request("kept"))
+    outbox.add(request("gone"))
     with outbox.sending("gone", lambda: None) as sending:
         sending.answered(ANSWER)
     for task_id in ("gone", "never"):
@@ -239,7 +239,7 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: 
         assert outbox.state(task_id) is State.GONE
     assert outbox.ids() == ["kept"]
     outbox.restore("gone")
-    assert outbox.state("gone") is State.ANSWERED and outbox.read("gone").wish.prompt == "A glazed vase"
+    assert outbox.state("gone") is State.ANSWERED and outbox.read("gone").request.prompt == "A glazed vase"
     outbox.forget("gone")
     outbox.clean()
     outbox.restore("gone")
@@ -254,8 +254,8 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: 
 def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox_module, "PATIENCE", 0.1)
-    outbox.add(wish())
+    monkeypatch.setattr(outbox_module, "LOCK_TIMEOUT", 0.1)
+    outbox.add(request())
     sender = in_other_process(
         outbox,
         "with box.sending('0a1b2c3d', lambda: 12.5) as s:\n"
@@ -274,9 +274,9 @@ def test_on_two_computers_that_see_no_lock_of_each_other_one_sends(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second looks, then the first sends it, twice, and then the second goes on."""
-    outbox.add(wish())
+    outbox.add(request())
     other = Outbox(outbox.folder)
-    look = Outbox._look
+    look = Outbox._state_and_attempt
 
     def slow_look(self: Outbox, task_id: str) -> tuple[State, int]:
         found = look(self, task_id)
@@ -286,17 +286,17 @@ def test_on_two_computers_that_see_no_lock_of_each_other_one_sends(
             stack.enter_context(outbox.sending(task_id, lambda: None))
         return found
 
-    monkeypatch.setattr(locks, "held", lambda *_: nullcontext())
-    monkeypatch.setattr(Outbox, "_look", slow_look)
-    with ExitStack() as stack, pytest.raises(NotToBeSent), other.sending("0a1b2c3d", lambda: None):
+    monkeypatch.setattr(locks, "acquire", lambda *_: nullcontext())
+    monkeypatch.setattr(Outbox, "_state_and_attempt", slow_look)
+    with ExitStack() as stack, pytest.raises(NotSendable), other.sending("0a1b2c3d", lambda: None):
         pytest.fail("Both send it.")
 
 
 def test_what_is_forgotten_on_a_computer_that_sees_no_lock_has_its_answer_all_the_same(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "held", lambda *_: nullcontext())
-    outbox.add(wish())
+    monkeypatch.setattr(locks, "acquire", lambda *_: nullcontext())
+    outbox.add(request())
     with outbox.sending("0a1b2c3d", lambda: None) as sending:
         outbox.forget("0a1b2c3d")
         sending.answered(ANSWER)
@@ -307,20 +307,20 @@ def test_what_is_forgotten_on_a_computer_that_sees_no_lock_has_its_answer_all_th
 def test_a_folder_that_has_lost_files_is_not_sent_again_while_an_answer_is_there(
     outbox: Outbox, lost: tuple[str, ...]
 ) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     with outbox.sending("0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     for name in lost:
         (outbox.folder / "0a1b2c3d" / name).unlink()
     assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
-    with pytest.raises(NotToBeSent), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
         pytest.fail("It was paid for already.")
 
 
 def test_a_folder_that_cannot_be_listed_is_trouble_and_not_unsent(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     with outbox.sending("0a1b2c3d", lambda: None):
         pass
 
@@ -335,7 +335,7 @@ def test_a_folder_that_cannot_be_listed_is_trouble_and_not_unsent(
 
 def test_an_answer_that_a_kill_kept_from_its_name_is_found_and_a_part_of_one_is_not(outbox: Outbox) -> None:
     for task_id, cut in (("whole", None), ("cut", -1)):
-        outbox.add(wish(task_id))
+        outbox.add(request(task_id))
         with outbox.sending(task_id, lambda: None) as sending:
             sending.answered(ANSWER)
         folder = outbox.folder / task_id
@@ -348,7 +348,7 @@ def test_an_answer_that_a_kill_kept_from_its_name_is_found_and_a_part_of_one_is_
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n{}", b'{"http_status": 201, "retry_after": null, "size": 90}\n{"uui'])
 def test_a_damaged_answer_is_a_sentence_with_its_place(outbox: Outbox, content: bytes) -> None:
-    outbox.add(wish())
+    outbox.add(request())
     with outbox.sending("0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     (outbox.folder / "0a1b2c3d" / "1.answer").write_bytes(content)
@@ -360,10 +360,10 @@ def test_a_damaged_answer_is_a_sentence_with_its_place(outbox: Outbox, content: 
 def test_a_kill_while_pictures_are_copied_leaves_no_half_submission(outbox: Outbox, tmp_path: Path) -> None:
     pictures = [str(large_file(tmp_path / f"{n}.png", 4_000_000, seed=n)) for n in range(5)]
     script = (
-        "from rodin_blender.tasks.wish import Wish; from rodin_blender.tasks import options; import itertools\n"
+        "from rodin_blender.tasks.generation_request import GenerationRequest; from rodin_blender.tasks import options; import itertools\n"
         "print('ready', flush=True)\n"
         "for n in itertools.count():\n"
-        f"    box.add(Wish(f'task-{{n}}', 'p', tuple(map(Path, {pictures!r})), options.defaults()))\n"
+        f"    box.add(GenerationRequest(f'task-{{n}}', 'p', tuple(map(Path, {pictures!r})), options.defaults()))\n"
     )
     for pause in (0.02, 0.06, 0.11, 0.17):
         copier = in_other_process(outbox, script)

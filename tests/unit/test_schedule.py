@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rodin_blender.service.answers import Job
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks import schedule
-from rodin_blender.tasks.schedule import CLOCK_SLACK, JITTER, LONGEST_BACKOFF, LONGEST_STEP, Pace, is_due
+from rodin_blender.tasks.schedule import CLOCK_SLACK, JITTER, LONGEST_STEP, MAX_BACKOFF, Pace, is_due
 from rodin_blender.tasks.task import Status, Task, Watch
 from rodin_blender.texts.actions import Action
 from rodin_blender.texts.text import Trouble
@@ -89,7 +89,7 @@ def test_a_task_that_outlasts_all_is_asked_about_at_the_growing_pace() -> None:
 
 
 def test_a_few_ended_tasks_teach_nothing() -> None:
-    assert checks(PAST[: schedule.ENOUGH_ENDED - 1], 100.0) == checks([], 100.0)
+    assert checks(PAST[: schedule.MIN_SAMPLES - 1], 100.0) == checks([], 100.0)
 
 
 def test_a_task_took_from_tracking_to_between_the_last_two_checks() -> None:
@@ -130,8 +130,8 @@ def test_the_next_check_lies_ahead_within_the_jitter_and_whoever_is_stopped_is_n
             most = task.interval
         else:
             task = schedule.after_failure(task, NO_ANSWER, now, pace, chance, answer)
-            least = min(pace.shortest, LONGEST_BACKOFF)
-            most = max(LONGEST_BACKOFF, answer or 0.0, pace.shortest)
+            least = min(pace.shortest, MAX_BACKOFF)
+            most = max(MAX_BACKOFF, answer or 0.0, pace.shortest)
         if not task.followed:
             assert task.watch is Watch.OVERDUE
             assert not is_due(task, now + 1e6)
@@ -158,7 +158,7 @@ def test_failures_back_off_to_the_cap_keep_the_status_and_tell_the_next_check() 
         assert task.status is Status.GENERATING and task.jobs == GENERATING
         assert task.trouble == NO_ANSWER
     assert waits[:3] == pytest.approx([10, 20, 40])
-    assert waits[-1] == pytest.approx(LONGEST_BACKOFF)
+    assert waits[-1] == pytest.approx(MAX_BACKOFF)
     assert waits == sorted(waits)
     recovered = answered(task, GENERATING)
     assert (recovered.failures, recovered.trouble) == (0, None)
@@ -213,10 +213,10 @@ def test_resume_begins_the_deadline_anew_whatever_time_went_by(away: float) -> N
 
 def test_check_now_of_a_followed_task_leaves_its_deadline_and_of_a_stopped_one_resumes_it() -> None:
     task = replace(answered(tracked()), watched=100.0)
-    asked = schedule.asked_now(task, NOW + 2)
+    asked = schedule.due_now(task, NOW + 2)
     assert is_due(asked, NOW + 2) and asked.watched == 100.0
     for watch in (Watch.PAUSED, Watch.OVERDUE, Watch.REFUSED):
-        asked = schedule.asked_now(replace(task, watch=watch), NOW + 2)
+        asked = schedule.due_now(replace(task, watch=watch), NOW + 2)
         assert is_due(asked, NOW + 2) and asked.watched == 0.0
 
 
@@ -233,7 +233,7 @@ def test_final_tasks_are_never_due_whatever_is_pressed(status: Status, watch: Wa
     presses: list[Callable[[Task], Task]] = [
         lambda t: t,
         schedule.paused,
-        lambda t: schedule.asked_now(t, NOW),
+        lambda t: schedule.due_now(t, NOW),
         lambda t: schedule.resumed(t, NOW),
     ]
     assert not any(is_due(press(task), NOW + offset) for press in presses)
@@ -289,15 +289,15 @@ def test_whatever_happens_the_next_check_lies_within_the_bounds_and_what_is_over
             case "resume":
                 task = schedule.resumed(task, now)
             case "check now":
-                task = schedule.asked_now(task, now)
+                task = schedule.due_now(task, now)
             case _ if not task.followed:
                 continue  # Nobody asks, so no answer comes.
             case "refused":
                 task = schedule.after_refusal(task, NO_SUCH_TASK, now)
             case ("no answer", retry):
                 asked, task = True, schedule.after_failure(task, NO_ANSWER, now, pace, chance, retry)
-                longest = max(retry, pace.shortest) if retry is not None else LONGEST_BACKOFF * (1 + JITTER)
-                least = longest if retry is not None else min(pace.shortest, LONGEST_BACKOFF) * (1 - JITTER)
+                longest = max(retry, pace.shortest) if retry is not None else MAX_BACKOFF * (1 + JITTER)
+                least = longest if retry is not None else min(pace.shortest, MAX_BACKOFF) * (1 - JITTER)
             case _:
                 asked, task = True, schedule.after_answer(task, event, now, pace, chance)
                 longest, least = max(pace.longest, pace.shortest) * (1 + JITTER), pace.shortest * (1 - JITTER)
@@ -344,5 +344,5 @@ def test_durations_are_learnt_for_each_tier_and_material_or_number_of_jobs() -> 
 
 
 def test_no_more_than_the_latest_are_learnt_from() -> None:
-    known = schedule.durations(ended("Sketch", float(n + 1), float(n)) for n in range(schedule.LAST_ENDED + 5))
-    assert known["Sketch PBR"] == known[""] == [float(n) for n in range(schedule.LAST_ENDED + 5, 5, -1)]
+    known = schedule.durations(ended("Sketch", float(n + 1), float(n)) for n in range(schedule.MAX_SAMPLES + 5))
+    assert known["Sketch PBR"] == known[""] == [float(n) for n in range(schedule.MAX_SAMPLES + 5, 5, -1)]

@@ -18,7 +18,7 @@ from rodin_blender.storage import second_copy
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from tests.unit import disks
-from tests.unit.test_takeover import KILLED
+from tests.unit.test_migration import KILLED
 
 small_disk = disks.small_disk
 
@@ -90,7 +90,7 @@ def test_what_can_be_read_of_both_is_in_the_new_list_and_the_newer_word_wins(pat
     add(path, *range(60))
     ids(path)
     add(path, *range(60, 120))
-    with closing(Store(path, copied=False)) as store:
+    with closing(Store(path, has_copy=False)) as store:
         store.change("id-119", lambda task: replace(task, status=Status.DONE))
     content = bytearray(path.read_bytes())
     # A page from the middle, with old tasks, and one of new ones is left.
@@ -109,7 +109,7 @@ def test_a_destroyed_copy_is_made_anew_and_harms_nothing(path: Path) -> None:
     add(path, 1, 2)
     ids(path)
     second_copy.path_of(path).write_bytes(b"garbage" * 500)
-    with closing(Store(path, copied=False)) as store:
+    with closing(Store(path, has_copy=False)) as store:
         store.forget("id-1")
     assert ids(path) == ["id-2"] and copied(path) == {"id-2"}
     destroy(path)
@@ -160,7 +160,7 @@ print("begins", flush=True)
 number = 0
 while True:
     with closing(Store(Path(sys.argv[1]))) as store:
-        store.hold(0.0, number)
+        store.throttle(0.0, number)
     number += 1
 """
 
@@ -190,7 +190,7 @@ def test_killed_at_each_statement_of_forgetting_it_stays_whole_or_is_gone_for_go
 
 
 def ids_without_a_new_copy(path: Path) -> list[str]:
-    with closing(Store(path, copied=False)) as store:
+    with closing(Store(path, has_copy=False)) as store:
         return [task.task_id for task in store.tasks()]
 
 

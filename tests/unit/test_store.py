@@ -577,7 +577,7 @@ def test_each_due_check_is_claimed_by_one_of_two_stores(path: Path) -> None:
     with closing(Store(path)) as one, closing(Store(path)) as two:
         claims = [*one.claim_due(NOW, 4), *two.claim_due(NOW, 4), *one.claim_due(NOW, 4), *two.claim_due(NOW, 4)]
         assert len({claim.task.task_id for claim in claims}) == len(claims) == 9
-        one.settle(claims[0], lambda task: task)
+        one.complete_check(claims[0], lambda task: task)
         assert [claim.task.task_id for claim in two.claim_due(NOW, 4)] == [claims[0].task.task_id]
 
 
@@ -613,9 +613,9 @@ def test_the_answer_of_a_lapsed_claim_is_dropped(path: Path) -> None:
         (slow,) = one.claim_due(NOW, 1)
         assert two.claim_due(NOW + CLAIM_LASTS - 1, 1) == []
         (fresh,) = two.claim_due(NOW + CLAIM_LASTS, 1)
-        newest = two.settle(fresh, answer(WAITING, NOW + CLAIM_LASTS + 1))
+        newest = two.complete_check(fresh, answer(WAITING, NOW + CLAIM_LASTS + 1))
         assert newest and newest.jobs == WAITING
-        assert one.settle(slow, answer((Job("a", "Generating"),), NOW)) == newest
+        assert one.complete_check(slow, answer((Job("a", "Generating"),), NOW)) == newest
         assert two.tasks() == [newest]
 
 
@@ -625,11 +625,11 @@ def test_no_answer_overwrites_a_final_task_or_one_that_the_user_stopped_unless_i
         final, stopped, stopped_done = tasks.claim_due(NOW, 3)
         done = tasks.change(final.task.task_id, answer(DONE, NOW))
         assert done and done.status is Status.DONE
-        assert tasks.settle(final, answer((Job("a", "Failed"),), NOW + 1)) == done
+        assert tasks.complete_check(final, answer((Job("a", "Failed"),), NOW + 1)) == done
         paused = tasks.change(stopped.task.task_id, schedule.paused)
-        assert tasks.settle(stopped, answer((Job("a", "Generating"),), NOW + 1)) == paused
+        assert tasks.complete_check(stopped, answer((Job("a", "Generating"),), NOW + 1)) == paused
         tasks.change(stopped_done.task.task_id, schedule.paused)
-        ended = tasks.settle(stopped_done, answer(DONE, NOW + 1))
+        ended = tasks.complete_check(stopped_done, answer(DONE, NOW + 1))
         assert ended and ended.status is Status.DONE
         assert {t.task_id: t for t in tasks.tasks()} == {t.task_id: t for t in (done, paused, ended) if t}
 
@@ -639,8 +639,8 @@ def test_the_answer_to_a_forgotten_task_does_not_bring_it_back(path: Path) -> No
     with closing(Store(path)) as one, closing(Store(path)) as two:
         (claim,) = one.claim_due(NOW, 1)
         two.forget(claim.task.task_id)
-        assert one.settle(claim, answer(WAITING, NOW)) is None
-        one.settle(claim, lambda task: task)
+        assert one.complete_check(claim, answer(WAITING, NOW)) is None
+        one.complete_check(claim, lambda task: task)
         assert one.tasks() == []
 
 
@@ -658,8 +658,8 @@ def test_the_requests_of_a_minute_are_common_to_all_blenders(path: Path) -> None
 def test_a_pause_the_service_asks_for_holds_all_blenders_and_is_never_shortened(path: Path) -> None:
     filled(path, 2)
     with closing(Store(path)) as one, closing(Store(path)) as two:
-        one.hold(NOW + 30, NOW)
-        two.hold(NOW + 3, NOW + 1)
+        one.throttle(NOW + 30, NOW)
+        two.throttle(NOW + 3, NOW + 1)
         for tasks in (one, two):
             assert tasks.next_request_at(NOW + 1) == NOW + 30
             assert tasks.claim_due(NOW + 29.9, 1) == []
@@ -680,9 +680,9 @@ def test_a_blender_that_read_its_clock_before_it_waited_for_the_list_claims_noth
         again = two.claim_due(NOW - behind, 3)
         assert len(again) == 3
         assert not claimed & {claim.task.task_id for claim in again}
-        settled = one.settle(first[0], answer(WAITING, NOW))
+        settled = one.complete_check(first[0], answer(WAITING, NOW))
         assert settled and not schedule.is_due(settled, NOW - behind)
-        one.hold(NOW + 30, NOW)
+        one.throttle(NOW + 30, NOW)
         assert two.next_request_at(NOW - behind) == NOW + 30
 
 
@@ -700,14 +700,14 @@ def test_a_clock_set_back_leaves_no_claim_no_budget_and_no_pause_of_the_future_i
     with closing(Store(path)) as tasks:
         claims = tasks.claim_due(NOW, REQUESTS_PER_MINUTE)
         for claim in claims[1:]:
-            tasks.settle(claim, answer(WAITING, NOW))
-        tasks.hold(NOW + 60, NOW)
+            tasks.complete_check(claim, answer(WAITING, NOW))
+        tasks.throttle(NOW + 60, NOW)
         assert tasks.next_request_at(earlier) <= earlier
         again = tasks.claim_due(earlier, REQUESTS_PER_MINUTE)
         assert len(again) == REQUESTS_PER_MINUTE
-        settled = tasks.settle(again[0], answer(WAITING, earlier))
+        settled = tasks.complete_check(again[0], answer(WAITING, earlier))
         assert settled and settled.next_check_at < earlier + 60
-        tasks.hold(earlier + 10, earlier)
+        tasks.throttle(earlier + 10, earlier)
         assert tasks.next_request_at(earlier + 5) >= earlier + 10
 
 

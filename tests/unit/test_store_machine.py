@@ -62,7 +62,7 @@ outcomes = st.one_of(
 wishes: dict[str, Callable[[Task, float], Task]] = {
     "pause": lambda task, now: schedule.paused(task),
     "resume": schedule.resumed,
-    "check now": schedule.asked_now,
+    "check now": schedule.due_now,
     "rename": lambda task, now: replace(task, name=f"{task.name[:20]}*"),
     # Nobody asks about a task that has ended, so nothing finishes it once more.
     "finish": lambda task, now: (
@@ -218,7 +218,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         task_id = claim.task.task_id
         before = self.model.tasks.get(task_id)
-        after = self.stores[by].settle(claim, change)
+        after = self.stores[by].complete_check(claim, change)
         if before is None:
             assert after is None, "an answer brought a forgotten task back"
             return
@@ -236,7 +236,7 @@ class StoreMachine(RuleBasedStateMachine):
     def take_requests(self, by: int, lag: float, times: int) -> None:
         now = self.clock - lag
         for _ in range(times):
-            when = self.stores[by].take_request(now)
+            when = self.stores[by].reserve_request(now)
             if when <= now:
                 self._note_request(now)
             else:
@@ -251,13 +251,13 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(by=blenders, seconds=st.sampled_from([0.0, 3.0, 30.0, 300.0]), lag=lags)
     def hold(self, by: int, seconds: float, lag: float) -> None:
         now = self.clock - lag
-        self.stores[by].hold(now + seconds, now)
+        self.stores[by].throttle(now + seconds, now)
         self.model.holds.append((now, now + seconds))
         assert self.stores[by].next_request_at(now) >= now + seconds
 
     @rule(by=blenders)
-    def void_claims(self, by: int) -> None:
-        self.stores[by].void_claims()
+    def release_all_claims(self, by: int) -> None:
+        self.stores[by].release_all_claims()
         self.model.claims.clear()
 
     # Time.
@@ -299,7 +299,7 @@ class StoreMachine(RuleBasedStateMachine):
         claims = [claim for claim in claims if not self.model.tasks[claim.task.task_id].status.final]
         with pytest.raises(KeyboardInterrupt):
             if claims:
-                self.stores[by].settle(claims[which % len(claims)], change)
+                self.stores[by].complete_check(claims[which % len(claims)], change)
             else:
                 self.stores[by].change(self._task(which).task_id, change)
 
@@ -445,7 +445,7 @@ def test_a_list_without_one_of_its_tables_is_set_aside_with_all_its_tasks_kept(t
     with closing(Store(path)) as opened:
         assert opened.set_aside
         assert [claim.task for claim in opened.claim_due(NOW, 1)] == [task]
-        opened.hold(NOW + 1, NOW)
+        opened.throttle(NOW + 1, NOW)
 
 
 @pytest.mark.timeout(600)

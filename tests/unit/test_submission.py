@@ -249,7 +249,7 @@ def test_each_refusal_in_plain_words(prefix: str, code: str, words: str, advice:
     assert found.trouble.code == code.lower()
     assert words in str(found.trouble.text)
     assert advice in str(found.trouble).removeprefix(str(found.trouble.text))
-    assert found.again_by_itself is again
+    assert found.retryable is again
     assert ".." not in str(found.trouble)
 
 
@@ -273,7 +273,7 @@ def test_each_refusal_in_plain_words(prefix: str, code: str, words: str, advice:
 def test_what_surely_was_not_taken(error: ServiceError, code: str, again: bool) -> None:
     found = of_submission(error)
     assert found is not None
-    assert (found.trouble.code, found.again_by_itself) == (code, again)
+    assert (found.trouble.code, found.retryable) == (code, again)
     assert found.left is not isinstance(error, (NotSent, ClientUnavailable))
     assert str(found.trouble.text)
     assert found.trouble.actions or not found.left

@@ -14,15 +14,15 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import options
+from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Box, Placement, Status, Task, new_task_id
-from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking import turns
+from rodin_blender.tracking import send_limits
 from rodin_blender.tracking.messages import (
-    BalanceTold,
+    BalanceReceived,
+    BlockerChanged,
     Forgotten,
     Notice,
     NotSubmitted,
-    ObstacleChanged,
     Restored,
     Settings,
     SubmissionProgress,
@@ -53,9 +53,9 @@ class Generating(Watched):
         super().__init__(folder / "tasks.sqlite", Settings(**known))  # type: ignore[arg-type]
         self.outbox = Outbox(folder / "outbox")
 
-    def generate(self, prompt: str = "A glazed vase", pictures: tuple[Path, ...] = (), **wished: object) -> str:
+    def generate(self, prompt: str = "A glazed vase", pictures: tuple[Path, ...] = (), **chosen: object) -> str:
         task_id = new_task_id()
-        self.tracker.generate(Wish(task_id, prompt, pictures, options.checked(wished), placement=PLACE))
+        self.tracker.generate(GenerationRequest(task_id, prompt, pictures, options.checked(chosen), placement=PLACE))
         return task_id
 
     def until(self, task_id: str, *statuses: Status) -> Task:
@@ -107,7 +107,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
     assert sent.prompt == "A glazed vase" and ("tier", "Gen-2") in sent.fields and ("seed", "7") in sent.fields
     assert ("bbox_condition", "[100, 50, 25]") in sent.fields, "x, up and depth of the box that it is wanted in"
     assert [picture["size"] for picture in sent.pictures] == [(tmp_path / name).stat().st_size for name in ("a.png", "b.png")]
-    assert watched.of(BalanceTold)[-1].credits == 12.0
+    assert watched.of(BalanceReceived)[-1].credits == 12.0
     assert stored(folder)[task_id] == done
     assert watched.outbox.state(task_id) is State.ANSWERED
 
@@ -144,9 +144,9 @@ def test_a_bad_picture_leaves_everything_as_it_was(
 
 
 def test_offline_nothing_is_kept_or_sent(begin: Callable[..., Generating], simulator: Simulator, folder: Path) -> None:
-    from rodin_blender.tracking.messages import Obstacle
+    from rodin_blender.tracking.messages import Blocker
 
-    watched = begin(obstacle=Obstacle("offline", "Blender is not allowed to go online."))
+    watched = begin(blocker=Blocker("offline", "Blender is not allowed to go online."))
     watched.generate()
     assert "not allowed to go online" in str(watched.next(NotSubmitted).said)
     assert stored(folder) == {} and simulator.requests == []
@@ -190,7 +190,7 @@ def test_a_wrong_api_key_is_found_before_anything_is_sent(begin: Callable[..., G
     assert "API key" in task.message
     assert simulator.asked("rodin") == []
     # Told for all, so that the command that brings the key is asked for another one.
-    refused = watched.next(ObstacleChanged, lambda told: told.obstacle is not None).obstacle
+    refused = watched.next(BlockerChanged, lambda told: told.blocker is not None).blocker
     assert refused and refused.code == "bad_key"
 
 
@@ -201,8 +201,8 @@ def test_a_wrong_api_key_is_found_before_anything_is_sent(begin: Callable[..., G
 def test_what_is_refused_for_now_is_sent_again_by_itself(
     begin: Callable[..., Generating], simulator: Simulator, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(turns, "FIRST_WAIT", 0.3)
-    monkeypatch.setattr(turns, "PARALLEL_WAIT", 0.3)
+    monkeypatch.setattr(send_limits, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(send_limits, "PARALLEL_WAIT", 0.3)
     simulator.fail("rodin", fault, fault)
     watched = begin()
     task_id = watched.generate()
@@ -216,7 +216,7 @@ def test_what_is_refused_for_now_is_sent_again_by_itself(
 def test_where_the_service_cannot_be_reached_it_is_sent_when_it_can(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "FIRST_WAIT", 0.3)
+    monkeypatch.setattr(send_limits, "FIRST_WAIT", 0.3)
     with Simulator() as gone:
         pass
     watched = Generating(folder, gone)
@@ -411,7 +411,7 @@ def test_a_forgotten_task_does_not_come_back(begin: Callable[..., Generating], f
 def test_what_was_kept_but_not_sent_waits_for_the_user_at_the_next_start(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path
 ) -> None:
-    Outbox(folder / "outbox").add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    Outbox(folder / "outbox").add(GenerationRequest("0a1b2c3d", "A chair", (), options.defaults()))
     watched = begin()
     task = watched.until("0a1b2c3d", Status.UNSENT)
     time.sleep(0.6)
@@ -423,7 +423,7 @@ def test_what_was_kept_but_not_sent_waits_for_the_user_at_the_next_start(
 
 
 def test_two_blenders_send_one_task_once(begin: Callable[..., Generating], simulator: Simulator, folder: Path) -> None:
-    Outbox(folder / "outbox").add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    Outbox(folder / "outbox").add(GenerationRequest("0a1b2c3d", "A chair", (), options.defaults()))
     both = begin(), begin()
     for watched in both:
         watched.until("0a1b2c3d", Status.UNSENT)
@@ -437,7 +437,7 @@ def test_two_blenders_send_one_task_once(begin: Callable[..., Generating], simul
 def test_an_unsent_task_that_was_forgotten_comes_back_and_is_not_sent_by_itself(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path
 ) -> None:
-    Outbox(folder / "outbox").add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    Outbox(folder / "outbox").add(GenerationRequest("0a1b2c3d", "A chair", (), options.defaults()))
     watched = begin()
     watched.until("0a1b2c3d", Status.UNSENT)
     watched.tracker.forget("0a1b2c3d")
@@ -457,7 +457,7 @@ def test_what_cannot_come_back_since_its_request_is_deleted_is_told(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path
 ) -> None:
     outbox = Outbox(folder / "outbox")
-    outbox.add(Wish("0a1b2c3d", "A chair", (), options.defaults()))
+    outbox.add(GenerationRequest("0a1b2c3d", "A chair", (), options.defaults()))
     watched = begin()
     watched.until("0a1b2c3d", Status.UNSENT)
     watched.tracker.forget("0a1b2c3d")

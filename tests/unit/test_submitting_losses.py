@@ -15,14 +15,14 @@ import pytest
 from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.client import Client
 from rodin_blender.service.keys import Secret
-from rodin_blender.service.pasted import generation_answer
+from rodin_blender.service.paste_parser import generation_answer
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import KeyTaken, Store
 from rodin_blender.tasks import options, transitions
+from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Status, Task, new_task_id
-from rodin_blender.tasks.wish import Wish
-from rodin_blender.tracking import turns
-from rodin_blender.tracking.messages import Notice, NotSubmitted, ObstacleChanged, SubmissionProgress, TaskChanged
+from rodin_blender.tracking import send_limits
+from rodin_blender.tracking.messages import BlockerChanged, Notice, NotSubmitted, SubmissionProgress, TaskChanged
 from tests.unit import test_submitting
 from tests.unit.disks import fill, small_disk  # noqa: F401
 from tests.unit.pictures import large_file
@@ -33,7 +33,7 @@ from tools.simulator import API_KEY, Simulator
 simulator, folder, begin = test_submitting.simulator, test_submitting.folder, test_submitting.begin
 
 Begin = Callable[..., Generating]
-CHAIR = Wish("0a1b2c3d", "A chair", (), options.defaults())
+CHAIR = GenerationRequest("0a1b2c3d", "A chair", (), options.defaults())
 
 
 def ended(watched: Generating) -> None:
@@ -49,13 +49,13 @@ def uncertain(watched: Generating, simulator: Simulator) -> str:
     return task_id
 
 
-def answered(folder: Path, answer: dict[str, object], wish: Wish = CHAIR) -> Path:
+def answered(folder: Path, answer: dict[str, object], request: GenerationRequest = CHAIR) -> Path:
     """The folder of a submission whose answer nobody has made sense of yet."""
     outbox = Outbox(folder / "outbox")
-    outbox.add(wish)
-    with outbox.sending(wish.task_id, lambda: 12.5) as sending:
+    outbox.add(request)
+    with outbox.sending(request.task_id, lambda: 12.5) as sending:
         sending.answered(RawAnswer(201, None, json.dumps(answer).encode()))
-    return outbox.folder / wish.task_id
+    return outbox.folder / request.task_id
 
 
 # Folders of the outbox that are not as they were left.
@@ -74,7 +74,7 @@ def test_damaged_folders_stop_nothing_and_each_can_be_discarded(begin: Begin, si
     watched = begin()
     watched.tracker.follow(generation_answer(simulator.add("done", files={})))
     watched.next(TaskChanged, lambda told: told.task.status is Status.DONE)
-    assert not watched.of(ObstacleChanged)
+    assert not watched.of(BlockerChanged)
     assert len(watched.of(Notice)) == 1 and "marker" in str(watched.of(Notice)[0].said)
     wait_until(lambda: {"request", "number"} <= stored(folder).keys())
     assert "is damaged" in stored(folder)["number"].message and stored(folder)["number"].status is Status.UNCERTAIN
@@ -167,7 +167,7 @@ def test_a_disk_that_is_full_when_the_answer_comes_loses_nothing(
         task_id = watched.generate(pictures=(large_file(small_disk / "a.png", 100_000),))
         watched.next(SubmissionProgress, lambda told: told.sent > 0)
         filler = fill(small_disk)
-        watched.next(ObstacleChanged, lambda told: told.obstacle is not None and told.obstacle.code == "store")
+        watched.next(BlockerChanged, lambda told: told.blocker is not None and told.blocker.code == "store")
         if quits:
             ended(watched)
         filler.unlink()
@@ -207,7 +207,7 @@ def test_an_answer_with_the_key_of_a_followed_task_holds_up_nothing(
         wait_until(lambda: stored(folder).get("0a1b2c3d", Task("", "", Secret(""))).status is Status.UNCERTAIN)
         assert "that of 'Pasted'" in stored(folder)["0a1b2c3d"].message
         watched.until(watched.generate(), Status.DONE)
-        assert not watched.of(ObstacleChanged)
+        assert not watched.of(BlockerChanged)
         ended(watched)
 
 
@@ -284,7 +284,7 @@ def test_what_is_wished_right_before_quitting_is_kept_and_not_sent(
 def test_a_blender_that_begins_leaves_alone_what_another_one_tries_again_and_not_what_nobody_does(
     begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "PARALLEL_WAIT", 2.0)
+    monkeypatch.setattr(send_limits, "PARALLEL_WAIT", 2.0)
     simulator.fail("rodin", "refused-parallelism-limit-reached")
     first = begin()
     task_id = first.generate()

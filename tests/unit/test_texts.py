@@ -132,7 +132,7 @@ def test_each_code_is_documented() -> None:
     for _path, tree in modules(*BELOW_THE_FRONT_ENDS, "blender", "command_line", "configuration"):
         for node in ast.walk(tree):
             match node:
-                case ast.Call(func=ast.Name(id="Trouble" | "Obstacle"), args=[ast.Constant(value=str(code)), *_]):
+                case ast.Call(func=ast.Name(id="Trouble" | "Blocker"), args=[ast.Constant(value=str(code)), *_]):
                     codes.add(code)
                 case ast.Assign(targets=[ast.Name(id="_code")], value=ast.Constant(value=str(code))):
                     codes.add(code)

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from rodin_blender.service import pasted
+from rodin_blender.service import paste_parser
 from rodin_blender.service.answers import Job
 from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Generation, Secret
@@ -33,6 +33,8 @@ from rodin_blender.texts.actions import Action
 from rodin_blender.texts.text import Text, Trouble
 from rodin_blender.tracking import tracker, workers
 from rodin_blender.tracking.messages import (
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     Followed,
     Forgotten,
@@ -41,9 +43,7 @@ from rodin_blender.tracking.messages import (
     Message,
     NotFollowed,
     Notice,
-    Obstacle,
-    ObstacleChanged,
-    RequestsHeld,
+    RequestsThrottled,
     Restored,
     Settings,
     TaskChanged,
@@ -103,7 +103,7 @@ def test_it_learns_from_ended_tasks_when_to_ask(begin: Begin, simulator: Simulat
         return simulator.add([[(0.0, "Generating"), (2.5 * simulator.speed, "Done")]], files={})
 
     watched = begin()
-    tasks = [watched.follow(add()) for _ in range(schedule.ENOUGH_ENDED)]
+    tasks = [watched.follow(add()) for _ in range(schedule.MIN_SAMPLES)]
     for task in tasks:
         wait_until(lambda task=task: [m for m in watched.of(TaskChanged) if m.task.task_id == task.task_id and m.task.took])
     first = next(m.task for m in watched.of(TaskChanged) if m.task.interval)
@@ -124,7 +124,7 @@ def test_following_a_known_key_again_gives_the_task_that_is_there(begin: Begin, 
     watched.tracker.follow(Generation(key))
     first = watched.next(Followed)
     watched.gets(first.task, Status.DONE)
-    watched.tracker.follow(pasted.generation_answer(answer))
+    watched.tracker.follow(paste_parser.generation_answer(answer))
     again = watched.next(Followed)
     assert again.was_known and again.task.task_id == first.task.task_id
     assert (again.task.task_uuid, again.task.status) == (answer["uuid"], Status.DONE)
@@ -217,7 +217,7 @@ def test_no_fault_changes_a_status_and_each_is_told_in_a_sentence_then_asked_aga
         first, second = asked_for(simulator, task)
         assert second - first > 0.25, fault
         assert told[2].message == ""
-    assert not watched.of(Notice) and not watched.of(RequestsHeld)[1:]
+    assert not watched.of(Notice) and not watched.of(RequestsThrottled)[1:]
 
 
 def test_trouble_leaves_the_last_known_status_and_jobs(begin: Begin, simulator: Simulator) -> None:
@@ -248,7 +248,7 @@ def test_a_refused_task_is_not_asked_about_again_until_the_user_wishes(
     watched.next(Idle)
     assert nothing_is_asked(simulator)
     assert len(asked_for(simulator, task)) == 1
-    watched.tracker.change(task.task_id, lambda t: schedule.asked_now(t, time.time()))
+    watched.tracker.change(task.task_id, lambda t: schedule.due_now(t, time.time()))
     assert watched.gets(task, Status.GENERATING).watch is Watch.FOLLOWING
 
 
@@ -257,8 +257,8 @@ def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_anothe
 ) -> None:
     watched = begin(api_key=Secret("wrong-key"))
     tasks = [watched.follow(simulator.add(AT_ONCE)) for _ in range(WORKERS + 3)]
-    obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.code == "bad_key" and "HTTP 401" in str(obstacle)
+    blocker = watched.next(BlockerChanged).blocker
+    assert blocker and blocker.code == "bad_key" and "HTTP 401" in str(blocker)
     time.sleep(0.3)
     count = len(simulator.requests)
     assert count <= 2 * WORKERS, "only what was under way when the key was refused, and the balance"
@@ -270,7 +270,7 @@ def test_after_a_refused_key_nothing_is_asked_for_any_task_until_there_is_anothe
     assert {m.task.status for m in watched.of(TaskChanged)} == {Status.UNKNOWN}
     assert {m.task.message for m in watched.of(TaskChanged)} == {""}
     watched.tracker.configure(Settings(simulator.url, Secret(API_KEY), pace=PACE))
-    assert watched.next(ObstacleChanged).obstacle is None
+    assert watched.next(BlockerChanged).blocker is None
     wait_until(lambda: sum(m.task.status is Status.DONE for m in watched.of(TaskChanged)) == len(tasks))
     assert len(simulator.requests) == count + len(tasks)
 
@@ -286,9 +286,9 @@ def test_a_key_that_the_balance_refuses_too_stops_all_and_check_now_asks_once_mo
     task = watched.follow(simulator.add(AT_ONCE, faults=[fault, fault]))
     simulator.fail("check_balance", fault, fault)
     for count in (1, 2):
-        obstacle = watched.next(ObstacleChanged, lambda m: m.obstacle is not None).obstacle
-        assert obstacle and obstacle.code == "bad_key"
-        assert f"does not accept the API key ({said})" in str(obstacle)
+        blocker = watched.next(BlockerChanged, lambda m: m.blocker is not None).blocker
+        assert blocker and blocker.code == "bad_key"
+        assert f"does not accept the API key ({said})" in str(blocker)
         assert nothing_is_asked(simulator) and len(asked_for(simulator, task)) == count
         watched.tracker.refresh()
     watched.gets(task, Status.DONE)
@@ -302,7 +302,7 @@ def test_one_refused_of_21_holds_up_no_other(begin: Begin, simulator: Simulator,
         wait_until(lambda task=task: any(m.task.task_id == task.task_id and m.task.status is Status.DONE for m in watched.of(TaskChanged)))
     last = [m.task for m in watched.of(TaskChanged) if m.task.task_id == troubled.task_id][-1]
     assert last.status is Status.UNKNOWN and last.message and last.followed == (fault != "permission-denied")
-    assert watched.of(ObstacleChanged) == []
+    assert watched.of(BlockerChanged) == []
 
 
 REFUSED = b'HTTP/1.1 401 No\r\nConnection: close\r\nContent-Length: 25\r\n\r\n{"error": "UNAUTHORIZED"}'
@@ -339,11 +339,11 @@ def test_a_good_answer_about_another_task_since_a_refusal_shows_that_the_key_is_
         assert balance_asked.wait(SOON)
         if first == "refused":
             may_refuse.set()
-            obstacle = watched.next(ObstacleChanged).obstacle
-            assert obstacle and obstacle.code == "bad_key"
+            blocker = watched.next(BlockerChanged).blocker
+            assert blocker and blocker.code == "bad_key"
             may_accept.set()
             watched.gets(tasks["accepted-one"], Status.DONE)
-            assert watched.next(ObstacleChanged).obstacle is None
+            assert watched.next(BlockerChanged).blocker is None
         else:
             may_accept.set()
             watched.gets(tasks["accepted-one"], Status.DONE)
@@ -351,14 +351,14 @@ def test_a_good_answer_about_another_task_since_a_refusal_shows_that_the_key_is_
             troubled = watched.becomes(tasks["refused-one"], lambda t: t.failures == 1)
             assert "refused this request (HTTP 401), though it accepts the API key." in troubled.message
         watched.gets(tasks["refused-one"], Status.DONE)
-        assert len(watched.of(ObstacleChanged)) == (2 if first == "refused" else 0)
+        assert len(watched.of(BlockerChanged)) == (2 if first == "refused" else 0)
 
 
-def test_a_key_found_good_by_testing_it_ends_the_obstacle(begin: Begin, simulator: Simulator) -> None:
+def test_a_key_found_good_by_testing_it_ends_the_blocker(begin: Begin, simulator: Simulator) -> None:
     watched = begin()
     task = watched.follow(simulator.add(AT_ONCE, faults=["401"]))
     simulator.fail("check_balance", "401")
-    watched.next(ObstacleChanged)
+    watched.next(BlockerChanged)
     watched.tracker.test_key()
     assert watched.next(KeyTested) == KeyTested(
         True, Text("The API key is accepted. The account has {credits} credits.", credits=12.5), Secret(API_KEY)
@@ -377,10 +377,10 @@ def test_another_key_is_tried_without_touching_the_one_in_use(begin: Begin, simu
     watched.tracker.test_key(other)
     tested = watched.next(KeyTested)
     assert tested.refused and tested.api_key == other.api_key and "not accept" in str(tested.said)
-    assert watched.of(ObstacleChanged) == [], "the key in use was not refused"
+    assert watched.of(BlockerChanged) == [], "the key in use was not refused"
     before = len(asked_for(simulator, task))
     wait_until(lambda: len(asked_for(simulator, task)) > before)
-    nobody = Settings("", Secret(""), pace=PACE, obstacle=Obstacle("no_key", "An API key is needed."))
+    nobody = Settings("", Secret(""), pace=PACE, blocker=Blocker("no_key", "An API key is needed."))
     watched.tracker.configure(nobody)
     watched.tracker.test_key(Settings(simulator.url, Secret(API_KEY), pace=PACE))
     assert watched.next(KeyTested).accepted, "before there is one in use"
@@ -390,7 +390,7 @@ def test_no_task_is_asked_about_before_the_time_that_retry_after_names(begin: Be
     watched = begin()
     other = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
     throttled = watched.follow(simulator.add(AT_ONCE, faults=["429-seconds"]))
-    held = watched.next(RequestsHeld, lambda m: m.until > time.time() + 2).until
+    held = watched.next(RequestsThrottled, lambda m: m.until > time.time() + 2).until
     trouble = watched.becomes(throttled, lambda t: t.failures == 1)
     assert trouble.status is Status.UNKNOWN and "slow down" in trouble.message
     answered = held - 3.0
@@ -412,12 +412,12 @@ def test_the_deadline_ends_the_asking_until_resume(begin: Begin, simulator: Simu
     assert len(asked_for(simulator, task)) >= count + 2
 
 
-def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
+def test_an_blocker_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     begin: Begin, simulator: Simulator, tmp_path: Path
 ) -> None:
-    offline = Obstacle("offline", "Blender is not allowed to go online.")
-    watched = begin(obstacle=offline)
-    assert watched.next(ObstacleChanged).obstacle == offline
+    offline = Blocker("offline", "Blender is not allowed to go online.")
+    watched = begin(blocker=offline)
+    assert watched.next(BlockerChanged).blocker == offline
     task = watched.follow(simulator.add(AT_ONCE, files={"a.bin": b"a"}))
     watched.tracker.test_key()
     tested = watched.next(KeyTested)
@@ -430,7 +430,7 @@ def test_an_obstacle_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     assert simulator.requests == []
     watched.tracker.configure(Settings(simulator.url, Secret(API_KEY), pace=PACE))
     watched.gets(task, Status.DONE)
-    assert [m.obstacle for m in watched.of(ObstacleChanged)] == [offline, None]
+    assert [m.blocker for m in watched.of(BlockerChanged)] == [offline, None]
 
 
 def test_an_answer_that_drips_is_cut_short(begin: Begin, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,14 +467,14 @@ def test_with_the_list_out_of_reach_nothing_is_asked_and_keys_are_reported_as_no
 ) -> None:
     path.parent.write_text("a file where the folder should be")
     watched = begin()
-    obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.code == "store" and str(path) in str(obstacle)
+    blocker = watched.next(BlockerChanged).blocker
+    assert blocker and blocker.code == "store" and str(path) in str(blocker)
     answer = simulator.add(AT_ONCE)
-    watched.tracker.follow(pasted.generation_answer(answer))
+    watched.tracker.follow(paste_parser.generation_answer(answer))
     text = str(watched.next(NotFollowed).said)
     assert "not followed yet" in text and str(path) in text
     path.parent.unlink()
-    assert watched.next(ObstacleChanged).obstacle is None
+    assert watched.next(BlockerChanged).blocker is None
     assert simulator.requests == []
     watched.gets(watched.follow(answer), Status.DONE)
 
@@ -490,15 +490,15 @@ def test_from_a_read_only_folder_nothing_is_asked_until_it_can_be_written(
     assert first.tracker.join(SOON)
     subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
     watched = begin(folder / "tasks.sqlite")
-    obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.code == "store" and "read-only" in str(obstacle).lower()
+    blocker = watched.next(BlockerChanged).blocker
+    assert blocker and blocker.code == "store" and "read-only" in str(blocker).lower()
     assert nothing_is_asked(simulator)
     make_writable()
     count = len(asked_for(simulator, task))
     wait_until(lambda: len(asked_for(simulator, task)) > count)
 
 
-def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
+def test_a_full_disk_is_one_blocker_with_no_requests_and_its_end_is_noticed(
     begin: Begin,
     simulator: Simulator,
     small_disk: Path,
@@ -506,15 +506,15 @@ def test_a_full_disk_is_one_obstacle_with_no_requests_and_its_end_is_noticed(
     watched = begin(small_disk / "tasks.sqlite")
     task = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
     filler = fill(small_disk)
-    obstacle = watched.next(ObstacleChanged).obstacle
-    assert obstacle and obstacle.code == "store" and "disk is full" in str(obstacle)
-    watched.tracker.follow(pasted.generation_answer(simulator.add("stuck")))
+    blocker = watched.next(BlockerChanged).blocker
+    assert blocker and blocker.code == "store" and "disk is full" in str(blocker)
+    watched.tracker.follow(paste_parser.generation_answer(simulator.add("stuck")))
     assert "disk is full" in str(watched.next(NotFollowed).said)
     time.sleep(0.3)
     assert nothing_is_asked(simulator) and nothing_is_asked(simulator)
-    assert len(watched.of(ObstacleChanged)) == 1, "told once, not anew at each look"
+    assert len(watched.of(BlockerChanged)) == 1, "told once, not anew at each look"
     filler.unlink()
-    assert watched.next(ObstacleChanged).obstacle is None
+    assert watched.next(BlockerChanged).blocker is None
     count = len(asked_for(simulator, task))
     wait_until(lambda: len(asked_for(simulator, task)) > count)
 
@@ -551,10 +551,10 @@ def test_an_answer_that_cannot_be_stored_is_shown_then_stored_without_asking_aga
             other.execute("BEGIN EXCLUSIVE")
             gated.gate.set()
             watched.gets(task, Status.DONE)
-            obstacle = watched.next(ObstacleChanged).obstacle
-            assert obstacle and obstacle.code == "store" and "locked" in str(obstacle)
+            blocker = watched.next(BlockerChanged).blocker
+            assert blocker and blocker.code == "store" and "locked" in str(blocker)
             other.execute("ROLLBACK")
-        assert watched.next(ObstacleChanged).obstacle is None
+        assert watched.next(BlockerChanged).blocker is None
         with closing(Store(path)) as opened:
             wait_until(lambda: opened.tasks()[0].status is Status.DONE)
         assert len(gated.asked("status")) == 1
@@ -611,7 +611,7 @@ def test_stop_returns_at_once_ends_all_threads_and_frees_what_was_under_way(
     simulator.fail("status", "hang!")
     watched = begin(timeout=30.0)
     for number in range(100):
-        watched.tracker.follow(pasted.generation_answer(simulator.add(prompt=f"{number:03d}")))
+        watched.tracker.follow(paste_parser.generation_answer(simulator.add(prompt=f"{number:03d}")))
     wait_until(lambda: len(simulator.requests) >= WORKERS and len(watched.of(Followed)) == 100)
     assert len(simulator.requests) == WORKERS
     begun = time.monotonic()
@@ -628,7 +628,7 @@ def test_stop_returns_at_once_ends_all_threads_and_frees_what_was_under_way(
 def test_what_was_called_before_stop_is_stored(begin: Begin, simulator: Simulator, path: Path) -> None:
     watched = begin()
     for _ in range(8):
-        watched.tracker.follow(pasted.generation_answer(simulator.add()))
+        watched.tracker.follow(paste_parser.generation_answer(simulator.add()))
     watched.tracker.stop()
     assert watched.tracker.join(3.0)
     with closing(Store(path)) as opened:
@@ -684,10 +684,10 @@ def test_a_pause_asked_for_while_the_list_is_locked_is_kept(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             gated.gate.set()
-            held = watched.next(RequestsHeld, lambda m: m.until > time.time() + 1).until
-            watched.next(ObstacleChanged)
+            held = watched.next(RequestsThrottled, lambda m: m.until > time.time() + 1).until
+            watched.next(BlockerChanged)
             other.execute("ROLLBACK")
-        watched.next(ObstacleChanged, lambda m: m.obstacle is None)
+        watched.next(BlockerChanged, lambda m: m.blocker is None)
         with closing(Store(path)) as opened:
             assert opened.next_request_at(time.time()) == pytest.approx(held, abs=0.01)
             assert opened.tasks()[0].failures == 1
@@ -708,7 +708,7 @@ def test_stop_with_the_list_locked_waits_once_for_all_calls(begin: Begin, path: 
 def test_an_answer_that_waits_to_be_stored_is_stored_by_stop(
     begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle, full = Store.settle, threading.Event()
+    settle, full = Store.complete_check, threading.Event()
     full.set()
 
     def settle_if_room(self: Store, *args: Any) -> Task | None:
@@ -716,10 +716,10 @@ def test_an_answer_that_waits_to_be_stored_is_stored_by_stop(
             raise database.StoreError("The disk is full.")
         return settle(self, *args)
 
-    monkeypatch.setattr(Store, "settle", settle_if_room)
+    monkeypatch.setattr(Store, "complete_check", settle_if_room)
     watched = begin()
     watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
-    monkeypatch.setattr(tracker.Tracker, "_look_and_ask", lambda _self: None)
+    monkeypatch.setattr(tracker.Tracker, "_sync_and_poll", lambda _self: None)
     full.clear()
     watched.tracker.stop()
     assert watched.tracker.join(3.0)
@@ -857,7 +857,7 @@ def test_a_shown_status_does_not_go_back_while_it_waits_to_be_stored(
         watched = begin(address=gated.url)
         task = watched.follow(gated.add(AT_ONCE))
         with monkeypatch.context() as full:
-            full.setattr(Store, "settle", settle)
+            full.setattr(Store, "complete_check", settle)
             gated.gate.set()
             watched.gets(task, Status.DONE)
             with closing(Store(path)) as other:
@@ -906,7 +906,7 @@ def test_what_was_pressed_with_the_list_locked_is_told_as_not_done(
 def test_the_test_of_an_old_key_says_nothing_of_the_new_one(begin: Begin, simulator: Simulator) -> None:
     watched = begin(api_key=Secret("wrong-key"))
     watched.follow(simulator.add("stuck"))
-    assert watched.next(ObstacleChanged).obstacle
+    assert watched.next(BlockerChanged).blocker
     old = Connection(simulator.url, Secret(API_KEY), 2.0)
     watched.tracker._inbox.put(lambda: watched.tracker._account._tested(old, 12.5))
     assert watched.next(KeyTested).accepted

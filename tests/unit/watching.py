@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from rodin_blender.service import pasted
+from rodin_blender.service import paste_parser
 from rodin_blender.service.keys import Secret
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Status, Task
@@ -66,7 +66,7 @@ class Watched:
                 pytest.fail(f"no such {kind.__name__} came after these:\n" + "\n".join(map(repr, self.told[begun:])))
 
     def follow(self, answer: dict[str, Any]) -> Task:
-        self.tracker.follow(pasted.generation_answer(answer))
+        self.tracker.follow(paste_parser.generation_answer(answer))
         key = answer["jobs"]["subscription_key"]
         return self.next(Followed, lambda m: m.task.subscription_key.reveal() == key).task
 

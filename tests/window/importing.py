@@ -30,7 +30,7 @@ def import_amid_work(ui, given):
     task_id = ui.task("A vase").task_id
     bpy.ops.rodin.download(task_id=task_id, import_model=False)
     yield (lambda: ui.task("A vase").downloaded), "its files are saved"
-    hindrance = ui.module("blender.importing").hindrance
+    blocked_by = ui.module("blender.importing").blocked_by
     region = next(region for region in ui.area.regions if region.type == "WINDOW")
     space = ui.area.spaces.active
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
@@ -46,19 +46,19 @@ def import_amid_work(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.test.endless("INVOKE_DEFAULT")
     with bpy.context.temp_override(window=ui.window):
-        ui.facts["endless"] = hindrance()
+        ui.facts["endless"] = blocked_by()
     ui.move(500, 400)
     yield 0.3
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.wm.radial_control("INVOKE_DEFAULT", data_path_primary="scene.render.resolution_x")
     with bpy.context.temp_override(window=ui.window):
-        ui.facts["own"] = hindrance()
+        ui.facts["own"] = blocked_by()
     yield from ui.press("ESC")
     view = (space.camera.name, space.region_3d.view_perspective)
     for name, press in (("by itself", False), ("pressed", True)):
         with bpy.context.temp_override(window=ui.window):
-            ui.module("blender.model_imports").wish(task_id, ui.window)
-        ui.session.imports[task_id].unasked = not press
+            ui.module("blender.model_imports").request_import(task_id, ui.window)
+        ui.session.imports[task_id].automatic = not press
         known = set(bpy.data.collections)
         yield (lambda known=known: set(bpy.data.collections) - known), "it is imported"
         yield 0.5
@@ -83,7 +83,7 @@ def question_before_a_large_model(ui, given):
     ui.preferences.import_max_triangles = 1000
     with bpy.context.temp_override(window=ui.window):
         bpy.ops.rodin.download("INVOKE_DEFAULT", task_id=ui.task("A vase").task_id, import_model=True)
-    yield (lambda: ui.session.questions), "it is asked"
+    yield (lambda: ui.session.unconfirmed_imports), "it is asked"
     yield 1.0
     yield from ui.picture("too-many-triangles")
     ui.facts["imported before"] = list(bpy.data.collections.keys())

@@ -123,11 +123,11 @@ def trouble_moves_nothing(ui, given):
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
     yield from ui.picture("untroubled")
     # The service is on this machine, which needs no leave to go online.
-    obstacle = ui.module("tracking.messages").Obstacle
-    ui.session.obstacle = obstacle("offline", "Blender may not go online. Allow it, and tasks go on by themselves.")
+    blocker = ui.module("tracking.messages").Blocker
+    ui.session.blocker = blocker("offline", "Blender may not go online. Allow it, and tasks go on by themselves.")
     ui.sidebar.tag_redraw()
     yield from ui.picture("troubled")
-    ui.session.obstacle = None
+    ui.session.blocker = None
     ui.session.tell("Number 4 of what was pasted is an error answer: it lacks credits, and nothing was charged.")
     ui.sidebar.tag_redraw()
     yield from ui.picture("news")

@@ -344,7 +344,7 @@ def cancel_and_wait_for_object_mode(ui, given):
     _set_mode(ui, "EDIT")
     yield 0.3
     yield from ui.click_sidebar(*DOWNLOAD)
-    yield (lambda: any(wish.waits_for for wish in ui.session.imports.values())), "the model could be imported"
+    yield (lambda: any(request.waits_for for request in ui.session.imports.values())), "the model could be imported"
     yield 0.5
     yield from ui.picture("waits-for-object-mode")
     ui.facts["collections_meanwhile"] = [item.name for item in bpy.data.collections]
@@ -401,7 +401,7 @@ def import_while_moving(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.transform.translate("INVOKE_DEFAULT")
         bpy.ops.rodin.hand_off(task_id=ui.task("A glazed vase").task_id)
-    yield (lambda: any(wish.waits_for for wish in ui.session.imports.values())), "it waits"
+    yield (lambda: any(request.waits_for for request in ui.session.imports.values())), "it waits"
     ui.facts["waits_for"] = next(iter(ui.session.imports.values())).waits_for
     ui.move(600, 450)
     yield 0.3

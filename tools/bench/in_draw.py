@@ -89,7 +89,7 @@ def play():
     sidebar().tag_redraw()
     session = ours("blender.app").app().session
     end = time.monotonic() + PATIENCE
-    while len(bpy.context.window_manager.rodin.tasks) < given["tasks"] or session.unshown:
+    while len(bpy.context.window_manager.rodin.tasks) < given["tasks"] or session.dirty_tasks:
         assert time.monotonic() < end, f"{len(session.tasks)} tasks known"
         yield 0.2
     yield 4.0  # the first questions and answers
@@ -104,7 +104,7 @@ def play():
     for task in tasks:
         jobs = tuple(replace(job, status="Polishing") for job in task.jobs) or (job_of("x", "Polishing"),)
         session.tracker.messages.put(messages.TaskChanged(replace(task, jobs=jobs, trouble=trouble)))
-    while session.unshown or not session.tracker.messages.empty():
+    while session.dirty_tasks or not session.tracker.messages.empty():
         yield 0.01
     yield 0.3
     facts["busy"], facts["busy_cpu"], _news = zip(*spent["timer"], strict=True)

@@ -145,8 +145,8 @@ def measure(
     chance = random.Random(SEED)
     known: dict[str, list[float]] = {}
     requests, delays = [], []
-    for number in range(tasks + schedule.LAST_ENDED):
-        learning = number < schedule.LAST_ENDED
+    for number in range(tasks + schedule.MAX_SAMPLES):
+        learning = number < schedule.MAX_SAMPLES
         drawn = (learnt_from if learnt_from and learning else durations)(chance)
         kind, duration = drawn if isinstance(drawn, tuple) else ("", drawn)
         before, count = 0.0, 0
@@ -160,7 +160,7 @@ def measure(
             delays.append(at - duration)
         if before and (learning or not learnt_from):
             for of in {kind, ""}:
-                known[of] = [*known.get(of, []), (before + at) / 2][-schedule.LAST_ENDED :]
+                known[of] = [*known.get(of, []), (before + at) / 2][-schedule.MAX_SAMPLES :]
     return Figures(float(np.mean(requests)), float(np.mean(delays)))
 
 
@@ -210,11 +210,11 @@ tracked by its key no answer of the service tells it.
 
 {verdict}
 
-**How ours works.** Of the last {schedule.LAST_ENDED} tasks of a kind (tier and material, or of tracked ones the number
-of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.ENOUGH_ENDED} of
+**How ours works.** Of the last {schedule.MAX_SAMPLES} tasks of a kind (tier and material, or of tracked ones the number
+of jobs) that it saw end it knows how long they took; of all kinds together until it knows {schedule.MIN_SAMPLES} of
 one. It puts the next check where, by these, the delay to be expected reaches {schedule.EXPECTED_DELAY} s, never sooner
 than the Shortest Interval and never later than the Longest Interval: it asks seldom while few tasks end, and often
-while many do. With fewer than {schedule.ENOUGH_ENDED} ended tasks, or when a task outlasts them all, it asks as the
+while many do. With fewer than {schedule.MIN_SAMPLES} ended tasks, or when a task outlasts them all, it asks as the
 vendor does: after 5 s, each time {schedule.GROWTH} times as long, up to 30 s.
 
 It is never worse than the vendor's pace on both counts, requests and delay, nor where the past misleads: a test holds

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from werkzeug.wrappers import Request, Response
 
-from rodin_blender.service import pasted
+from rodin_blender.service import paste_parser
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from tools import blenders
@@ -71,7 +71,7 @@ def main() -> None:
     with Service(given.delay) as service, closing(store.Store(given.folder / "tasks.sqlite")) as listed:
         for number in range(given.tasks):
             answer = service.add(_story(chance, given.over), prompt=f"Model {number + 1}", files={})
-            listed.add(schedule.begun(pasted.generation_answer(answer), time.time()))
+            listed.add(schedule.new_task(paste_parser.generation_answer(answer), time.time()))
         print(service.url, flush=True)
         threading.Event().wait()
 

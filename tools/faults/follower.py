@@ -15,19 +15,19 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-from rodin_blender.service import pasted
+from rodin_blender.service import paste_parser
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Task
 from rodin_blender.tracking.messages import (
+    Blocker,
+    BlockerChanged,
     DownloadEnded,
     Followed,
     Message,
     NotFollowed,
     Notice,
-    Obstacle,
-    ObstacleChanged,
     Settings,
     TaskChanged,
     TaskRemoved,
@@ -41,10 +41,10 @@ class Follower:
         self.settings = settings
         self.tracker = Tracker(path, settings)
         self.tasks: dict[str, Task] = {}
-        self.obstacle: Obstacle | None = None
+        self.blocker: Blocker | None = None
         self.numbers: dict[str, int] = {}
 
-    def take_in(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         match message:
             case TaskChanged(task):
                 self.tasks[task.task_id] = task
@@ -56,9 +56,9 @@ class Follower:
                 tell("followed", number=self.numbers[task.subscription_key.reveal()], task_id=task.task_id)
             case NotFollowed(said) | Notice(said):
                 tell("notice", text=str(said))
-            case ObstacleChanged(obstacle):
-                self.obstacle = obstacle
-                tell("obstacle", text=str(obstacle) if obstacle else "")
+            case BlockerChanged(blocker):
+                self.blocker = blocker
+                tell("obstacle", text=str(blocker) if blocker else "")
                 for task in self.tasks.values():
                     self.show(task)
             case DownloadEnded(task_id, folder, said):
@@ -67,7 +67,7 @@ class Follower:
                 tell("told", text=repr(message))
 
     def show(self, task: Task) -> None:
-        message = str(self.obstacle) if self.obstacle and task.followed else task.message
+        message = str(self.blocker) if self.blocker and task.followed else task.message
         tell(
             "shown",
             task_id=task.task_id,
@@ -84,7 +84,7 @@ class Follower:
         match wish["do"]:
             case "follow":
                 self.numbers[wish["answer"]["jobs"]["subscription_key"]] = wish["number"]
-                self.tracker.follow(pasted.generation_answer(wish["answer"]))
+                self.tracker.follow(paste_parser.generation_answer(wish["answer"]))
             case "download":
                 self.tracker.download(wish["task_id"], Path(wish["folder"]))
             case other:
@@ -111,11 +111,11 @@ def main() -> None:
         if wish:
             follower.do(wish)
         with suppress(Empty):
-            follower.take_in(follower.tracker.messages.get(timeout=0.02))
+            follower.handle(follower.tracker.messages.get(timeout=0.02))
     follower.tracker.stop()
     ended = follower.tracker.join(10.0)
     while not follower.tracker.messages.empty():
-        follower.take_in(follower.tracker.messages.get())
+        follower.handle(follower.tracker.messages.get())
     tell("stopped", threads=our_threads(), timer=False, ended=ended)
 
 

@@ -52,7 +52,7 @@ class Shown:
             if number is not None:
                 self._once("followed", item.task_id, number=number)
         self._once("notice", "", text=known.notice)
-        self._once("obstacle", "", text=str(known.obstacle) if known.obstacle else "")
+        self._once("obstacle", "", text=str(known.blocker) if known.blocker else "")
 
     def _once(self, kind: str, task_id: str, **what: Any) -> None:
         if self._told.get(f"{kind} {task_id}", {} if kind == "shown" else {"text": ""}) != what:

@@ -17,9 +17,9 @@ from mathutils import Vector
 from ...service.errors import BadInput
 from ...tasks.task import Box
 from . import assets, duplicates, finishing, fitting, importers, placing, textures
-from .aside import made_since, newest, remove, remove_leftovers, scene_aside
 from .assets import asset_library, has_assets
 from .duplicates import TASK_UUID
+from .import_scene import created_since, last_created, remove, remove_leftovers, temporary_scene
 from .importers import reason_of
 from .placing import extent, move, units_of_a_meter
 
@@ -27,10 +27,10 @@ __all__ = [
     "TASK_UUID",
     "Imported",
     "asset_library",
+    "blocked_by",
     "bring",
     "extent",
     "has_assets",
-    "hindrance",
     "in_scene",
     "make_selection",
     "move",
@@ -87,7 +87,7 @@ def bring(
     model that was imported so before is duplicated, with the same meshes, instead of read again. `select` makes it the
     selection; without, no local view shows it. Raises BadInput with the reason, and leaves everything as it was.
     """
-    reason = hindrance()
+    reason = blocked_by()
     if reason:
         raise BadInput(f"No model can be imported just now. Try again when {reason}.")
     scene, layer = bpy.context.scene, bpy.context.view_layer
@@ -106,32 +106,32 @@ def bring(
     if originals:
         # What a script did to the first one may not have been evaluated yet; else this is nothing.
         layer.update()
-    before = newest()
+    before = last_created()
     place = Vector() if at is None else Vector(at)
     missing: list[str] = []
     images: list[bpy.types.Image] = []
     try:
         collection = _collection_for(name, scene, layer, own=own_collection)
-        with scene_aside() as aside:
+        with temporary_scene() as temporary:
             if originals:
-                objects, root = duplicates.make(originals, aside)
+                objects, root = duplicates.make(originals, temporary)
                 placing.place(objects, root, place, height, 1.0)
             else:
                 importers.run(path)
-                made = made_since(before)
+                made = created_since(before)
                 objects = _kept({item for item in made if isinstance(item, bpy.types.Object)}, companions=companions)
                 if not any(_shows(item) for item in objects):
                     raise BadInput(f"'{PurePath(path).name}' holds no model.")
                 if join:
-                    finishing.join(objects, aside)
-                root = placing.one_root(objects, aside)
+                    finishing.join(objects, temporary)
+                root = placing.one_root(objects, temporary)
                 if box:
-                    root, place = fitting.fit(objects, root, place, box, aside), fitting.foot(place, box)
+                    root, place = fitting.fit(objects, root, place, box, temporary), fitting.foot(place, box)
                 else:
                     placing.place(objects, root, place, height, units)
-                    duplicates.note(root, objects, how, place)
+                    duplicates.remember(root, objects, how, place)
                 if merge_distance:
-                    finishing.merge(objects, merge_distance, aside)
+                    finishing.merge(objects, merge_distance, temporary)
                 images = [item for item in made if isinstance(item, bpy.types.Image)]
                 missing = textures.pack(images)
             for item in objects:
@@ -148,7 +148,7 @@ def bring(
         if as_asset:
             assets.mark(collection, preview, description)
     except BaseException:
-        remove(made_since(before))
+        remove(created_since(before))
         raise
     if select:
         make_selection(layer, objects, main)
@@ -165,7 +165,7 @@ def in_scene(task_uuid: str, layer: bpy.types.ViewLayer) -> list[bpy.types.Objec
     return [item for item in layer.objects if task_uuid and item.get(TASK_UUID) == task_uuid]
 
 
-def hindrance() -> str:
+def blocked_by() -> str:
     """What has to happen before a model can be imported into the context's window, "" where nothing has to.
 
     A step of undo that is made in another mode, or in the middle of an operation, would tear that apart.
@@ -180,12 +180,12 @@ def hindrance() -> str:
     if bpy.app.is_job_running("OBJECT_BAKE"):
         return "the bake has ended"
     running = (item.bl_idname for window in context.window_manager.windows for item in window.modal_operators)
-    if any(_holds_up(name) for name in running):
+    if any(_blocks_import(name) for name in running):
         return "the operation under way has ended"
     return ""
 
 
-def _holds_up(operator: str) -> bool:
+def _blocks_import(operator: str) -> bool:
     """Whether an import has to wait for a modal operator: any of Blender's own, such as a simulation's bake.
 
     Add-ons have some that run as long as Blender does.

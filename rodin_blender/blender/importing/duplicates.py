@@ -20,11 +20,11 @@ _SCALED = ", scaled"
 
 
 def recipe(file: str, size: int, height: float, *choices: str) -> str:
-    """How a model is imported, for `note` and `find`: two of the same recipe have the same parts and meshes."""
+    """How a model is imported, for `remember` and `find`: two of the same recipe have the same parts and meshes."""
     return ", ".join(filter(None, (file, f"{size} bytes", *choices))) + (_SCALED if height > 0.0 else "")
 
 
-def note(root: bpy.types.Object, objects: Sequence[bpy.types.Object], how: str, place: Vector) -> None:
+def remember(root: bpy.types.Object, objects: Sequence[bpy.types.Object], how: str, place: Vector) -> None:
     """Have a model known again that was imported now."""
     root[_IMPORT] = how
     root[_PARTS] = len(objects)

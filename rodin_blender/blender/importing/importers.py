@@ -12,7 +12,7 @@ import bpy
 
 from ...service.errors import BadInput, os_reason
 from ...service.files import fault, kind_of
-from ...service.keys import shown
+from ...service.keys import printable
 from ...storage.task_folder import head_of
 from . import gltf
 
@@ -102,9 +102,9 @@ def reason_of(error: Exception) -> str:
     # The last line says which of our lines called the operator.
     lines = [line for line in lines if line and not line.startswith("Location: ")]
     if not any("Traceback" in line for line in lines):
-        return shown(" ".join(line.removeprefix("Error: ") for line in lines), 200)
+        return printable(" ".join(line.removeprefix("Error: ") for line in lines), 200)
     name, _, said = lines[-1].partition(": ")
-    return _PLAIN.get(name) or shown(said or name, 200)
+    return _PLAIN.get(name) or printable(said or name, 200)
 
 
 def missing_of_obj(path: str) -> list[str]:

@@ -47,17 +47,17 @@ else:
     Mixin = object
 
 
-class Begins(Mixin):
-    """An operator that begins a generation: not while there is an obstacle to that."""
+class StartsGeneration(Mixin):
+    """An operator that begins a generation: not while there is a blocker."""
 
     bl_options = OPTIONS
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        obstacle = form.obstacle()
-        if obstacle:
-            cls.poll_message_set(say(obstacle))
-        return obstacle is None
+        blocker = form.blocker()
+        if blocker:
+            cls.poll_message_set(say(blocker))
+        return blocker is None
 
 
 class OfTask(Mixin):

@@ -103,10 +103,10 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
         if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
-            session.imports[task.task_id] = replace(model_imports.pressed(context.window), by_itself=True)
+            session.imports[task.task_id] = replace(model_imports.requested_in(context.window), after_download=True)
         # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
         session.downloads[task.task_id] = Progress(waiting=WAITING)
-        session.undrawn = True
+        session.needs_redraw = True
         app().tracker().download(task.task_id, parent)
 
 
@@ -118,7 +118,7 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
-        waiting = session.imports.pop(task.task_id, None) or session.questions.pop(task.task_id, None)
+        waiting = session.imports.pop(task.task_id, None) or session.unconfirmed_imports.pop(task.task_id, None)
         if task.task_id in session.downloads:
             app().tracker().cancel_download(task.task_id)
         elif waiting is None:
@@ -192,7 +192,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """The file is seen to first, off the main thread, and other modes are waited for."""
-        if self.any_size and task.task_id in app().session.questions:
+        if self.any_size and task.task_id in app().session.unconfirmed_imports:
             model_imports.confirm(task.task_id)
             return {"CANCELLED"}
         if not models(task.files) and task.status.has_files:
@@ -200,7 +200,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             return {"CANCELLED"}
         names = ("model", "location", "linked", "any_size", *_OF_SETTINGS)
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
-        model_imports.wish(task.task_id, context.window, **how)
+        model_imports.request_import(task.task_id, context.window, **how)
         # Not finished, which would be a step of undo with nothing in it.
         return {"CANCELLED"}
 
@@ -219,10 +219,10 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
                     # The setting holds for all files, whose units differ: it is in meters.
                     value = float(value) * importing.units_of_a_meter(context.scene)
                 setattr(self, name, value)
-        wanted = blockouts.wanted_now(task, context)
+        wanted = blockouts.current_placement(task, context)
         if wanted and not chosen and (wanted.box or self.location == "CURSOR"):
             self.location = placement.LOCATION[0]
-        as_wished = wanted if self.location == placement.LOCATION[0] else None
+        at_placement = wanted if self.location == placement.LOCATION[0] else None
         # Variations are told apart, and moved, by their collections.
         own = self.collection == "OWN" or len(variations.family(task)) > 1
         self.model = self.model or found[0]
@@ -234,8 +234,8 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             f"{task.folder}/{self.model}",
             name=app().settings.collection_name(task),
             task_uuid=task.task_uuid,
-            at=as_wished.location if as_wished else at,
-            box=as_wished.box if as_wished else None,
+            at=at_placement.location if at_placement else at,
+            box=at_placement.box if at_placement else None,
             height=self.height,
             as_asset=self.as_asset,
             preview=previews.path(task),
@@ -247,19 +247,19 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             linked=self.linked,
             select=self.select,
         )
-        if as_wished:
+        if at_placement:
             if own:
                 variations.put_beside(task, imported.collection, context)
             blockouts.hide(task.task_id, context)
-        missing = ", ".join(f"'{keys.shown(name, 60)}'" for name in imported.missing[:3])
+        missing = ", ".join(f"'{keys.printable(name, 60)}'" for name in imported.missing[:3])
         told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
         what = "A linked duplicate of the model" if imported.linked else "The model"
         if self.textures == "BESIDE" and imported.images and not model_imports.save_textures(task.task_id, imported):
             told += " Its textures are packed into the .blend file, since that is not saved yet."
         session.tell_of_files(task.task_id, f"{what} is in the scene.{told}", trouble=bool(missing))
         if self.as_asset:
-            catalogs.note()
-        in_scene.look()
+            catalogs.add_catalog()
+        in_scene.scan()
         app().hooks.call(handlers.import_done, task, imported.collection)
 
 

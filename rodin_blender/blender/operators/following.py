@@ -7,10 +7,10 @@ from functools import partial
 
 import bpy
 
-from ...service import keys, pasted
+from ...service import keys, paste_parser
 from ...service.errors import BadInput
 from ...service.keys import Generation, Secret
-from ...service.pasted import Pasted
+from ...service.paste_parser import ParsedTasks
 from ...tasks import schedule
 from ...tasks.task import Task
 from ...texts.wording import clock_text, listed, size_text
@@ -19,7 +19,7 @@ from ..layouts import paragraph
 from ..voice import say
 from .base import OPTIONS, WIDTH, OfTask, check_accepted, refuse, text_property
 
-MOST_TROUBLES = 3
+MAX_TROUBLES = 3
 """As many are told at once."""
 UNDO_FORGET = "Undo Forget brings it back, until you quit Blender."
 
@@ -69,11 +69,11 @@ class RODIN_OT_paste(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _read(text: str, when_empty: str) -> Pasted:
+def _read(text: str, when_empty: str) -> ParsedTasks:
     """Raises BadInput."""
     if not text.strip():
         raise keys.NoTask(when_empty)
-    return pasted.read(text, app().settings.for_tracker().api_key)
+    return paste_parser.parse(text, app().settings.for_tracker().api_key)
 
 
 def _whole(typed: str, clipboard: str) -> str:
@@ -82,13 +82,13 @@ def _whole(typed: str, clipboard: str) -> str:
     return clipboard if typed and typed.strip() == first else typed
 
 
-def _follow(found: Pasted, typed: Secret) -> None:
+def _follow(found: ParsedTasks, typed: Secret) -> None:
     """Have these tasks followed, and tell of what stood among them and cannot be."""
     session = app().session
     session.follow(app().tracker(), found.generations, typed)
-    troubles = sorted((*found.refused, *found.wrong), key=lambda trouble: trouble.number)
+    troubles = sorted((*found.refused, *found.invalid), key=lambda trouble: trouble.number)
     if troubles:
-        told = listed([f"Number {trouble.number}: {say(trouble.text)}" for trouble in troubles], MOST_TROUBLES, " ")
+        told = listed([f"Number {trouble.number}: {say(trouble.text)}" for trouble in troubles], MAX_TROUBLES, " ")
         session.tell(f"Not all of it could be followed. {told}")
 
 
@@ -104,14 +104,14 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
         if task.status.final:
             raise BadInput(f"'{task.name}' is finished; there is nothing more to ask the service.")
         now = time.time()
-        if session.held_until > now:
+        if session.throttled_until > now:
             raise BadInput(
-                f"'{task.name}' is asked about at {clock_text(session.held_until)}: "
+                f"'{task.name}' is asked about at {clock_text(session.throttled_until)}: "
                 "the service wants to be asked less often."
             )
         app().api_key.renew()
         app().tracker().refresh()
-        app().tracker().change(task.task_id, partial(schedule.asked_now, now=now))
+        app().tracker().change(task.task_id, partial(schedule.due_now, now=now))
 
 
 class RODIN_OT_pause(OfTask, bpy.types.Operator):
@@ -202,7 +202,7 @@ class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
         if not task.subscription_key:
             raise BadInput(f"'{task.name}' has no subscription key yet: the service has not accepted it.")
         whole = Generation(task.subscription_key, task.task_uuid, task.name)
-        context.window_manager.clipboard = pasted.copied(whole)
+        context.window_manager.clipboard = paste_parser.serialized(whole)
         self.report({"INFO"}, f"'{task.name}' is in the clipboard. Paste brings it back, here or in another Blender")
 
 

@@ -14,15 +14,15 @@ from ...tasks.task import Task
 from .. import blockouts, folders, form, generating, open_images, placement, variations
 from ..app import app
 from ..layouts import paragraph
-from .base import Begins, OfTask, refuse, text_property
+from .base import OfTask, StartsGeneration, refuse, text_property
 
 DIALOG = 400
 """Pixels at a UI scale of 1."""
-MOST_LINES = 8
+MAX_LINES = 8
 """Of the list of prompts in the dialog."""
 
 
-class RODIN_OT_generate_from_selected(Begins, bpy.types.Operator):
+class RODIN_OT_generate_from_selected(StartsGeneration, bpy.types.Operator):
     """Have a model made of each selected object, in its proportions. It comes in its place, and the object is hidden"""
 
     bl_idname = "rodin.generate_from_selected"
@@ -59,10 +59,10 @@ class RODIN_OT_generate_from_selected(Begins, bpy.types.Operator):
         if several or blockouts.NAME in self.prompt:
             prompts = [blockouts.prompt_for(self.prompt, item) for item in items]
             lines = column.column(align=True)
-            for prompt in prompts[:MOST_LINES]:
+            for prompt in prompts[:MAX_LINES]:
                 lines.label(text=prompt, icon="DOT", translate=False)
-            if len(prompts) > MOST_LINES:
-                lines.label(text=f"and {len(prompts) - MOST_LINES} more")
+            if len(prompts) > MAX_LINES:
+                lines.label(text=f"and {len(prompts) - MAX_LINES} more")
         if several and blockouts.NAME not in self.prompt:
             paragraph(column, f"Write {blockouts.NAME} where the object's name is to stand.", width, icon="INFO")
         pictures = len(form.pictures())
@@ -85,7 +85,7 @@ class RODIN_OT_generate_from_selected(Begins, bpy.types.Operator):
         except BadInput as error:
             return refuse(self, error.trouble)
         for item, draft in zip(items, drafts, strict=True):
-            blockouts.note(item, draft.task_id)
+            blockouts.remember(item, draft.task_id)
         left = "" if words == self.prompt.strip() else words
         if pictures or words != left:
             # What is on its way is no longer in the form, as with Generate.
@@ -93,7 +93,7 @@ class RODIN_OT_generate_from_selected(Begins, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class RODIN_OT_generate_from_image(Begins, bpy.types.Operator):
+class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
     """Have a model made of what this image shows. It comes to where the 3D cursor is now"""
 
     bl_idname = "rodin.generate_from_image"
@@ -173,7 +173,7 @@ class RODIN_OT_variations(OfTask, bpy.types.Operator):
             raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
         relatives = variations.family(task)
         pictures = [str(folders.outbox() / task.task_id / name) for name in task.pictures]
-        wanted = blockouts.wanted_now(task, context) or placement.current(context)
+        wanted = blockouts.current_placement(task, context) or placement.current(context)
         seeds = variations.seeds((relative.options.get("seed", -1) for relative in relatives), self.count)
         drafts = [
             generating.Draft(
@@ -187,10 +187,10 @@ class RODIN_OT_variations(OfTask, bpy.types.Operator):
             for number, seed in enumerate(seeds, 1)
         ]
         generating.begin(drafts)
-        item = blockouts.of(task.task_id, context.scene)
+        item = blockouts.find(task.task_id, context.scene)
         if item:
             for draft in drafts:
-                blockouts.note(item, draft.task_id)
+                blockouts.remember(item, draft.task_id)
 
 
 class RODIN_OT_keep_this_one(OfTask, bpy.types.Operator):
@@ -209,10 +209,10 @@ class RODIN_OT_keep_this_one(OfTask, bpy.types.Operator):
         self.report({"INFO"}, f"{count} {'model' if count == 1 else 'models'} removed from the scene")
 
 
-def _price_line(count: int, wished: Mapping[str, Any]) -> str:
+def _price_line(count: int, chosen_options: Mapping[str, Any]) -> str:
     """What so many cost, with the tier that makes them."""
-    price = options.price(wished)
-    tier = TIERS[str(wished["tier"])].label
+    price = options.price(chosen_options)
+    tier = TIERS[str(chosen_options["tier"])].label
     if count == 1:
         return f"About {price_text(price)}, {tier}"
     return f"{count} × about {price:g} = about {price_text(count * price)}, {tier}"

@@ -8,11 +8,11 @@ from ...tasks.options import OPTIONS
 from ...tasks.task import Placement
 from .. import blockouts, form, generating, placement
 from ..app import app
-from .base import INTERNAL, Begins, refuse, text_property
+from .base import INTERNAL, StartsGeneration, refuse, text_property
 from .base import OPTIONS as BUTTON
 
 
-class RODIN_OT_generate(Begins, bpy.types.Operator):
+class RODIN_OT_generate(StartsGeneration, bpy.types.Operator):
     """Have a model made of this. It goes on while you work, and comes to where the 3D cursor is now"""
 
     bl_idname = "rodin.generate"
@@ -29,23 +29,23 @@ class RODIN_OT_generate(Begins, bpy.types.Operator):
             pictures = given or [form.file_of(path) for path in form.pictures()]
             of_form = not self.prompt and not self.images
             blockout = session.form.in_place_of if of_form else ""
-            draft = generating.Draft(prompt, pictures, _wanted(blockout, context))
+            draft = generating.Draft(prompt, pictures, _placement(blockout, context))
             generating.begin([draft], typed=of_form)
         except BadInput as error:
             return refuse(self, error.trouble)
-        item = blockouts.of(blockout, context.scene) if blockout else None
+        item = blockouts.find(blockout, context.scene) if blockout else None
         if item:
-            blockouts.note(item, draft.task_id)
+            blockouts.remember(item, draft.task_id)
         if of_form:
             # At once, so that a second press does not pay a second time.
             form.clear()
         return {"FINISHED"}
 
 
-def _wanted(blockout_of: str, context: bpy.types.Context) -> Placement:
+def _placement(blockout_of: str, context: bpy.types.Context) -> Placement:
     """Where a model of the form is wanted: in the place of that task's blockout, else where the 3D cursor is."""
     task = app().session.tasks.get(blockout_of)
-    return (blockouts.wanted_now(task, context) if task else None) or placement.current(context)
+    return (blockouts.current_placement(task, context) if task else None) or placement.current(context)
 
 
 class RODIN_OT_take_back(bpy.types.Operator):

@@ -80,7 +80,7 @@ class RODIN_OT_show_task(bpy.types.Operator):
             # The filter hides it.
             view = context.window_manager.rodin
             view.search, view.show_groups = "", set()
-        app().session.undrawn = True
+        app().session.needs_redraw = True
         app().wake()
         area = redraw.viewport(context)
         if area:

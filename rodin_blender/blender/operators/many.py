@@ -14,7 +14,7 @@ from ..voice import say
 from . import files, following
 from .base import INTERNAL, OPTIONS, Mixin, text_property
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 USUAL_HEIGHT = 1.9
 """Meters: of the service's models, whatever they show."""
 APART = 1.3
@@ -89,7 +89,7 @@ class RODIN_OT_download_all(_Download, bpy.types.Operator):
 
     @classmethod
     def those(cls) -> list[Task]:
-        return app().task_list.shown(Group.DONE)
+        return app().task_list.visible(Group.DONE)
 
 
 class RODIN_OT_import_selected(OfMany, bpy.types.Operator):
@@ -110,9 +110,9 @@ class RODIN_OT_import_selected(OfMany, bpy.types.Operator):
         number = 0
         for task in self.tasks():
             if placement.of(task):
-                model_imports.wish(task.task_id, context.window)
+                model_imports.request_import(task.task_id, context.window)
             else:
-                model_imports.wish(task.task_id, context.window, at=(x + number * step, y, z))
+                model_imports.request_import(task.task_id, context.window, at=(x + number * step, y, z))
                 number += 1
         return {"FINISHED"}
 
@@ -155,7 +155,7 @@ class _Forget(OfMany):
         tasks = self.tasks()
         # Others may fit by the time the question is answered.
         self._asked = [task.task_id for task in tasks]
-        names = listed([f"'{task.name}'" for task in tasks], MOST_NAMES)
+        names = listed([f"'{task.name}'" for task in tasks], MAX_NAMES)
         return context.window_manager.invoke_confirm(
             self,
             event,
@@ -189,7 +189,7 @@ class RODIN_OT_clear_finished(_Forget, bpy.types.Operator):
 
     @classmethod
     def those(cls) -> list[Task]:
-        return app().task_list.shown(Group.DOWNLOADED)
+        return app().task_list.visible(Group.DOWNLOADED)
 
 
 class RODIN_OT_clear_failed(_Forget, bpy.types.Operator):
@@ -201,7 +201,7 @@ class RODIN_OT_clear_failed(_Forget, bpy.types.Operator):
 
     @classmethod
     def those(cls) -> list[Task]:
-        return app().task_list.shown(Group.FAILED)
+        return app().task_list.visible(Group.FAILED)
 
 
 class RODIN_OT_select_tasks(bpy.types.Operator):

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from ...service.errors import BadInput
-from ...tasks.submission import MOST_PICTURES
+from ...tasks.submission import MAX_PICTURES
 from .. import capture, form, open_images
 from .base import INTERNAL, OPTIONS, Mixin, refuse, text_property
 
@@ -17,7 +17,7 @@ def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
     except BadInput as error:
         return refuse(operator, error.trouble)
     if left:
-        operator.report({"WARNING"}, f"The service takes {MOST_PICTURES} pictures at most; {left} were left out")
+        operator.report({"WARNING"}, f"The service takes {MAX_PICTURES} pictures at most; {left} were left out")
     return {"FINISHED"}
 
 

@@ -41,15 +41,15 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
         session = app().session
         if task.status not in (Status.UNSENT, Status.UNCERTAIN):
             raise BadInput(f"'{task.name}' is not waiting to be sent. Press Again to make it once more.")
-        obstacle = form.obstacle()
-        if obstacle:
-            raise BadInput(Text("It cannot be sent. {why}", why=obstacle))
+        blocker = form.blocker()
+        if blocker:
+            raise BadInput(Text("It cannot be sent. {why}", why=blocker))
         form.check_price(task.price)
         if task.status is Status.UNSENT:
             app().tracker().send_now(task.task_id)
             return
         new = new_task_id()
-        session.begun_here.add(new)
+        session.started_here.add(new)
         session.select = new
         app().tracker().send_again(task.task_id, new)
 
@@ -115,7 +115,7 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
             raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
         if not form.allowed():
             raise BadInput("Generating is switched off: tasks can only be followed.")
-        form.wish_again(task, folders.outbox() / task.task_id)
+        form.load_task(task, folders.outbox() / task.task_id)
         app().settings.set_value("begin_by", "GENERATE")
         where = "is in the form, at the top of the panel: change it, then press Generate"
         self.report({"INFO"}, f"What '{task.name}' was made from {where}")

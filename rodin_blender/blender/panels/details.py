@@ -26,7 +26,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     paragraph(column, task.name, width, icon=words.icon(task))
     if not task.status.submitted:
         submissions.draw(column, task, width)
-        submissions.draw_wish(layout, task, width)
+        submissions.draw_request(layout, task, width)
         return
     _draw_state(column, task, width)
     _draw_clock(column, task, width)
@@ -36,13 +36,13 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     _draw_news(column, task, width)
 
     if task.kind:
-        submissions.draw_wish(layout, task, width)
-    wishes = settings.own()
-    if task.status is not Status.FAILED and isinstance(wishes, bpy.types.AddonPreferences):
+        submissions.draw_request(layout, task, width)
+    preferences = settings.own()
+    if task.status is not Status.FAILED and isinstance(preferences, bpy.types.AddonPreferences):
         header, body = layout.panel("rodin_import", default_closed=True)
         header.label(text="Import Settings for All Tasks")
         if body:
-            preferences_page.draw_import_settings(body, wishes)
+            preferences_page.draw_import_settings(body, preferences)
     if task.jobs:
         # Blender keeps by its name whether a panel is closed.
         failed = any(map(is_failed, task.jobs))
@@ -101,7 +101,7 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         took = task.finished_at - task.tracked_at
         if task.kind or took >= 1.0:
             paragraph(column, f"{begun}, took {duration_text(took)}", width)
-            paragraph(column, _kept_text(task, now), width)
+            paragraph(column, _expiry_text(task, now), width)
         else:
             text = f"It was finished before it came into the list ({clock_text(task.tracked_at)})"
             paragraph(column, text, width)
@@ -117,13 +117,13 @@ def checked_text(task: Task, now: float) -> str:
     """When the service was last asked about a task, and how long it is until it is asked again."""
     checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
     session = app().session
-    if task.followed and not session.obstacle:
-        wait = max(task.next_check_at, session.held_until) - now
+    if task.followed and not session.blocker:
+        wait = max(task.next_check_at, session.throttled_until) - now
         checked += f", next in {duration_text(wait)}" if wait >= 1.0 else ", checking"
     return checked
 
 
-def _kept_text(task: Task, now: float) -> str:
+def _expiry_text(task: Task, now: float) -> str:
     left = task.finished_at + RESULTS_KEPT - now
     if left < 0.0:
         return "No longer kept by the service"
@@ -149,7 +149,7 @@ def _draw_buttons(layout: bpy.types.UILayout, task: Task) -> None:
 def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """The trouble in asking, with the download or the import, and what to do."""
     session = app().session
-    if task.trouble and not (session.obstacle and task.followed):
+    if task.trouble and not (session.blocker and task.followed):
         harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
         paragraph(layout, say(task.trouble), width, icon="INFO" if harmless else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
@@ -169,16 +169,16 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         row = layout.row(align=True)
         row.label(text="Writing to the library…", icon="TIME")
         row.operator("rodin.cancel_library", text="", icon="X")
-    wish = session.imports.get(task.task_id)
-    if wish and wish.waits_for and not progress:
-        paragraph(layout, f"It is imported when {wish.waits_for}.", width, icon="TIME")
-    question = session.questions.get(task.task_id)
-    if question:
-        paragraph(layout, say(model_imports.too_large(question)), width, icon="QUESTION")
+    request = session.imports.get(task.task_id)
+    if request and request.waits_for and not progress:
+        paragraph(layout, f"It is imported when {request.waits_for}.", width, icon="TIME")
+    unconfirmed = session.unconfirmed_imports.get(task.task_id)
+    if unconfirmed:
+        paragraph(layout, say(model_imports.too_large(unconfirmed)), width, icon="QUESTION")
     trouble = session.file_troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
-    if over_the_hint():
+    if is_over_size_warning():
         taken = f"Downloaded files take {size_text(session.bytes_saved)}. Delete those of tasks you no longer need."
         paragraph(layout, taken, width, icon="INFO")
 
@@ -193,7 +193,7 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         row.scale_y = 1.5
         row.label(text="Importing", icon="TIME")
         row.operator("rodin.cancel_download", text="Cancel", icon="X")
-    elif task.task_id in session.questions:
+    elif task.task_id in session.unconfirmed_imports:
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.operator("rodin.import_model", text="Import Anyway", icon="IMPORT").any_size = True
@@ -216,7 +216,7 @@ def _download_text(task: Task) -> str:
     return "Download and Import" if app().settings.value("import_after_download") else "Download"
 
 
-def over_the_hint() -> bool:
+def is_over_size_warning() -> bool:
     """Whether downloaded files take more than the user wished to be told of."""
     return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.bytes_saved
 

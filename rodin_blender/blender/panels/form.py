@@ -11,18 +11,18 @@ from ...configuration import GENERATE
 from ...tasks import options
 from ...tasks.option_words import price_text
 from ...tasks.options import OPTIONS
-from ...tracking.messages import Obstacle
+from ...tracking.messages import Blocker
 from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, font_size, paragraph, text_width, ui_scale
 from ..voice import say
 from . import welcome
 
-MOST_LINES = 5
+MAX_LINES = 5
 """Of a prompt that is longer than its field."""
 
 
-def draw(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
+def draw(layout: bpy.types.UILayout, context: bpy.types.Context, blocker: Blocker | None) -> None:
     shown = context.window_manager.rodin
     header, body = layout.panel("rodin_begin")
     generating = form.is_shown()
@@ -31,7 +31,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obsta
     else:
         header.label(text="Follow")
     if body and generating:
-        _draw_generate(body, context, obstacle)
+        _draw_generate(body, context, blocker)
     elif body:
         _draw_follow(body, context)
     for prompt, pictures in app().session.form.sent.values():
@@ -49,13 +49,13 @@ def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         welcome.draw_follow(layout, context.region.width)
 
 
-def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
+def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context, blocker: Blocker | None) -> None:
     width = context.region.width
     shown = context.window_manager.rodin.form
     prompt, pictures = app().session.form.prompt, form.pictures()
     layout.prop(shown, "prompt", text="", placeholder="What do you want to make?")
     if not fits(prompt, width):
-        paragraph(layout, prompt, width, max_lines=MOST_LINES)
+        paragraph(layout, prompt, width, max_lines=MAX_LINES)
 
     column = layout.column(align=True)
     if pictures:
@@ -77,7 +77,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context, obsta
     header.label(text="Options")
     if body:
         _draw_options(body, shown)
-    _draw_button(layout, context, obstacle)
+    _draw_button(layout, context, blocker)
     _draw_set_aside(layout)
 
 
@@ -142,7 +142,7 @@ def _draw_options(layout: bpy.types.UILayout, shown: form.RODIN_Form) -> None:
     column.operator("rodin.reset_options", text="Reset to Defaults", icon="LOOP_BACK")
 
 
-def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, obstacle: Obstacle | None) -> None:
+def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, blocker: Blocker | None) -> None:
     width = context.region.width
     session = app().session
     price = options.price(form.all_chosen())
@@ -156,7 +156,7 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, obstacl
     row.operator("rodin.generate", text=_button_text(price, width - 20.0 * ui_scale() * of_selected))
     if of_selected:
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
-    if trouble and not obstacle:
+    if trouble and not blocker:
         paragraph(layout, say(trouble), width, icon="INFO" if form.is_empty() else "ERROR")
     elif session.balance is not None and session.balance < price:
         paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")

@@ -11,7 +11,7 @@ from .. import blockouts, form, importing, properties
 from ..app import app
 from ..folders import PACKAGE
 
-MOST_MODELS = 20
+MAX_MODELS = 20
 
 
 class RODIN_MT_add(bpy.types.Menu):
@@ -92,7 +92,7 @@ def newest_with_model() -> list[Task]:
     """The tasks that have a model or can download one, newest first."""
     tasks = app().session.tasks.values()
     found = [task for task in tasks if models(task.files) or (task.status.has_files and task.task_uuid)]
-    return sorted(found, key=lambda task: task.tracked_at, reverse=True)[:MOST_MODELS]
+    return sorted(found, key=lambda task: task.tracked_at, reverse=True)[:MAX_MODELS]
 
 
 def _draw_in_add(self: bpy.types.Menu, _context: bpy.types.Context) -> None:

@@ -12,7 +12,7 @@ from ..layouts import paragraph
 
 
 def draw(layout: bpy.types.UILayout, width: float) -> None:
-    told = app().session.news.told
+    told = app().session.news.entries
     header, body = layout.panel("rodin_messages", default_closed=True)
     header.label(text=f"Messages ({len(told)})" if told else "Messages")
     if not body:

@@ -27,15 +27,15 @@ class RODIN_PT_tasks(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
         # Worked out once for all parts: it takes a look at every setting.
-        obstacle = app().lasting_obstacle()
+        blocker = app().lasting_blocker()
         if context.window_manager.rodin.tasks:
-            status.draw_line(layout, width, obstacle)
-            form.draw(layout, context, obstacle)
+            status.draw_line(layout, width, blocker)
+            form.draw(layout, context, blocker)
             task_list.draw(layout, context)
             _draw_chosen(layout, context)
         else:
-            status.draw_in_full(layout, width, obstacle)
-            form.draw(layout, context, obstacle)
+            status.draw_in_full(layout, width, blocker)
+            form.draw(layout, context, blocker)
             paragraph(layout.column(), "Your models show here, from the moment you ask for them.", width)
             status.draw_undo(layout)
         messages.draw(layout, width)

@@ -8,7 +8,7 @@ import time
 import bpy
 
 from ...tasks.listing import Group
-from ...tracking.messages import Obstacle
+from ...tracking.messages import Blocker
 from ..app import app
 from ..folders import PACKAGE
 from ..layouts import fits, paragraph, ui_scale
@@ -30,17 +30,17 @@ _SHORT = {
 }
 
 
-def draw_line(layout: bpy.types.UILayout, width: float, obstacle: Obstacle | None) -> None:
+def draw_line(layout: bpy.types.UILayout, width: float, blocker: Blocker | None) -> None:
     """One line: what keeps all tasks from being asked, else what was told last, else what there is."""
     session = app().session
     row = layout.row(align=True)
-    if obstacle:
+    if blocker:
         row.alert = True
-        row.popover("RODIN_PT_obstacle", text=_SHORT.get(obstacle.code, "Nothing can be asked"), icon="ERROR")
+        row.popover("RODIN_PT_obstacle", text=_SHORT.get(blocker.code, "Nothing can be asked"), icon="ERROR")
         # What mends it can be pressed at once.
-        if obstacle.code == "offline":
+        if blocker.code == "offline":
             row.operator("rodin.allow_online", text="", icon="INTERNET")
-        elif obstacle.code in ("no_key", "bad_key") and not app().api_key.source.fixed:
+        elif blocker.code in ("no_key", "bad_key") and not app().api_key.source.fixed:
             row.operator("rodin.enter_api_key", text="", icon="KEY_HLT")
     elif session.notice:
         row.popover("RODIN_PT_notice", text=session.notice, icon="INFO", translate=False)
@@ -51,13 +51,13 @@ def draw_line(layout: bpy.types.UILayout, width: float, obstacle: Obstacle | Non
         row.label(text=_summary(width))
 
 
-def draw_in_full(layout: bpy.types.UILayout, width: float, obstacle: Obstacle | None) -> None:
+def draw_in_full(layout: bpy.types.UILayout, width: float, blocker: Blocker | None) -> None:
     """The same at its whole length, where no list is yet whose buttons it could move."""
     session = app().session
-    if obstacle and welcome.leads(obstacle):
-        welcome.draw_steps(layout, obstacle, width)
-    elif obstacle:
-        _draw_obstacle(layout.box(), obstacle, width)
+    if blocker and welcome.guides_to(blocker):
+        welcome.draw_steps(layout, blocker, width)
+    elif blocker:
+        _draw_blocker(layout.box(), blocker, width)
     if session.notice:
         row = layout.box().row()
         paragraph(row, session.notice, width - 30, icon="INFO")
@@ -73,15 +73,15 @@ def undo_text() -> str:
     return f"Undo Forget '{group[0].name}'" if len(group) == 1 else f"Undo Forget of {len(group)} Tasks"
 
 
-def _draw_obstacle(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
+def _draw_blocker(layout: bpy.types.UILayout, blocker: Blocker, width: float) -> None:
     """What is missing before anything can be asked, with the button that mends it."""
-    paragraph(layout, say(obstacle), width, icon="ERROR")
-    match obstacle.code:
+    paragraph(layout, say(blocker), width, icon="ERROR")
+    match blocker.code:
         case "bad_key" if app().api_key.source.fixed:
             text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
             paragraph(layout, text, width)
         case "offline" | "no_key" | "bad_key":
-            welcome.draw_mending(layout, obstacle)
+            welcome.draw_fixes(layout, blocker)
         case "address":
             draw_preferences_button(layout, text="Open Preferences", emboss=True)
 
@@ -126,9 +126,9 @@ class RODIN_PT_obstacle(bpy.types.Panel):
     bl_ui_units_x = UNITS
 
     def draw(self, context: bpy.types.Context) -> None:
-        obstacle = app().lasting_obstacle()
-        if obstacle:
-            _draw_obstacle(self.layout.column(), obstacle, UNITS * 20 * ui_scale())
+        blocker = app().lasting_blocker()
+        if blocker:
+            _draw_blocker(self.layout.column(), blocker, UNITS * 20 * ui_scale())
 
 
 class RODIN_PT_notice(bpy.types.Panel):

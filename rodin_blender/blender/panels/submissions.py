@@ -16,7 +16,7 @@ from ..app import app
 from ..layouts import paragraph
 from ..voice import say
 
-MOST_LINES = 6
+MAX_LINES = 6
 """Of a prompt."""
 SMALL = 20_000
 """Bytes."""
@@ -70,7 +70,7 @@ def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         row.operator("rodin.cancel_submission", text="", icon="X")
 
 
-def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
+def draw_request(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """What a task is made from, with a button that has it in the form again."""
     header, body = layout.panel("rodin_wish")
     header.label(text="Made From")
@@ -78,7 +78,7 @@ def draw_wish(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         return
     column = body.column()
     if task.prompt:
-        paragraph(column, task.prompt, width, max_lines=MOST_LINES)
+        paragraph(column, task.prompt, width, max_lines=MAX_LINES)
     icons = app().previews.icons_made_from(task.task_id)
     if icons:
         row = column.row(align=True)

@@ -17,7 +17,7 @@ SCROLL_BAR = 16.0
 ICON = 20.0
 PADDING = 16.0
 """Of a text on a button."""
-MOST_ROWS = 8
+MAX_ROWS = 8
 NO_PICTURE = "FILE_3D"
 
 
@@ -55,13 +55,13 @@ def _draw_row(
     scale, size = ui_scale(), font_size()
     row = layout.row(align=True)
     width -= (MARGINS + ICON) * scale
-    if len(running.task_list.listing) > MOST_ROWS:
+    if len(running.task_list.listing) > MAX_ROWS:
         width -= SCROLL_BAR * scale
     if running.task_list.selecting:
         row.prop(item, "selected", text="")
         width -= ICON * scale
     icon, word, _sentence = words.state(task)
-    if task.followed and (task.trouble or running.session.obstacle):
+    if task.followed and (task.trouble or running.session.blocker):
         icon = "ERROR"
     needed = ICON * scale + text_width(word, size) + 2 * PADDING * scale
     # A name that would be cut takes the word's room, and the icon says it alone.
@@ -90,7 +90,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     column = layout.column(align=True)
     _draw_bar(column, shown)
     column.template_list(
-        "RODIN_UL_tasks", "", shown, "rows", shown, "active_row", rows=4, maxrows=MOST_ROWS, sort_lock=True
+        "RODIN_UL_tasks", "", shown, "rows", shown, "active_row", rows=4, maxrows=MAX_ROWS, sort_lock=True
     )
     listing = app().task_list.listing
     if listing.arrangement.filters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ...tracking.messages import Obstacle
+from ...tracking.messages import Blocker
 from .. import links
 from ..layouts import paragraph
 from ..voice import say
@@ -15,18 +15,18 @@ _STEPS = (
     ("no_key", "Enter your API key", "It is on the page API Dashboard of Hyper3D's website."),
     ("", "Say what you want to make", ""),
 )
-"""The kind of obstacle that each step takes away, what it is, and why."""
+"""The code of the blocker that each step removes, what it is, and why."""
 _KINDS = [kind for kind, _title, _why in _STEPS]
 
 
-def leads(obstacle: Obstacle | None) -> bool:
+def guides_to(blocker: Blocker | None) -> bool:
     """Whether the steps tell what is missing."""
-    return obstacle is not None and obstacle.code in _KINDS
+    return blocker is not None and blocker.code in _KINDS
 
 
-def draw_steps(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> None:
+def draw_steps(layout: bpy.types.UILayout, blocker: Blocker, width: float) -> None:
     """The steps with the one that is next, and its button."""
-    next_step = _KINDS.index(obstacle.code)
+    next_step = _KINDS.index(blocker.code)
     box = layout.box()
     box.label(text="Three steps to your first model")
     for number, (_kind, title, why) in enumerate(_STEPS):
@@ -35,23 +35,23 @@ def draw_steps(layout: bpy.types.UILayout, obstacle: Obstacle, width: float) -> 
         icon = "CHECKMARK" if number < next_step else "RIGHTARROW" if number == next_step else "BLANK1"
         row.label(text=f"{number + 1}.  {title}", icon=icon)
         if number == next_step:
-            paragraph(box, say(obstacle) if _is_final(obstacle) else why, width)
-            draw_mending(box, obstacle)
+            paragraph(box, say(blocker) if _is_final(blocker) else why, width)
+            draw_fixes(box, blocker)
 
 
-def _is_final(obstacle: Obstacle) -> bool:
+def _is_final(blocker: Blocker) -> bool:
     """Whether the user cannot take it away here: Blender was started in offline mode."""
-    return obstacle.code == "offline" and bpy.app.online_access_override
+    return blocker.code == "offline" and bpy.app.online_access_override
 
 
-def draw_mending(layout: bpy.types.UILayout, obstacle: Obstacle) -> None:
-    """The buttons that take an obstacle away: no leave to go online, or no key that is accepted."""
+def draw_fixes(layout: bpy.types.UILayout, blocker: Blocker) -> None:
+    """The buttons that remove a blocker: no leave to go online, or no key that is accepted."""
     column = layout.column(align=True)
     column.scale_y = 1.3
-    if obstacle.code == "offline":
+    if blocker.code == "offline":
         column.operator("rodin.allow_online", text="Allow Online Access", icon="INTERNET")
         return
-    text = "Enter API Key" if obstacle.code == "no_key" else "Enter Another Key"
+    text = "Enter API Key" if blocker.code == "no_key" else "Enter Another Key"
     column.operator("rodin.enter_api_key", text=text, icon="KEY_HLT")
     column.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
 

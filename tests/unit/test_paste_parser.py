@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rodin_blender.service import keys, pasted
+from rodin_blender.service import keys, paste_parser
 from rodin_blender.service.errors import BadInput
 from rodin_blender.service.keys import Generation, Secret
 
@@ -118,7 +118,7 @@ answer_like = st.fixed_dictionaries(
 )
 def test_an_answer_is_found_in_whatever_it_was_copied_with(text: str) -> None:
     expected = ONE if "\xa0" not in text else Generation(ONE.subscription_key, ONE.task_uuid, "it's model 1")
-    assert pasted.read(text, API_KEY) == pasted.Pasted((expected,))
+    assert paste_parser.parse(text, API_KEY) == paste_parser.ParsedTasks((expected,))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_answer_is_found_in_whatever_it_was_copied_with(text: str) -> None:
     ],
 )  # fmt: skip
 def test_several_tasks_are_read_in_their_order(text: str, generations: tuple[Generation, ...]) -> None:
-    assert pasted.read(text, API_KEY) == pasted.Pasted(generations)
+    assert paste_parser.parse(text, API_KEY) == paste_parser.ParsedTasks(generations)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_several_tasks_are_read_in_their_order(text: str, generations: tuple[Gen
     ],
 )  # fmt: skip
 def test_key_uuid_and_name_are_read(text: str, found: Generation) -> None:
-    assert pasted.read(text) == pasted.Pasted((found,))
+    assert paste_parser.parse(text) == paste_parser.ParsedTasks((found,))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_key_uuid_and_name_are_read(text: str, found: Generation) -> None:
         (UUID, "looks like a uuid"),
         ("a sentence copied elsewhere", "spaces"),
         ("a sentence\ncopied elsewhere", "no task in this text"),
-        ("k" * (pasted.LONGEST_PASTE + 1), "262 kB, far too much"),
+        ("k" * (paste_parser.LONGEST_PASTE + 1), "262 kB, far too much"),
         ("\x89PNG\r\n\x1a\n\0\0", "not text"),
         (COMPACT[:-20], "A part of this answer is missing"),
         (PRETTY[:-40], "A part of this answer is missing"),
@@ -206,7 +206,7 @@ def test_key_uuid_and_name_are_read(text: str, found: Generation) -> None:
 )
 def test_anything_else_is_told_for_what_it_is(text: str, hint: str) -> None:
     with pytest.raises(BadInput, match=hint) as caught:
-        pasted.read(text, API_KEY)
+        paste_parser.parse(text, API_KEY)
     said = str(caught.value)
     assert KEY not in said and API_KEY.reveal() not in said and "display" not in said
     assert "generation call" not in said and "top level" not in said and len(said) < 400
@@ -215,8 +215,8 @@ def test_anything_else_is_told_for_what_it_is(text: str, hint: str) -> None:
 def test_error_answers_among_good_ones_are_told_with_their_own_errors() -> None:
     answers = [answer(1), REFUSED, answer(2), {"error": "IMAGE_CONTENT_VIOLATION", "message": "No."}]
     for text in (json.dumps(answers), "\n".join(map(json.dumps, answers)), f"{TRACE}{answers!r}"):
-        found = pasted.read(text)
-        assert found.generations == (ONE, TWO) and found.wrong == ()
+        found = paste_parser.parse(text)
+        assert found.generations == (ONE, TWO) and found.invalid == ()
         assert [trouble.number for trouble in found.refused] == [2, 4]
         assert "API_INSUFFICIENT_FUND: The fund" in str(found.refused[0].text)
         assert "IMAGE_CONTENT_VIOLATION: No." in str(found.refused[1].text)
@@ -235,20 +235,20 @@ def test_error_answers_among_good_ones_are_told_with_their_own_errors() -> None:
     ],
 )
 def test_what_is_wrong_among_good_ones_is_told_by_its_number(text: str, number: int, hint: str) -> None:
-    found = pasted.read(text, API_KEY)
+    found = paste_parser.parse(text, API_KEY)
     assert [part.subscription_key.reveal() for part in found.generations] == [KEY]
-    (trouble,) = found.wrong
+    (trouble,) = found.invalid
     assert trouble.number == number and hint in str(trouble.text) and found.refused == ()
 
 
-@given(st.text(max_size=pasted.LONGEST_NAME), st.sampled_from(["", UUID]))
+@given(st.text(max_size=paste_parser.LONGEST_NAME), st.sampled_from(["", UUID]))
 @settings(max_examples=200, deadline=None)
 @example("a \u201cquoted\u201d \\ 'name' {\"jobs\": 1} [x] https://example.com/y", UUID)
 def test_what_was_copied_brings_the_task_back_whole(name: str, task_uuid: str) -> None:
-    given = Generation(Secret(KEY), task_uuid, keys.shown(name, pasted.LONGEST_NAME))
-    text = pasted.copied(given)
-    assert pasted.read(text, API_KEY) == pasted.Pasted((given,))
-    assert pasted.read(f"{HEADERS}\n{text}\n{text}").generations == (given,)
+    given = Generation(Secret(KEY), task_uuid, keys.printable(name, paste_parser.LONGEST_NAME))
+    text = paste_parser.serialized(given)
+    assert paste_parser.parse(text, API_KEY) == paste_parser.ParsedTasks((given,))
+    assert paste_parser.parse(f"{HEADERS}\n{text}\n{text}").generations == (given,)
 
 
 @given(
@@ -261,7 +261,7 @@ def test_what_was_copied_brings_the_task_back_whole(name: str, task_uuid: str) -
 @settings(max_examples=400, deadline=None)
 def test_any_text_gives_valid_identifiers_or_bad_input(text: str) -> None:
     try:
-        found = pasted.read(text, API_KEY)
+        found = paste_parser.parse(text, API_KEY)
     except BadInput as refusal:
         assert str(refusal).isprintable() and KEY not in str(refusal)
         return
@@ -270,8 +270,8 @@ def test_any_text_gives_valid_identifiers_or_bad_input(text: str) -> None:
         known = part.subscription_key.reveal()
         assert keys.subscription_key(known).reveal() == known
         assert keys.task_uuid(part.task_uuid) == part.task_uuid
-        assert part.name.isprintable() and len(part.name) <= pasted.LONGEST_NAME
-    for trouble in (*found.refused, *found.wrong):
+        assert part.name.isprintable() and len(part.name) <= paste_parser.LONGEST_NAME
+    for trouble in (*found.refused, *found.invalid):
         assert str(trouble.text).isprintable() and KEY not in str(trouble.text)
 
 
@@ -280,18 +280,18 @@ def test_any_text_gives_valid_identifiers_or_bad_input(text: str) -> None:
 def test_no_answer_is_missed_whatever_stands_between(numbers: list[int], between: list[str], data: st.DataObject) -> None:
     forms = st.sampled_from([json.dumps, repr, lambda value: json.dumps(value, indent=2), lambda value: json.dumps([value])])
     text = "".join(space + data.draw(forms)(answer(number)) for number, space in zip(numbers, between, strict=False))
-    found = pasted.read(text + between[-1])
+    found = paste_parser.parse(text + between[-1])
     assert found.generations == tuple(generation(number) for number in dict.fromkeys(numbers))
-    assert found.refused == found.wrong == ()
+    assert found.refused == found.invalid == ()
 
 
-@pytest.mark.parametrize(("longest", "seconds"), [(pasted.LONGEST_PASTE, 1.5), (5_000_000, 20.0)])
+@pytest.mark.parametrize(("longest", "seconds"), [(paste_parser.LONGEST_PASTE, 1.5), (5_000_000, 20.0)])
 def test_an_answer_is_found_in_the_longest_log(longest: int, seconds: float) -> None:
     line = "2026-01-01 12:00:00,123 [INFO] [5] studio {thread 7} GET /a {'a', 'b'} {x: 1} -> [200] {\"ok\": true}\n"
     lines = line * ((longest - 3000) // len(line) // 2)
     text = f"{lines}{COMPACT}\n{lines}{answer(2)!r}"
     begun = time.process_time()
-    assert pasted.read(text, API_KEY, longest) == pasted.Pasted((ONE, TWO))
+    assert paste_parser.parse(text, API_KEY, longest) == paste_parser.ParsedTasks((ONE, TWO))
     assert time.process_time() - begun < seconds
 
 
@@ -300,8 +300,8 @@ def test_an_answer_is_found_in_the_longest_log(longest: int, seconds: float) -> 
     ["[", "{", '{"a":', "{'a':", "[{'", '{"subscription_key":"', "subscription_key=", '"subscription_key": "x', "(\"{", "\\", "a b ", "{'a': [1, 'b'],\n"],
 )
 def test_the_longest_paste_does_not_hold_up_the_window(unit: str) -> None:
-    text = unit * (pasted.LONGEST_PASTE // len(unit))
+    text = unit * (paste_parser.LONGEST_PASTE // len(unit))
     begun = time.process_time()
     with pytest.raises(BadInput):
-        pasted.read(text, API_KEY)
+        paste_parser.parse(text, API_KEY)
     assert time.process_time() - begun < 1.5

@@ -9,7 +9,7 @@ from ..tasks.schedule import CLOCK_SLACK
 from ..tasks.task import Task
 
 
-class Agenda:
+class DueQueue:
     """Tasks to be asked about. Each turn costs as much as what has changed since the last one."""
 
     def __init__(self) -> None:

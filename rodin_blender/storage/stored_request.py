@@ -7,43 +7,43 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import checked
 from ..tasks.submission import Picture
 from ..tasks.task import Box, Placement
-from ..tasks.wish import Wish
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class Request:
+class StoredRequest:
     """A wish as it lies in the outbox. `pictures` are those of the folder, in their order, with their content types."""
 
-    wish: Wish
+    request: GenerationRequest
     pictures: tuple[Picture, ...]
     made_at: float
 
 
-def described(request: Request) -> dict[str, Any]:
-    """As JSON has it, for `read`."""
-    wish = request.wish
+def to_json(stored: StoredRequest) -> dict[str, Any]:
+    """As JSON has it, for `from_json`."""
+    request = stored.request
     return {
         "schema": SCHEMA,
-        "task_id": wish.task_id,
-        "name": wish.name,
-        "prompt": wish.prompt,
-        "options": dict(wish.options),
-        "parent": wish.parent,
-        "placement": asdict(wish.placement) if wish.placement else None,
-        "pictures": [asdict(picture) for picture in request.pictures],
-        "made_at": request.made_at,
+        "task_id": request.task_id,
+        "name": request.name,
+        "prompt": request.prompt,
+        "options": dict(request.options),
+        "parent": request.parent,
+        "placement": asdict(request.placement) if request.placement else None,
+        "pictures": [asdict(picture) for picture in stored.pictures],
+        "made_at": stored.made_at,
     }
 
 
-def read(said: dict[str, Any]) -> Request:
+def from_json(said: dict[str, Any]) -> StoredRequest:
     """Raises ValueError, TypeError, KeyError, AttributeError, BadInput for what is none."""
     pictures = tuple(Picture(str(found["name"]), str(found["kind"])) for found in said["pictures"])
-    wish = Wish(
+    request = GenerationRequest(
         str(said["task_id"]),
         str(said["prompt"]),
         tuple(Path(picture.name) for picture in pictures),
@@ -52,7 +52,7 @@ def read(said: dict[str, Any]) -> Request:
         _placement(said["placement"]),
         str(said["parent"]),
     )
-    return Request(wish, pictures, float(said["made_at"]))
+    return StoredRequest(request, pictures, float(said["made_at"]))
 
 
 def _placement(said: dict[str, Any] | None) -> Placement | None:

@@ -24,11 +24,11 @@ COPY_EVERY = 300.0
 GONE = Text("It is no longer in the list.")
 
 
-class KeptTasks:
+class TaskCache:
     """The list at `path`. What changes in it, here or by another Blender, is told.
 
-    `dropped` is called with each task that has left the list. `log` gets what this program has done. Most methods raise
-    StoreError.
+    `on_removed` is called with each task that has left the list. `log` gets what this program has done. Most methods
+    raise StoreError.
     """
 
     def __init__(
@@ -36,19 +36,19 @@ class KeptTasks:
         path: Path,
         known: Iterable[Task],
         tell: Callable[[Message], None],
-        dropped: Callable[[Task], None],
+        on_removed: Callable[[Task], None],
     ) -> None:
         self.by_id = {task.task_id: task for task in known}
-        self.patient_until = 0.0
+        self.lock_deadline = 0.0
         """The time, as `time.monotonic` has it, until which other Blenders are waited for; 0.0 as long as usual."""
         self._requests_per_minute: int | None = None
         self.log = TaskLog()
         self._path = path
         self._tell = tell
-        self.noted: Callable[[Task], None] = lambda _: None
+        self.on_change: Callable[[Task], None] = lambda _: None
         """Called with each task that is new or not what it was."""
-        self._dropped = dropped
-        self._opened: Store | None = None
+        self._on_removed = on_removed
+        self._store: Store | None = None
         self._copied_at = time.monotonic()
         self._copy_wanted = False
         self._moved = False
@@ -58,18 +58,18 @@ class KeptTasks:
     @property
     def store(self) -> Store:
         """The open list."""
-        ending = bool(self.patient_until)
-        left = max(self.patient_until - time.monotonic(), 0.0) if ending else store.LOCK_TIMEOUT
-        if self._opened and ending:
-            self._opened.be_patient(left)
-        if self._opened is None:
-            self._opened = Store(self._path, left)
-            damage = self._opened.damage_text()
+        ending = bool(self.lock_deadline)
+        left = max(self.lock_deadline - time.monotonic(), 0.0) if ending else store.LOCK_TIMEOUT
+        if self._store and ending:
+            self._store.set_lock_timeout(left)
+        if self._store is None:
+            self._store = Store(self._path, left)
+            damage = self._store.damage_text()
             if damage:
                 self._tell(Notice(damage))
         if self._requests_per_minute:
-            self._opened.requests_per_minute = self._requests_per_minute
-        return self._opened
+            self._store.requests_per_minute = self._requests_per_minute
+        return self._store
 
     def configure(self, settings: Settings) -> None:
         self._requests_per_minute = settings.requests_per_minute
@@ -78,16 +78,16 @@ class KeptTasks:
     def renew_copy(self) -> None:
         """Have the second copy of the list renewed: soon after a task was accepted, else now and then."""
         wait = COPY_SOON if self._copy_wanted else COPY_EVERY
-        if self._opened and time.monotonic() > self._copied_at + wait:
+        if self._store and time.monotonic() > self._copied_at + wait:
             self._copied_at, self._copy_wanted = time.monotonic(), False
-            self._opened.renew_copy()
+            self._store.renew_copy()
 
     def close(self) -> None:
-        if self._opened:
-            if self._copy_wanted and not self._opened.moved:
-                self._opened.renew_copy()
-            self._opened.close()
-            self._opened = None
+        if self._store:
+            if self._copy_wanted and not self._store.moved:
+                self._store.renew_copy()
+            self._store.close()
+            self._store = None
 
     def reopen_if_moved(self) -> bool:
         """Go on with the file that is now at the path, a new one where there is none. It gets what we know.
@@ -95,13 +95,13 @@ class KeptTasks:
         It may be an older copy, or what another Blender could read of the list when that was damaged. Returns whether
         it is another file than before.
         """
-        if self._opened and self._opened.moved:
+        if self._store and self._store.moved:
             self._moved = True
             self._to_restore = [task.task_id for task in sorted(self.by_id.values(), key=lambda t: t.tracked_at)]
             self.close()
         while self._to_restore:
             task = self.by_id.get(self._to_restore[0])
-            if task and not self.store.change(task.task_id, partial(_put_right, known=task)):
+            if task and not self.store.change(task.task_id, partial(_reconciled, known=task)):
                 self.store.add(task)
             del self._to_restore[0]
         moved, self._moved = self._moved, False
@@ -127,25 +127,25 @@ class KeptTasks:
                 self.log.changed(before, task)
             self._copy_wanted |= task.status.submitted and (before is None or not before.status.submitted)
             self.by_id[task.task_id] = task
-            self.noted(task)
+            self.on_change(task)
             self._tell(TaskChanged(task))
 
     def removed(self, task_id: str) -> None:
         """A task has left the list."""
         task = self.by_id.pop(task_id, None)
         if task:
-            self._dropped(task)
+            self._on_removed(task)
             self._tell(TaskRemoved(task_id))
 
     def add(self, task: Task) -> None:
         self.changed(self.store.add(task))
 
-    def change(self, task_id: str, change: Callable[[Task], Task], *, within: int = 0) -> None:
+    def change(self, task_id: str, change: Callable[[Task], Task], *, max_under_way: int = 0) -> None:
         """Apply a pure function to a stored task, whatever another Blender made of it.
 
-        Raises NoRoom, see `Store.change`.
+        Raises LimitReached, see `Store.change`.
         """
-        task = self.store.change(task_id, change, within=within)
+        task = self.store.change(task_id, change, max_under_way=max_under_way)
         if task:
             self.changed(task)
         else:
@@ -160,7 +160,7 @@ class KeptTasks:
             self._tell(otherwise)
 
 
-def _put_right(stored: Task, known: Task) -> Task:
+def _reconciled(stored: Task, known: Task) -> Task:
     """A task as it stands in another file than before, with what we know better."""
     ended = known.status.final and not stored.status.final
     sent = stored.status is Status.UNSENT and known.status in (Status.UNCERTAIN, Status.REJECTED)

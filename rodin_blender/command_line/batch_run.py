@@ -13,49 +13,55 @@ from ..service.keys import Generation, Secret
 from ..storage import task_folder
 from ..storage.store import Store
 from ..tasks import schedule
+from ..tasks.generation_request import GenerationRequest, unsent_task
 from ..tasks.task import Download, Status, Task, Watch
-from ..tasks.wish import Wish, unsent
 from ..texts.text import Text, Trouble
 from ..tracking.messages import DownloadEnded, Message, NotSubmitted, TaskChanged, TaskRemoved
-from .following import Ended, Follower
+from .following import CommandEnd, Follower
 from .output import Exit, Output
-from .planning import Begun, Item, again, cost
+from .planning import EarlierRuns, Item, cost, retry_id
 from .results import Journal, Results
 from .voice import of_batch
 
 COUNT_EVERY = 60.0
 """Seconds between two lines that count."""
-MOST_AT_ONCE = 2
+MAX_AT_ONCE = 2
 """Submissions at a time; one where the service has said that it takes no more for now: the others cost no requests."""
-MOST_IN_A_ROW = 3
+MAX_IN_A_ROW = 3
 """Submissions in a row that come to nothing, after which no more is sent: the rest would fare likewise."""
 
 
-class Fulfillment:
+class BatchRun:
     """All rows of one run, by the ids of the tasks that stand for them."""
 
     def __init__(
-        self, output: Output, folder: Path, items: Iterable[Item], results: Results, journal: Journal, begun: Begun
+        self,
+        output: Output,
+        folder: Path,
+        items: Iterable[Item],
+        results: Results,
+        journal: Journal,
+        earlier: EarlierRuns,
     ) -> None:
         self._output = output
         output.voice = of_batch(folder)
         self._folder = folder
         self._results = results
         self._journal = journal
-        self._begun = begun
-        self._costs = begun.costs
+        self._earlier = earlier
+        self._costs = earlier.costs
         """Credits that are spent, or may be, by the ids of tasks."""
         self._budget = float("inf")
         self.items = list(items)
         self._by_id: dict[str, Item] = {}
-        self._wishes: dict[str, Wish] = {}
+        self._requests: dict[str, GenerationRequest] = {}
         """What is to be generated anew."""
         self._troubles: dict[str, dict[str, Text]] = {}
         """What is wrong with files of results that were written before."""
         self.left: set[str] = set()
         """Those without a result, or whose files are not whole."""
         self._stopped: dict[str, tuple[Exit, Trouble]] = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         """Those whose results were told in this run."""
         self._fetched: set[str] = set()
         self._fetching: set[str] = set()
@@ -67,7 +73,7 @@ class Fulfillment:
         """Those of them of which it is not yet known what became of them."""
         self._waiting: set[str] = set()
         """Those of them that the service did not take for now."""
-        self._most_at_once = MOST_AT_ONCE
+        self._max_at_once = MAX_AT_ONCE
         self._sent: set[str] = set()
         self._in_a_row = 0
 
@@ -76,15 +82,15 @@ class Fulfillment:
     def prepare(self, store: Store, *, retry: bool) -> None:
         """Have the list say what the table says, and see what is left. Raises StoreError, OSError."""
         # Of a run that was killed: this one has the folder alone.
-        store.void_claims()
+        store.release_all_claims()
         tasks = store.tasks()
         keyed = {task.subscription_key: task for task in tasks if task.subscription_key}
         by_id = {task.task_id: task for task in tasks}
         for item in self.items:
             if item.row.generation:
                 self._prepare_keyed(store, item, replace(item.row.generation, name=item.row.name), keyed)
-            elif item.wish:
-                self._prepare_wish(store, item, item.wish, by_id, retry=retry)
+            elif item.request:
+                self._prepare_request(store, item, item.request, by_id, retry=retry)
         for task in tasks:
             if task.followed and task.task_id not in self._by_id:
                 store.change(task.task_id, schedule.paused)
@@ -97,32 +103,34 @@ class Fulfillment:
             store.forget(task.task_id)
             task = None
         if task is None:
-            task = store.add(schedule.begun(generation, time.time()))
+            task = store.add(schedule.new_task(generation, time.time()))
         self._by_id[task.task_id] = item
         self._note_left(task.task_id, self._results.written.get(uuid))
         named = lambda task: replace(task, name=generation.name, task_uuid=uuid)  # noqa: E731
         self._follow(store, task, named)
 
-    def _prepare_wish(self, store: Store, item: Item, wish: Wish, by_id: Mapping[str, Task], *, retry: bool) -> None:
-        last = self._begun.last(wish.task_id)
-        if last and retry and self._begun.may_be_retried(last):
-            wish, last = replace(wish, task_id=again(last), parent=last), ""
-        task_id = last or wish.task_id
+    def _prepare_request(
+        self, store: Store, item: Item, request: GenerationRequest, by_id: Mapping[str, Task], *, retry: bool
+    ) -> None:
+        last = self._earlier.last(request.task_id)
+        if last and retry and self._earlier.may_be_retried(last):
+            request, last = replace(request, task_id=retry_id(last), parent=last), ""
+        task_id = last or request.task_id
         self._by_id[task_id] = item
         if not last:
             self.left.add(task_id)
-            self._wishes[task_id] = wish
+            self._requests[task_id] = request
             self._queue.append(task_id)
             return
         self._journal.note(task_id, item.row.name)
-        if task_id in self._begun.prepared and task_id not in self._begun.tasks:
+        if task_id in self._earlier.prepared and task_id not in self._earlier.tasks:
             # What became of it is known when the tracker has looked.
             self._costs[task_id] = item.price
         self._note_left(task_id, self._results.by_id.get(task_id))
         task = by_id.get(task_id)
         if task:
             self._follow(store, task, lambda task: task)
-        elif task_id in self.left and task_id not in self._begun.prepared:
+        elif task_id in self.left and task_id not in self._earlier.prepared:
             text = "It was discarded. It is sent once more with --retry-failed, or where the row says something else."
             if task_id in self._results.by_id:
                 text = "Its files are not whole any more, and the list has lost it, so they cannot be fetched."
@@ -150,13 +158,13 @@ class Fulfillment:
         """Those whose results earlier runs have written, and that need nothing more."""
         done = [task_id for task_id in self._by_id if task_id not in self.left]
         # The list knows more of them than their results' lines do.
-        found = (self._begun.tasks.get(task_id) or self._written(task_id) for task_id in done)
+        found = (self._earlier.tasks.get(task_id) or self._written(task_id) for task_id in done)
         return [task for task in found if task]
 
     # Meanwhile.
 
     def run(self, follower: Follower, until: float, budget: float | None) -> None:
-        """Go on up to `until` (monotonic seconds). Raises Ended where nothing can be asked any more."""
+        """Go on up to `until` (monotonic seconds). Raises CommandEnd where nothing can be asked any more."""
         self._budget = float("inf") if budget is None else budget
         # At the end of the time, too, what is under way is told.
         while not self.over and time.monotonic() < until:
@@ -178,7 +186,7 @@ class Fulfillment:
     def _take(self, follower: Follower, message: Message) -> None:
         match message:
             case TaskChanged(task) if task.task_id in self._by_id:
-                if self._by_id[task.task_id].wish:
+                if self._by_id[task.task_id].request:
                     self._journal.note(task.task_id, task.name)
                 if task.task_id in self.left:
                     follower.live_task(task)
@@ -208,7 +216,7 @@ class Fulfillment:
         self._note_settled(task.task_id)
         if task.status is Status.FAILED or task.download is Download.SAVED:
             self._results.write(task)
-            self._told.add(task.task_id)
+            self._reported.add(task.task_id)
             self.left.discard(task.task_id)
             self._stopped.pop(task.task_id, None)
             self._send_waiting(follower)
@@ -235,18 +243,18 @@ class Fulfillment:
                 self._queue.append(task_id)
         elif task.next_check_at:
             self._waiting.add(task_id)
-            self._most_at_once = 1
+            self._max_at_once = 1
         elif task_id in self._sent:
             # Such as after an hour without a network.
             self._stop(follower, task_id, Exit.TROUBLE, task.trouble)
 
     def _send_next(self, follower: Follower) -> None:
         """Have as many sent as may be under way."""
-        while self._queue and len(self._open) < self._most_at_once:
+        while self._queue and len(self._open) < self._max_at_once:
             task_id = self._queue.popleft()
             price, spent = self._by_id[task_id].price, sum(self._costs.values())
-            if self._in_a_row >= MOST_IN_A_ROW:
-                text = f"Not sent, since the last {MOST_IN_A_ROW} came to nothing. Run it again to send it."
+            if self._in_a_row >= MAX_IN_A_ROW:
+                text = f"Not sent, since the last {MAX_IN_A_ROW} came to nothing. Run it again to send it."
                 self._stop(follower, task_id, Exit.TROUBLE, text)
             elif spent + price > self._budget:
                 text = f"Not sent: {spent:g} of --max-credits {self._budget:g} are spent, and it costs {price:g}."
@@ -255,9 +263,9 @@ class Fulfillment:
                 self._costs[task_id] = price
                 self._asked.add(task_id)
                 self._open.add(task_id)
-                wish = self._wishes.get(task_id)
-                if wish and task_id not in follower.tasks:
-                    follower.tracker.generate(wish)
+                request = self._requests.get(task_id)
+                if request and task_id not in follower.tasks:
+                    follower.tracker.generate(request)
                 else:
                     follower.tracker.send_now(task_id)
 
@@ -315,7 +323,7 @@ class Fulfillment:
     # After.
 
     def end(self, tasks: Mapping[str, Task]) -> Exit:
-        """Tell of each row that has no whole model, and end with what that means. Raises Ended."""
+        """Tell of each row that has no whole model, and end with what that means. Raises CommandEnd."""
         failed: list[tuple[str, str]] = []
         for item in self.items:
             if item.row.refused:
@@ -329,16 +337,16 @@ class Fulfillment:
                 self._output.task(self._unresolved(task_id, item, tasks.get(task_id)))
             elif written and written.status is not Status.DONE:
                 failed.append((item.row.name, f"see {self._results.path}."))
-                if task_id not in self._told:
+                if task_id not in self._reported:
                     self._output.task(written)
-            elif written and task_id not in self._told:
+            elif written and task_id not in self._reported:
                 self._output.live(f"{item.row.name}  done before, in {written.folder}", time.time())
         self._output.live(self._count(tasks), time.time())
         count, stopped = len(self.items), self._stopped
         pending = len(self.left) - len(stopped)
         if pending > 0:
             text = f"{pending} of {count} tasks have no result yet; run it again to go on."
-            raise Ended(Exit.TIME_RAN_OUT, text)
+            raise CommandEnd(Exit.TIME_RAN_OUT, text)
         for code in (Exit.UNCERTAIN, Exit.TROUBLE, Exit.USAGE, Exit.FAILED):
             found = {self._by_id[task_id].row.name: task_id for task_id, (of, _) in stopped.items() if of is code}
             if found:
@@ -346,18 +354,18 @@ class Fulfillment:
                 trouble = stopped[task_id][1]
                 why = self._output.voice.say(trouble, task=task_id)
                 text = f"{len(stopped)} of {count} tasks have no result; {_ADVICE[code]}. '{name}': {why}"
-                raise Ended(code, Trouble(trouble.code, text))
+                raise CommandEnd(code, Trouble(trouble.code, text))
         if failed:
             text = f"{len(failed)} of {count} tasks failed or failed in part"
-            raise Ended(Exit.FAILED, f"{text}. '{failed[0][0]}': {failed[0][1]}")
+            raise CommandEnd(Exit.FAILED, f"{text}. '{failed[0][0]}': {failed[0][1]}")
         return Exit.DONE
 
     def _unresolved(self, task_id: str, item: Item, task: Task | None) -> Task:
         """A task to tell of: as it is, with why it stopped."""
         if task is None:
-            wish = self._wishes.get(task_id) or item.wish
-            known = self._begun.tasks.get(task_id)
-            task = known or (unsent(replace(wish, task_id=task_id), 0.0, ()) if wish else None)
+            request = self._requests.get(task_id) or item.request
+            known = self._earlier.tasks.get(task_id)
+            task = known or (unsent_task(replace(request, task_id=task_id), 0.0, ()) if request else None)
             task = task or Task(task_id, item.row.name, Secret(""))
         trouble = self._stopped[task_id][1] if task_id in self._stopped else task.trouble
         return replace(task, name=item.row.name, trouble=trouble)

@@ -23,12 +23,12 @@ from ..service.errors import os_reason
 from ..tasks.task import Task
 from ..texts.text import Text, Trouble
 from . import folders, locks, private_files, rows
-from .database import StoreError, explained
+from .database import StoreError, store_errors
 from .locks import Locked
 from .store import LOCK_TIMEOUT, Store
 
 _LOCK = "takeover.lock"
-_STAYS = ("tasks.sqlite", "tasks.sqlite-journal", "tasks.lock.sqlite", "tasks.new.sqlite", _LOCK)
+_NOT_MOVED = ("tasks.sqlite", "tasks.sqlite-journal", "tasks.lock.sqlite", "tasks.new.sqlite", _LOCK)
 """What is no file of the user's, or moves as tasks do."""
 _DOWNLOADING = ".lock"
 """What is locked in a task's folder while files are saved into it."""
@@ -36,7 +36,7 @@ _UNFINISHED = ".taken-over."
 """What the name of a copy begins with while it is made."""
 
 
-def take_over(places: Iterable[Path], folder: Path) -> list[Text]:
+def migrate(places: Iterable[Path], folder: Path) -> list[Text]:
     """Bring what lies in old places into the user's folder. Returns news for the user.
 
     What another Blender is bringing is left to it.
@@ -45,8 +45,8 @@ def take_over(places: Iterable[Path], folder: Path) -> list[Text]:
     for place in places:
         try:
             if _holds_anything(place) and not _same(place, folder):
-                with locks.held(place / _LOCK, LOCK_TIMEOUT):
-                    news += _take_over(place, folder)
+                with locks.acquire(place / _LOCK, LOCK_TIMEOUT):
+                    news += _migrate_folder(place, folder)
         except Locked:
             continue
         except (StoreError, OSError) as error:
@@ -55,12 +55,12 @@ def take_over(places: Iterable[Path], folder: Path) -> list[Text]:
     return news
 
 
-def _take_over(place: Path, folder: Path) -> Iterator[Text]:
+def _migrate_folder(place: Path, folder: Path) -> Iterator[Text]:
     old_list, new_list = folders.list_path(place), folders.list_path(folder)
     damage = None
     if old_list.exists():
         # Opening puts a damaged list right, and brings one of an old schema to the present one.
-        with closing(Store(old_list, copied=False)) as store:
+        with closing(Store(old_list, has_copy=False)) as store:
             damage = store.damage_text(folder)
     with closing(Store(new_list)):
         pass
@@ -96,7 +96,7 @@ def _holds_anything(place: Path) -> bool:
     """Whether there is something to bring, found out without a change."""
     if not place.is_dir():
         return False
-    if any(path.name not in _STAYS for path in place.iterdir()):
+    if any(path.name not in _NOT_MOVED for path in place.iterdir()):
         return True
     path = folders.list_path(place)
     if not path.exists():
@@ -122,7 +122,7 @@ def _move_tasks(old_list: Path, new_list: Path, moved: dict[str, Path]) -> int:
 
     Raises StoreError.
     """
-    with explained(new_list), closing(sqlite3.connect(new_list, timeout=LOCK_TIMEOUT, isolation_level=None)) as db:
+    with store_errors(new_list), closing(sqlite3.connect(new_list, timeout=LOCK_TIMEOUT, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous = FULL")
         there = old_list.exists()
         if there:
@@ -203,13 +203,13 @@ def _copy_all(place: Path, folder: Path) -> tuple[dict[Path, Path], Text | None]
     trouble: Text | None = None
     old_downloads = folders.downloads(place)
     for source in (*_entries(old_downloads), *_entries(place)):
-        if source == old_downloads or source.name in _STAYS:
+        if source == old_downloads or source.name in _NOT_MOVED:
             continue
         parent = folders.downloads(folder) if source.parent == old_downloads else folder
         try:
             with ExitStack() as stack:
                 if source.parent == old_downloads and source.is_dir():
-                    stack.enter_context(locks.held(source / _DOWNLOADING))
+                    stack.enter_context(locks.acquire(source / _DOWNLOADING))
                 moved[source] = _copied(source, parent)
         except Locked:
             trouble = trouble or Text("another Blender is downloading into {name}.", name=source.name)

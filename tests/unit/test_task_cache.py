@@ -14,8 +14,8 @@ from rodin_blender.service.keys import Secret
 from rodin_blender.storage import second_copy
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
-from rodin_blender.tracking import kept as module
-from rodin_blender.tracking.kept import KeptTasks
+from rodin_blender.tracking import task_cache as module
+from rodin_blender.tracking.task_cache import TaskCache
 
 SENT = Task("0a1b2c3d", "Chair", Secret(""), status=Status.UNCERTAIN, kind="generate", tracked_at=1.0)
 
@@ -27,11 +27,11 @@ def test_a_key_that_another_program_got_outlives_the_change_of_the_lists_file(tm
         store.add(known)
     with closing(Store(other)) as store:
         store.add(replace(SENT, status=Status.GENERATING, subscription_key=Secret("key-of-the-chair"), task_uuid="uuid"))
-    kept = KeptTasks(path, [known], lambda _: None, lambda _: None)
-    assert kept.load_if_changed(())
+    cache = TaskCache(path, [known], lambda _: None, lambda _: None)
+    assert cache.load_if_changed(())
     other.replace(path)
-    assert kept.reopen_if_moved()
-    kept.close()
+    assert cache.reopen_if_moved()
+    cache.close()
     with closing(Store(path)) as store:
         (found,) = store.tasks()
     assert (found.subscription_key, found.status) == (Secret("key-of-the-chair"), Status.GENERATING)
@@ -41,34 +41,34 @@ def test_the_second_copy_is_renewed_soon_after_a_task_was_accepted_and_else_now_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "tasks.sqlite"
-    kept = KeptTasks(path, (), lambda _: None, lambda _: None)
-    kept.add(SENT)
+    cache = TaskCache(path, (), lambda _: None, lambda _: None)
+    cache.add(SENT)
 
     def copied() -> list[Status]:
         with closing(sqlite3.connect(second_copy.path_of(path))) as db:
             return [Status(row[0]) for row in db.execute("SELECT status FROM task")]
 
-    kept.renew_copy()
+    cache.renew_copy()
     assert copied() == [], "an uncertain one lies in the outbox"
     monkeypatch.setattr(module, "COPY_SOON", 0.0)
-    kept.renew_copy()
+    cache.renew_copy()
     assert copied() == []
-    kept.change(SENT.task_id, lambda task: replace(task, status=Status.UNKNOWN, subscription_key=Secret("key")))
-    kept.renew_copy()
+    cache.change(SENT.task_id, lambda task: replace(task, status=Status.UNKNOWN, subscription_key=Secret("key")))
+    cache.renew_copy()
     assert copied() == [Status.UNKNOWN]
-    kept.change(SENT.task_id, lambda task: replace(task, status=Status.DONE))
-    kept.renew_copy()
+    cache.change(SENT.task_id, lambda task: replace(task, status=Status.DONE))
+    cache.renew_copy()
     assert copied() == [Status.UNKNOWN]
     monkeypatch.setattr(module, "COPY_EVERY", 0.0)
-    kept.renew_copy()
+    cache.renew_copy()
     assert copied() == [Status.DONE]
-    kept.close()
+    cache.close()
 
 
 def test_what_was_just_accepted_is_in_the_second_copy_when_the_list_is_closed(tmp_path: Path) -> None:
     path = tmp_path / "tasks.sqlite"
-    kept = KeptTasks(path, (), lambda _: None, lambda _: None)
-    kept.add(replace(SENT, status=Status.UNKNOWN, subscription_key=Secret("key")))
-    kept.close()
+    cache = TaskCache(path, (), lambda _: None, lambda _: None)
+    cache.add(replace(SENT, status=Status.UNKNOWN, subscription_key=Secret("key")))
+    cache.close()
     with closing(sqlite3.connect(second_copy.path_of(path))) as db:
         assert db.execute("SELECT subscription_key FROM task").fetchall() == [("key",)]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from rodin_blender.service.keys import Generation, Secret
-from rodin_blender.storage import locks, takeover
+from rodin_blender.storage import locks, migration
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.task import Status, Task
@@ -63,7 +63,7 @@ def old_place(place: Path, *numbers: int, size: int = 100) -> Path:
 def tasks(folder: Path) -> dict[str, Task]:
     """By subscription key."""
     # Without a second copy beside it: one in the old place would have to be brought, too.
-    with closing(Store(folder / "tasks.sqlite", copied=False)) as store:
+    with closing(Store(folder / "tasks.sqlite", has_copy=False)) as store:
         return {task.subscription_key.reveal(): task for task in store.tasks()}
 
 
@@ -91,7 +91,7 @@ def check_whole(place: Path, folder: Path, numbers: range, size: int = 100) -> N
     assert {path.name for path in (folder / "downloads").iterdir()} == wanted
 
 
-def told_by(news: list[Text]) -> list[str]:
+def in_words(news: list[Text]) -> list[str]:
     return [str(text) for text in news]
 
 
@@ -101,7 +101,7 @@ def test_all_is_brought_once(tmp_path: Path) -> None:
     for name, content in kept.items():
         (place / name).write_bytes(content)
     (place / "tasks.damaged-1.sqlite").chmod(0o600)
-    (news,) = told_by(takeover.take_over([place, tmp_path / "none"], folder))
+    (news,) = in_words(migration.migrate([place, tmp_path / "none"], folder))
     assert "6 tasks" in news and str(folder) in news
     for name, content in kept.items():
         assert (folder / name).read_bytes() == content and not (place / name).exists()
@@ -112,29 +112,29 @@ def test_all_is_brought_once(tmp_path: Path) -> None:
     with closing(Store(folder / "tasks.sqlite")) as store:
         store.forget("id3")
     before = (place / "tasks.sqlite").stat()
-    assert takeover.take_over([place], folder) == []
+    assert migration.migrate([place], folder) == []
     assert key(3) not in tasks(folder), "a forgotten task does not come back"
     assert (place / "tasks.sqlite").stat() == before, "nothing is touched where there is nothing to bring"
 
 
 def test_what_an_old_version_tracks_afterwards_is_brought_too(tmp_path: Path) -> None:
     place, folder = old_place(tmp_path / "old", 1), tmp_path / "new"
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     with closing(Store(place / "tasks.sqlite")) as store:
-        store.add(schedule.begun(Generation(Secret(key(2))), 5.0))
-    takeover.take_over([place], folder)
+        store.add(schedule.new_task(Generation(Secret(key(2))), 5.0))
+    migration.migrate([place], folder)
     assert set(tasks(folder)) == {key(1), key(2)}
 
 
 def test_tasks_join_those_that_are_there(tmp_path: Path) -> None:
     place, folder = old_place(tmp_path / "old", 1, 2, 3, 4), tmp_path / "new"
     with closing(Store(folder / "tasks.sqlite")) as store:
-        known = store.add(schedule.begun(Generation(Secret(key(2)), "", "My name"), 50.0))
-        done = schedule.begun(Generation(Secret(key(3)), "uuid-of-mine", "Failed here"), 60.0)
+        known = store.add(schedule.new_task(Generation(Secret(key(2)), "", "My name"), 50.0))
+        done = schedule.new_task(Generation(Secret(key(3)), "uuid-of-mine", "Failed here"), 60.0)
         store.add(replace(done, status=Status.FAILED))
         # Another task by the same id.
-        store.add(replace(schedule.begun(Generation(Secret("another")), 70.0), task_id="id4"))
-    takeover.take_over([place], folder)
+        store.add(replace(schedule.new_task(Generation(Secret("another")), 70.0), task_id="id4"))
+    migration.migrate([place], folder)
     found = tasks(folder)
     assert set(found) == {key(1), key(2), key(3), key(4), "another"}
     ours = found[key(2)]
@@ -151,7 +151,7 @@ def test_another_folder_of_the_same_name_stays_as_it_is(tmp_path: Path) -> None:
     there = folder / "downloads" / "Vase 2 id2"
     there.mkdir(parents=True)
     (there / "base.glb").write_bytes(b"other")
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     assert (there / "base.glb").read_bytes() == b"other"
     assert Path(tasks(folder)[key(2)].folder).name == "Vase 2 id2-2"
     assert (folder / "downloads" / "Vase 2 id2-2" / "base.glb").read_bytes() == b"\2" * 100
@@ -162,7 +162,7 @@ def test_downloads_elsewhere_stay_where_they_are(tmp_path: Path) -> None:
     with closing(sqlite3.connect(place / "tasks.sqlite")) as db:
         db.execute("UPDATE task SET folder = '/show/assets/Vase 2 id2'")
         db.commit()
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     assert tasks(folder)[key(2)].folder == "/show/assets/Vase 2 id2"
 
 
@@ -170,7 +170,7 @@ def test_a_folder_that_the_list_names_by_a_link_is_found(tmp_path: Path) -> None
     (tmp_path / "disk").mkdir()
     (tmp_path / "home").symlink_to(tmp_path / "disk")
     old_place(tmp_path / "home" / "old", 2)
-    takeover.take_over([tmp_path / "disk" / "old"], tmp_path / "new")
+    migration.migrate([tmp_path / "disk" / "old"], tmp_path / "new")
     assert Path(tasks(tmp_path / "new")[key(2)].folder).parent == tmp_path / "new" / "downloads"
 
 
@@ -179,7 +179,7 @@ def test_a_damaged_list_is_put_right_first(tmp_path: Path) -> None:
     content = bytearray((place / "tasks.sqlite").read_bytes())
     content[-2000:] = b"\xff" * 2000
     (place / "tasks.sqlite").write_bytes(content)
-    news = told_by(takeover.take_over([place], folder))
+    news = in_words(migration.migrate([place], folder))
     assert len(tasks(folder)) > 10 and "was damaged" in news[0] and str(place) not in news[0]
     (aside,) = folder.glob("tasks.damaged-*.sqlite")
     assert str(aside) in news[0] and aside.read_bytes() == content
@@ -193,7 +193,7 @@ def test_a_list_of_a_newer_version_stays_and_is_told(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
         db.execute("UPDATE reader SET oldest = 99")
         db.commit()
-    (news,) = told_by(takeover.take_over([place], folder))
+    (news,) = in_words(migration.migrate([place], folder))
     assert "newer version" in news and "Do not uninstall" in news
     with closing(sqlite3.connect(place / "tasks.sqlite")) as db:
         assert db.execute("SELECT count(*) FROM task").fetchone() == (1,)
@@ -202,11 +202,11 @@ def test_a_list_of_a_newer_version_stays_and_is_told(tmp_path: Path) -> None:
 def test_a_folder_that_another_blender_saves_into_comes_when_that_has_ended(tmp_path: Path) -> None:
     place, folder = old_place(tmp_path / "old", *range(4)), tmp_path / "new"
     busy = place / "downloads" / "Vase 2 id2"
-    with locks.held(busy / ".lock"):
-        (news,) = told_by(takeover.take_over([place], folder))
+    with locks.acquire(busy / ".lock"):
+        (news,) = in_words(migration.migrate([place], folder))
     assert "another Blender is downloading into Vase 2 id2" in news
     assert Path(tasks(folder)[key(2)].folder) == busy and (busy / "base.glb").is_file()
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     check_whole(place, folder, range(4))
 
 
@@ -218,7 +218,7 @@ def test_from_another_file_system_it_is_copied(small_disk: Path, tmp_path: Path)
     (place / "tasks.damaged-1.sqlite").write_bytes(b"set aside")
     (place / "tasks.damaged-1.sqlite").chmod(0o600)
     (place / "a link").symlink_to("elsewhere")
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     assert stat.S_IMODE((folder / "tasks.damaged-1.sqlite").stat().st_mode) == 0o600
     assert (folder / "a link").readlink() == Path("elsewhere")
     check_whole(place, folder, range(4))
@@ -229,7 +229,7 @@ def test_where_the_disk_is_too_small_the_list_is_brought_and_the_files_later(
     small_disk: Path, tmp_path: Path
 ) -> None:
     place, folder = old_place(tmp_path / "old", *range(4), size=300_000), small_disk / "new"
-    (news,) = told_by(takeover.take_over([place], folder))
+    (news,) = in_words(migration.migrate([place], folder))
     assert "No space left" in news and "Do not uninstall" in news
     found = tasks(folder)
     assert set(found) == {key(number) for number in range(4)}
@@ -237,7 +237,7 @@ def test_where_the_disk_is_too_small_the_list_is_brought_and_the_files_later(
         assert (Path(found[key(number)].folder) / "base.glb").stat().st_size == 300_000, "the list tells where it is"
     assert Path(found[key(2)].folder).is_relative_to(place)
     subprocess.run(["mount", "-o", "remount,size=4M", str(small_disk)], check=True)
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     check_whole(place, folder, range(4), size=300_000)
 
 
@@ -246,10 +246,10 @@ def test_a_place_that_cannot_be_written_is_told(read_only, tmp_path: Path) -> No
     make_writable()
     place, folder = old_place(disk / "old", 2), tmp_path / "new"
     subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], check=True)
-    (news,) = told_by(takeover.take_over([place], folder))
+    (news,) = in_words(migration.migrate([place], folder))
     assert str(place) in news and "Do not uninstall" in news
     make_writable()
-    takeover.take_over([place], folder)
+    migration.migrate([place], folder)
     check_whole(place, folder, range(2, 3))
 
 
@@ -258,9 +258,9 @@ def test_a_place_that_cannot_be_written_is_told(read_only, tmp_path: Path) -> No
 PROGRAM = """
 import sys
 from pathlib import Path
-from rodin_blender.storage import locks, takeover
+from rodin_blender.storage import locks, migration
 print("begins", flush=True)
-print([str(text) for text in takeover.take_over([Path(sys.argv[1])], Path(sys.argv[2]))])
+print([str(text) for text in migration.migrate([Path(sys.argv[1])], Path(sys.argv[2]))])
 """
 
 
@@ -322,7 +322,7 @@ def test_killed_at_each_statement_each_task_is_in_one_list(tmp_path: Path) -> No
         code = subprocess.run(words, cwd=Path(__file__).parents[2], capture_output=True).returncode
         here, there = tasks(place), tasks(folder)
         assert here.keys().isdisjoint(there) and {*here, *there} == {key(1), key(2)}, f"at statement {number}"
-        takeover.take_over([place], folder)
+        migration.migrate([place], folder)
         check_whole(place, folder, range(1, 3))
         number += 1
     assert code == 0 and number > 10
@@ -348,7 +348,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_the_next_start_ends_it(tmp_pat
             for number in range(0, 24, 2):
                 task = {**here, **there}[key(number)]
                 assert (Path(task.folder) / "base.glb").read_bytes() == wanted[f"downloads/{task.name} id{number}/base.glb"]
-        takeover.take_over([place], folder)
+        migration.migrate([place], folder)
         check_whole(place, folder, range(24))
         if parent == small_disk:
             for path in sorted(place.rglob("*"), reverse=True):

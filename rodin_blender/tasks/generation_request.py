@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..service.keys import Secret, quoted
+from ..service.keys import Secret, redacted
 from .options import Value, price
 from .task import Placement, Status, Task
 
 
 @dataclass(frozen=True)
-class Wish:
+class GenerationRequest:
     """A model to be generated.
 
     `task_id` is made by whoever wishes, see `task.new_task_id`. `pictures` are the user's own files in their order:
@@ -34,25 +34,25 @@ class Wish:
         return self.placement.box.proportions if self.placement and self.placement.box else None
 
 
-def name_of(wish: Wish) -> str:
+def name_of(request: GenerationRequest) -> str:
     """The name that the user gave, else the prompt's beginning, else the first picture's."""
-    found = wish.name.strip() or quoted(wish.prompt.strip(), 60)
-    return found or (quoted(wish.pictures[0].stem, 60) if wish.pictures else "")
+    found = request.name.strip() or redacted(request.prompt.strip(), 60)
+    return found or (redacted(request.pictures[0].stem, 60) if request.pictures else "")
 
 
-def unsent(wish: Wish, now: float, pictures: tuple[str, ...]) -> Task:
+def unsent_task(request: GenerationRequest, now: float, pictures: tuple[str, ...]) -> Task:
     """The task of a wish whose request lies on the disk, with the names that its pictures have there."""
     return Task(
-        wish.task_id,
-        name_of(wish),
+        request.task_id,
+        name_of(request),
         Secret(""),
         status=Status.UNSENT,
         tracked_at=now,
         kind="generate",
-        parent=wish.parent,
-        prompt=wish.prompt,
-        options=dict(wish.options),
+        parent=request.parent,
+        prompt=request.prompt,
+        options=dict(request.options),
         pictures=pictures,
-        placement=wish.placement,
-        price=price(wish.options),
+        placement=request.placement,
+        price=price(request.options),
     )

@@ -17,8 +17,9 @@ from typing import TypeGuard
 
 from ..texts.actions import Action
 from ..texts.text import Text
+from . import keys
 from .errors import BadInput
-from .keys import SHORTEST_SECRET, UUID, Generation, NoTask, Secret, quoted, shown, size_of, subscription_key, task_uuid
+from .keys import SHORTEST_SECRET, UUID, Generation, NoTask, Secret, size_of, subscription_key, task_uuid
 
 LONGEST_PASTE = 256 * 1024
 """Characters that are read on Blender's main thread."""
@@ -29,12 +30,12 @@ SHORT = 2048
 """Characters in which an answer mostly fits."""
 SHORTEST_CUT = 16
 """Characters before the end of a text in which the JSON module finds it cut off."""
-COST_OF_AN_ERROR = 64
+ERROR_COST = 64
 """Characters that the JSON module could read in the time that it takes to tell of an error."""
 LONGEST_NESTING = 3
 """Answers inside strings of JSON, inside strings of JSON: loggers do this."""
 
-LIKE_A_KEY = 50
+KEY_LIKE_LENGTH = 50
 """Characters without a space that are hardly a word."""
 
 _API_KEY = re.compile(r"[A-Za-z0-9]{64}|vibecoding")
@@ -64,21 +65,21 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Pasted:
+class ParsedTasks:
     """What was read: at least one task to follow, each key once, in the order of the text."""
 
     generations: tuple[Generation, ...]
     refused: tuple[Skipped, ...] = ()
     """Error answers among them: the service did not start these."""
-    wrong: tuple[Skipped, ...] = ()
+    invalid: tuple[Skipped, ...] = ()
     """What was meant for a task, and cannot be one."""
 
 
-class _Refused(BadInput):
+class _ErrorAnswer(BadInput):
     """An error answer of the service."""
 
 
-class _Other(BadInput):
+class _Noise(BadInput):
     """Something that stands beside answers in a log: not told where there is an answer."""
 
 
@@ -86,7 +87,7 @@ _Candidate = dict[object, object] | str | BadInput
 """An answer, a key, or what is wrong with what may have been one."""
 
 
-def read(text: str, api_key: Secret | None = None, longest: int = LONGEST_PASTE) -> Pasted:
+def parse(text: str, api_key: Secret | None = None, longest: int = LONGEST_PASTE) -> ParsedTasks:
     """The tasks that `text` holds. `api_key` is the one in use, so that it is told from a subscription key.
 
     Raises BadInput, with what was given instead and what is needed, when there is no task in it.
@@ -105,18 +106,18 @@ def read(text: str, api_key: Secret | None = None, longest: int = LONGEST_PASTE)
     for variant in variants:
         candidates = _candidates(variant)
         answers |= any(isinstance(part, dict) for part in candidates)
-        best = max(best, [_read_one(part, api_key) for part in candidates], key=_worth)
-        if _is_whole(best):
+        best = max(best, [_read_one(part, api_key) for part in candidates], key=_score)
+        if _is_complete(best):
             break
     if not answers:
         best = [_read_one(part, api_key) for part in _labeled(text)] or best
-    return _sorted(best)
+    return _classified(best)
 
 
 def generation_answer(answer: object) -> Generation:
     """What a decoded JSON answer tells of its task. Raises BadInput where the subscription key is not in it.
 
-    Also reads `{"uuid", "subscription_key", "name"}`, and what `copied` made.
+    Also reads `{"uuid", "subscription_key", "name"}`, and what `serialized` made.
     """
     if not isinstance(answer, dict):
         answer = {}
@@ -125,23 +126,23 @@ def generation_answer(answer: object) -> Generation:
     if not isinstance(key, str):
         key = answer.get("subscription_key")
     if not isinstance(key, str):
-        raise _without_a_key(answer)
+        raise _explain_missing_key(answer)
     uuid, name, prompt = answer.get("uuid"), answer.get("name"), answer.get("prompt")
     secret = subscription_key(key)
     if isinstance(name, str) and name.strip():
-        called = shown(name.replace(key, "****"), LONGEST_NAME)
+        called = keys.printable(name.replace(key, "****"), LONGEST_NAME)
     else:
-        called = quoted(prompt, LONGEST_PROMPT_AS_NAME, (secret,)) if isinstance(prompt, str) else ""
+        called = keys.redacted(prompt, LONGEST_PROMPT_AS_NAME, (secret,)) if isinstance(prompt, str) else ""
     return Generation(secret, task_uuid(uuid) if isinstance(uuid, str) else "", called)
 
 
-def copied(generation: Generation) -> str:
+def serialized(generation: Generation) -> str:
     """What brings a task back when it is read here again, in the form of the service's own answer."""
     jobs = {"subscription_key": generation.subscription_key.reveal()}
     return json.dumps({"uuid": generation.task_uuid, "name": generation.name, "jobs": jobs}, ensure_ascii=False)
 
 
-def _without_a_key(answer: dict[object, object]) -> BadInput:
+def _explain_missing_key(answer: dict[object, object]) -> BadInput:
     """What an answer without a subscription key is."""
     error = answer.get("error")
     if isinstance(error, str) and error.strip() not in NO_ERROR:
@@ -150,17 +151,17 @@ def _without_a_key(answer: dict[object, object]) -> BadInput:
         said = f"{error}: {message}" if isinstance(message, str) and message else error
         text = "This is an error answer ({said}): nothing was started, so there is nothing to follow."
         # Answers to status checks stand in logs as well, and so do other programs' errors.
-        kind = _Refused if _ERROR_CODE.fullmatch(error) and code != "NO_SUCH_TASK" else _Other
-        return kind(Text(text, said=quoted(said, 120)))
+        kind = _ErrorAnswer if _ERROR_CODE.fullmatch(error) and code != "NO_SUCH_TASK" else _Noise
+        return kind(Text(text, said=keys.redacted(said, 120)))
     if "generation_id" in answer:
         return NoTask(
             "This is the answer of another Hyper3D tool. It has a generation id and no subscription key, so the task "
             "can only be followed with that tool, or in a web browser."
         )
     if isinstance(answer.get("jobs"), list):
-        return _Other("This answer tells a task's status, and not its subscription key.", Action.GIVE_ANSWER)
+        return _Noise("This answer tells a task's status, and not its subscription key.", Action.GIVE_ANSWER)
     if isinstance(answer.get("list"), list):
-        return _Other("This answer is a list of files to download, without a subscription key.", Action.GIVE_ANSWER)
+        return _Noise("This answer is a list of files to download, without a subscription key.", Action.GIVE_ANSWER)
     return NoTask("There is no subscription key in this answer.")
 
 
@@ -180,24 +181,24 @@ def _read_one(part: _Candidate, api_key: Secret | None) -> Generation | BadInput
     return generation
 
 
-def _worth(found: list[Generation | BadInput]) -> tuple[int, int, bool]:
+def _score(found: list[Generation | BadInput]) -> tuple[int, int, bool]:
     """What makes one reading of a text better than another."""
     tasks = [part for part in found if isinstance(part, Generation)]
     return sum(bool(task.task_uuid) for task in tasks), len(tasks), bool(found)
 
 
-def _is_whole(found: list[Generation | BadInput]) -> bool:
+def _is_complete(found: list[Generation | BadInput]) -> bool:
     """Whether no other reading can be better."""
-    whole = [bool(part.task_uuid) if isinstance(part, Generation) else isinstance(part, _Refused) for part in found]
+    whole = [bool(part.task_uuid) if isinstance(part, Generation) else isinstance(part, _ErrorAnswer) for part in found]
     return all(whole) and any(isinstance(part, Generation) for part in found)
 
 
-def _sorted(found: list[Generation | BadInput]) -> Pasted:
+def _classified(found: list[Generation | BadInput]) -> ParsedTasks:
     """Raises BadInput where nothing that was found can be followed."""
     generations: dict[Secret, Generation] = {}
     refused: list[Skipped] = []
-    wrong: list[Skipped] = []
-    tasks = [part for part in found if not isinstance(part, _Other)] or found
+    invalid: list[Skipped] = []
+    tasks = [part for part in found if not isinstance(part, _Noise)] or found
     for number, part in enumerate(tasks, 1):
         if isinstance(part, Generation):
             # A log may show a key by itself before the answer that it stands in.
@@ -206,9 +207,9 @@ def _sorted(found: list[Generation | BadInput]) -> Pasted:
             generations[part.subscription_key] = merged
         else:
             # Whoever brings many knows what is needed: it is told where there is nothing else.
-            (refused if isinstance(part, _Refused) else wrong).append(Skipped(number, part.trouble.text))
+            (refused if isinstance(part, _ErrorAnswer) else invalid).append(Skipped(number, part.trouble.text))
     if generations:
-        return Pasted(tuple(generations.values()), tuple(refused), tuple(wrong))
+        return ParsedTasks(tuple(generations.values()), tuple(refused), tuple(invalid))
     if not tasks:
         raise NoTask("There is no task in this text.")
     first = next(part for part in tasks if isinstance(part, BadInput))
@@ -238,7 +239,7 @@ def _candidates(text: str) -> list[_Candidate]:
         elif _CUT_KEY.search(part) and not _LABELED_KEY.search(part):
             found.append(NoTask("A part of this answer is missing."))
         else:
-            keys = [line for line in _lines(part) if _is_meant_for_a_key(line, answers, sentences)]
+            keys = [line for line in _lines(part) if _looks_like_a_key(line, answers, sentences)]
             short = NoTask("This is too short for a subscription key, which has some 300 characters.")
             found += (line if len(line) >= SHORTEST_SECRET or len(lines) == 1 else short for line in keys)
     if not found and _LIKE_JSON.match(text):
@@ -246,11 +247,11 @@ def _candidates(text: str) -> list[_Candidate]:
     return found
 
 
-def _is_meant_for_a_key(line: str, answers: bool, sentences: bool) -> bool:
+def _looks_like_a_key(line: str, answers: bool, sentences: bool) -> bool:
     """Whether a line that is not part of an answer is to be read as a key, in a text with answers, with sentences."""
     if sentences and not answers:
         # A long word in a line may be a key with something wrong beside it, which is to be told.
-        return any(len(word) >= LIKE_A_KEY for word in line.split())
+        return any(len(word) >= KEY_LIKE_LENGTH for word in line.split())
     return bool(re.fullmatch(_JWT if sentences else r"[\w.+/=~-]{32,}" if answers else ".*", line, re.ASCII))
 
 
@@ -340,7 +341,7 @@ def _decoded(text: str, start: int) -> tuple[object, int, int]:
             return value, start + end, 0
         except json.JSONDecodeError as error:
             if error.pos < len(window) - SHORTEST_CUT and not error.msg.startswith("Unterminated"):
-                cost += COST_OF_AN_ERROR + error.pos
+                cost += ERROR_COST + error.pos
                 break
             cost += len(window)
         except (ValueError, RecursionError):

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from ..service.keys import Secret
 from ..texts.wording import listed
 
-MOST_NAMES = 5
+MAX_NAMES = 5
 
 
 @dataclass
-class Press:
+class FollowRequest:
     """The tracker answers in the order in which it was called, so that its answers belong to the oldest press."""
 
     awaited: int = 1
@@ -24,7 +24,7 @@ class Press:
     """The names of those that were in the list before."""
     failed: bool = False
 
-    def take_in(self, name: str, was_known: bool) -> None:
+    def succeed(self, name: str, was_known: bool) -> None:
         self.awaited -= 1
         if was_known:
             self.known.append(name)
@@ -40,7 +40,7 @@ class Press:
         """One line for the status bar; "" where the list shows enough."""
         if not self.known:
             return f"{self.new} tasks are followed now" if self.new > 1 else ""
-        names = listed([f"'{name}'" for name in self.known], MOST_NAMES)
+        names = listed([f"'{name}'" for name in self.known], MAX_NAMES)
         if not self.new:
             return f"already in the list: {names}"
         return f"{self.new} {'task is' if self.new == 1 else 'tasks are'} followed now; already in the list: {names}"

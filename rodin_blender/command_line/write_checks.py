@@ -8,12 +8,12 @@ from pathlib import Path
 
 from ..service.errors import BadInput
 from ..storage.disk import write_reason
-from .following import Ended
+from .following import CommandEnd
 from .output import Exit
 
 
 def check_file(path: Path, option: str, suffix: str) -> None:
-    """Raises BadInput for a name that is wrong, Ended where its folder cannot be written."""
+    """Raises BadInput for a name that is wrong, CommandEnd where its folder cannot be written."""
     if path.suffix.lower() != suffix:
         raise BadInput(f"{option} takes the name of a {suffix} file, and {path} is none.")
     if path.is_dir():
@@ -24,20 +24,20 @@ def check_file(path: Path, option: str, suffix: str) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """A folder that is made if need be. Raises BadInput, Ended."""
+    """A folder that is made if need be. Raises BadInput, CommandEnd."""
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is to be a folder, and there is a file of that name.")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise Ended(Exit.TROUBLE, f"{_not_written(path, error)} Nothing was done.") from None
+        raise CommandEnd(Exit.TROUBLE, f"{_not_written(path, error)} Nothing was done.") from None
     _check_writable(path)
 
 
 def _check_writable(folder: Path) -> None:
     trouble = writing_trouble(folder)
     if trouble:
-        raise Ended(Exit.TROUBLE, f"{trouble} Nothing was done.")
+        raise CommandEnd(Exit.TROUBLE, f"{trouble} Nothing was done.")
 
 
 def writing_trouble(folder: Path) -> str:

@@ -11,7 +11,7 @@ import bpy
 
 
 @contextmanager
-def scene_aside() -> Iterator[bpy.types.Scene]:
+def temporary_scene() -> Iterator[bpy.types.Scene]:
     """An empty scene in meters as the context's, with the user's frame rate, so that animations keep their speed.
 
     Afterwards it is gone, and each window and 3D view shows what it showed.
@@ -44,13 +44,13 @@ def scene_aside() -> Iterator[bpy.types.Scene]:
         bpy.data.scenes.remove(scene)
 
 
-def newest() -> int:
-    """The number of the data-block that was made last, for `made_since`: Blender counts them while it runs."""
+def last_created() -> int:
+    """The number of the data-block that was made last, for `created_since`: Blender counts them while it runs."""
     return max((number for _items, numbers in _numbered() for number in numbers), default=0)
 
 
-def made_since(number: int) -> set[bpy.types.ID]:
-    """The data-blocks that were made since `newest` was that. Others are not touched, of which a file has thousands."""
+def created_since(number: int) -> set[bpy.types.ID]:
+    """The data-blocks that were made since `last_created` was that. The thousands of others are not touched."""
     return {
         items[index] for items, numbers in _numbered() for index, made in enumerate(numbers) if made > number
     }
@@ -77,8 +77,8 @@ def remove(items: set[bpy.types.ID]) -> None:
 
 
 def remove_leftovers(number: int, kept: bpy.types.Collection) -> None:
-    """Of what was made since, see `made_since`, remove other scenes and collections, and what nothing uses then."""
-    made = made_since(number) - {kept}
+    """Of what was made since, see `created_since`, remove other scenes and collections, and what nothing uses then."""
+    made = created_since(number) - {kept}
     remove({item for item in made if isinstance(item, (bpy.types.Scene, bpy.types.Collection))})
-    while unused := {item for item in made_since(number) if not item.users and item != kept}:
+    while unused := {item for item in created_since(number) if not item.users and item != kept}:
         bpy.data.batch_remove(unused)

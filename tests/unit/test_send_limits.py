@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from rodin_blender.service.keys import Secret
-from rodin_blender.storage.store import NoRoom, Store
+from rodin_blender.storage.store import LimitReached, Store
 from rodin_blender.tasks import transitions
 from rodin_blender.tasks.submission import Accepted
 from rodin_blender.tasks.task import Status, Task
-from rodin_blender.tracking import submitting, turns
+from rodin_blender.tracking import send_limits, submitting
 from rodin_blender.tracking.messages import TaskChanged
 from tests.unit import test_submitting
 from tests.unit.shell import Shell, shell
@@ -32,7 +32,7 @@ simulator, folder, begin = test_submitting.simulator, test_submitting.folder, te
 def test_no_more_are_generated_at_a_time_than_the_settings_allow_by_two_programs_together(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
-    monkeypatch.setattr(turns, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(send_limits, "RETRY_INTERVAL", 0.1)
     two = [begin(parallel_generations=limit), begin(parallel_generations=limit)]
     ids = [watched.generate() for watched in two for _ in range(3)]
     most, end = 0, time.monotonic() + 40.0
@@ -51,7 +51,7 @@ def test_no_more_are_generated_at_a_time_than_the_settings_allow_by_two_programs
 def test_one_whose_sender_waits_for_the_balance_is_not_taken_for_unsent_by_another_program(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitting, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(submitting, "SYNC_INTERVAL", 0.05)
     sender, other = begin(timeout=30.0), begin()
     simulator.fail("check_balance", "hang")
     task_id = sender.generate()
@@ -76,7 +76,7 @@ def test_without_a_limit_all_begin_at_once(begin: Callable[..., Generating], sim
 def test_one_that_waits_for_room_can_be_cancelled_and_is_not_written_at_each_look(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turns, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(send_limits, "RETRY_INTERVAL", 0.05)
     simulator.speed = 0.01
     watched = begin(parallel_generations=1)
     first = watched.generate()
@@ -97,23 +97,23 @@ def test_the_room_is_that_of_the_list_and_only_what_is_under_way_takes_it(tmp_pa
             one.add(Task(f"t{number}", "Vase", Secret(""), status=Status.UNSENT, kind="generate", tracked_at=now))
         one.add(Task("tracked", "Pot", Secret("key"), tracked_at=now))
         assert one.under_way() == 0, "what somebody else began takes no room of ours"
-        one.change("t0", transitions.sending(), within=1)
-        with pytest.raises(NoRoom):
-            other.change("t1", transitions.sending(), within=1)
+        one.change("t0", transitions.sending(), max_under_way=1)
+        with pytest.raises(LimitReached):
+            other.change("t1", transitions.sending(), max_under_way=1)
         assert other.change("t1", lambda task: task).status is Status.UNSENT  # type: ignore[union-attr]
         other.change("t0", transitions.accepted(Accepted("uuid", Secret("k0"), (), 0.5), now))
         assert one.under_way() == 1
         one.change("t0", transitions.uncertain("Nobody knows."))
-        with pytest.raises(NoRoom):
-            one.change("t1", transitions.sending(), within=1)
+        with pytest.raises(LimitReached):
+            one.change("t1", transitions.sending(), max_under_way=1)
 
 
 def test_the_requests_of_a_minute_are_as_many_as_the_settings_say(tmp_path: Path) -> None:
     now = 1_800_000_000.0
     with closing(Store(tmp_path / "tasks.sqlite")) as one, closing(Store(tmp_path / "tasks.sqlite")) as other:
         one.requests_per_minute, other.requests_per_minute = 3, 5
-        assert [one.take_request(now) <= now for _ in range(4)] == [True, True, True, False]
-        assert [other.take_request(now) <= now for _ in range(3)] == [True, True, False], "they count each other's"
+        assert [one.reserve_request(now) <= now for _ in range(4)] == [True, True, True, False]
+        assert [other.reserve_request(now) <= now for _ in range(3)] == [True, True, False], "they count each other's"
 
 
 def test_the_setting_reaches_what_asks(shell: Shell) -> None:

@@ -20,10 +20,10 @@ stand, a shorter one is a key as well.
 """
 CLOSE, VERY_CLOSE = 0.6, 0.8
 """How much a mistyped name is like the right one, as difflib has it; and one that is as long as a key."""
-MOST_OFFERED = 3
+MAX_SUGGESTIONS = 3
 
 
-class Named:
+class TaskLookup:
     """The tasks of a list or of a batch's results; `where` says which, and `hint` how to see them, for the user."""
 
     def __init__(self, tasks: Iterable[Task], where: str, hint: str = "") -> None:
@@ -47,58 +47,58 @@ class Named:
         """The task with this id or name. Raises BadInput, with the names that are like it, if there is none."""
         task = self.get(word)
         if task is None:
-            raise BadInput(f"There is no task {self._quoted(word)} in {self._where}.{self._offer(word)}")
+            raise BadInput(f"There is no task {self._description(word)} in {self._where}.{self._suggestions(word)}")
         return task
 
     def check_key(self, word: str) -> None:
         """Raises BadInput for what does not look like a subscription key, and so is a mistyped name."""
-        if _has_the_form_of_a_key(word) and not self._close(word, VERY_CLOSE):
+        if _has_the_form_of_a_key(word) and not self._similar(word, VERY_CLOSE):
             return
         raise BadInput(
-            f"There is no task {self._quoted(word)} in {self._where}, and it does not look like a subscription key, "
-            f"which has {SHORTEST_KEY} characters or more and no spaces.{self._offer(word)} A shorter key is taken "
-            "from a file (@FILE) and from standard input (-)."
+            f"There is no task {self._description(word)} in {self._where}, and it does not look like a subscription "
+            f"key, which has {SHORTEST_KEY} characters or more and no spaces.{self._suggestions(word)} A shorter key "
+            "is taken from a file (@FILE) and from standard input (-)."
         )
 
-    def _quoted(self, word: str) -> str:
+    def _description(self, word: str) -> str:
         # What has the form of a key may be one in the wrong place.
-        return "of such a name" if _has_the_form_of_a_key(word) and not self._close(word, VERY_CLOSE) else f"'{word}'"
+        return "of such a name" if _has_the_form_of_a_key(word) and not self._similar(word, VERY_CLOSE) else f"'{word}'"
 
-    def _offer(self, word: str) -> str:
-        names = [f"'{name}'" for name in self._close(word, CLOSE)]
+    def _suggestions(self, word: str) -> str:
+        names = [f"'{name}'" for name in self._similar(word, CLOSE)]
         return f" Did you mean {' or '.join(names)}?" if names else self._hint
 
-    def _close(self, word: str, how_close: float) -> list[str]:
+    def _similar(self, word: str, how_close: float) -> list[str]:
         """Names that are like a word but for their case, the likest first."""
         names = {name.casefold(): name for name in self._by_name}
-        return [names[name] for name in get_close_matches(word.casefold(), names, MOST_OFFERED, how_close)]
+        return [names[name] for name in get_close_matches(word.casefold(), names, MAX_SUGGESTIONS, how_close)]
 
 
-def listed(store: Store, words: list[str]) -> list[Task]:
+def lookup(store: Store, words: list[str]) -> list[Task]:
     """The tasks with these ids or names, none twice. Raises BadInput for a word that is neither, StoreError."""
-    named = _in_list(store)
-    return list({task.task_id: task for task in map(named.task, words)}.values())
+    known = _in_list(store)
+    return list({task.task_id: task for task in map(known.task, words)}.values())
 
 
-def meant(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[Generation], list[str]]:
+def lookup_or_parse(store: Store, words: list[str], api_key: Secret) -> tuple[list[Task], list[Generation], list[str]]:
     """The tasks of the list that these arguments name, the keys among them, and what is to be told of error answers.
 
     Raises BadInput for anything else, such as a mistyped name, before anything is asked or added.
     """
-    named = _in_list(store)
-    tasks = {task.task_id: task for word in words if (task := named.get(word))}
-    keys = [word for word in words if not named.get(word)]
+    known = _in_list(store)
+    tasks = {task.task_id: task for word in words if (task := known.get(word))}
+    keys = [word for word in words if not known.get(word)]
     for word in keys:
         # The reader of keys says of the API key what it is.
         if not arguments.is_source(word) and word != api_key.reveal():
-            named.check_key(word)
+            known.check_key(word)
     generations, refused = arguments.generations(keys, api_key) if keys else ([], [])
     return list(tasks.values()), generations, refused
 
 
-def _in_list(store: Store) -> Named:
+def _in_list(store: Store) -> TaskLookup:
     """Raises StoreError."""
-    return Named(store.tasks(), f"the list at {store.path}", " `list` prints what there is.")
+    return TaskLookup(store.tasks(), f"the list at {store.path}", " `list` prints what there is.")
 
 
 def _has_the_form_of_a_key(word: str) -> bool:
