@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import random
 import re
 import sqlite3
@@ -36,6 +37,7 @@ from rodin_blender.storage import store
 from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import Pace
 from rodin_blender.tasks.task import Task, Watch
+from rodin_blender.texts.text import Trouble
 from rodin_blender.tracking import workers
 from rodin_blender.tracking.messages import BlockerChanged, Followed, Settings, TaskChanged
 from rodin_blender.tracking.tracker import Tracker
@@ -106,7 +108,7 @@ def serve(tasks: int, seconds: float, folder: Path) -> None:
 
 def use(listed: store.Store, uuids: dict[str, list[str]], chance: random.Random) -> None:
     """Write the list's tasks anew again and again, in any order: what SQLite's pages look like after a while."""
-    pace, no_answer = Pace(1.0, 1.0), "The service is in trouble (HTTP 500)."
+    pace, no_answer = Pace(1.0, 1.0), Trouble("bad_answer", "The service is in trouble (HTTP 500).")
     for _ in range(3):
         for task_id in chance.sample([*uuids], len(uuids)):
             if chance.random() < FAULTY:
@@ -134,7 +136,8 @@ class Owner:
         self.tasks: dict[str, Task] = {}
         self.finished: deque[tuple[float, str]] = deque()
         self.paused: deque[tuple[float, str]] = deque()
-        settings = Settings(url, Secret(API_KEY), TIMEOUT, Pace(1.0, 1.0, 10 * seconds))
+        pace = Pace(1.0, 1.0, 10 * seconds)
+        settings = Settings(url, Secret(API_KEY), TIMEOUT, pace, requests_per_minute=PER_MINUTE)
         self.tracker = Tracker(folder / "tasks.sqlite", settings)
 
     def run(self) -> None:
@@ -198,8 +201,9 @@ class Owner:
 
 
 def own(folder: Path, url: str, seconds: float) -> None:
-    schedule.REQUESTS_PER_MINUTE = store.REQUESTS_PER_MINUTE = PER_MINUTE
     workers.LONGEST_CALL = LONGEST_CALL
+    # Each trouble would be a line on the screen.
+    logging.disable()
     Owner(folder, url, seconds).run()
 
 
@@ -288,6 +292,8 @@ def measured(tasks: int, seconds: float) -> Run:
             try:
                 assert service.stdout and service.stdin
                 url = service.stdout.readline().strip()
+                if not url:
+                    raise SystemExit("The service did not begin.")
                 with subprocess.Popen([*this, "--own", name, url], cwd=ROOT) as owner:
                     try:
                         began = time.monotonic()
