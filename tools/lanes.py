@@ -62,7 +62,7 @@ BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 
 SLOTS = 3 * PROCESSORS
 """How much runs at once. A test waits more than it computes, so a processor has room for three slots."""
-UNIT_PROCESSES = SLOTS
+UNIT_PROCESSES = 2 * PROCESSORS
 _printing = threading.Lock()
 
 
@@ -185,7 +185,8 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     python = str(prepared.python)
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
-        spread = ["-n", str(UNIT_PROCESSES), "--dist", "worksteal"]
+        # Each process reads all tests first, which takes longer than a few tests.
+        spread = [] if prepared.tests else ["-n", str(UNIT_PROCESSES), "--dist", "worksteal"]
         _tests(lane, [*pytest, *spread, *prepared.of("tests/unit")], environment)
         return
     if lane.name == "http":

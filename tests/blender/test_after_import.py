@@ -13,7 +13,7 @@ from conftest import Rodin, Service, wait_for_no_thread
 from mathutils import Vector
 from test_commands import environment, run  # noqa: F401
 from test_imports import triangles
-from test_models import CUBES, export, heights, wish_import
+from test_models import export, heights, wish_import
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,10 @@ def _empty_file(rodin: Rodin) -> Iterator[None]:
     bpy.ops.wm.read_homefile(use_empty=True)
 
 
-@pytest.fixture(scope="module")
-def cubes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+@pytest.fixture
+def cubes() -> dict[str, bytes]:
     """A model of two parts, each a cube of a meter that stands on the ground."""
-    return export("glb", tmp_path_factory.mktemp("cubes"), CUBES.format((0, 4)))
+    return export("glb", "cubes")
 
 
 @pytest.fixture

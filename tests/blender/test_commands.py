@@ -11,14 +11,16 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 import pytest
 from conftest import API_KEY, PACKAGE, Rodin, Service, wait_for_no_thread
-from test_extension import PROGRAM, READY
+from test_extension import ENABLE, IS_MODULE, PROGRAM, READY, command
+
+Series = Callable[..., tuple[int, list[dict[str, Any]], str]]
 
 
 @pytest.fixture
@@ -45,6 +47,49 @@ def run(environment: dict[str, str], *words: str, given: str = "") -> tuple[int,
     return process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
 
 
+SERIES = f"""{ENABLE if IS_MODULE else ""}
+import json, os, sys, tempfile
+from {PACKAGE}.blender import commands
+asked, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
+for line in asked:
+    environment, words, given = json.loads(line)
+    os.environ.clear()
+    os.environ.update(environment)
+    streams = [tempfile.TemporaryFile() for _ in range(3)]
+    streams[0].write(given.encode())
+    streams[0].seek(0)
+    for number, stream in enumerate(streams):
+        os.dup2(stream.fileno(), number)
+    sys.stdin, sys.stdout, sys.stderr = open(0, closefd=False), open(1, "w", closefd=False), open(2, "w", closefd=False)
+    code = commands._run(words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for stream in streams:
+        stream.seek(0)
+    print(json.dumps([code, *(stream.read().decode() for stream in streams[1:])]), file=answers, flush=True)
+"""
+"""Runs commands one after the other, as `blender --command rodin` does one."""
+
+
+@pytest.fixture
+def series(environment: dict[str, str], tmp_path: Path) -> Iterator[Series]:
+    """The same as `run`, in one Blender for all: a start takes longer than most commands."""
+    script = tmp_path / "series.py"
+    script.write_text(SERIES)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command(script), env=environment, text=True, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL)
+
+    def run(environment: dict[str, str], *words: str, given: str = "") -> tuple[int, list[dict[str, Any]], str]:
+        print(json.dumps([environment, [*words, "--json"], given]), file=process.stdin, flush=True)
+        line = next(line for line in process.stdout if line.startswith("["))
+        code, out, err = json.loads(line)
+        return code, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
+
+    yield run
+    process.stdin.close()
+    assert process.wait(60) == 0
+
+
 def test_follow_download_and_import_without_a_window(
     service: Service, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -65,13 +110,13 @@ def test_follow_download_and_import_without_a_window(
         assert secret not in said + more and secret.encode() not in blend.read_bytes()
 
 
-def test_every_other_command(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
+def test_every_other_command(service: Service, environment: dict[str, str], series: Series, tmp_path: Path) -> None:
     """Their details are tested in plain Python; here, that each does its work in Blender."""
     answer = service.add(READY, prompt="A vase")
     key, given = answer["jobs"]["subscription_key"], json.dumps(answer)
 
     def names(*words: str, given: str = "") -> list[str]:
-        code, told, said = run(environment, *words, given=given)
+        code, told, said = series(environment, *words, given=given)
         assert code == 0, said
         assert key not in said
         return [f"{task['name']} {task['watch']} {task['status']}" for task in told]
@@ -86,25 +131,25 @@ def test_every_other_command(service: Service, environment: dict[str, str], tmp_
     (tmp_path / "show.jsonl").write_text(given + "\n")
     assert names("batch", str(tmp_path / "show.jsonl"), "--to", str(tmp_path / "all")) == ["A vase FOLLOWING DONE"]
     assert json.loads((tmp_path / "all" / "results.jsonl").read_text())["name"] == "A vase"
-    code, (account,), _said = run(environment, "balance")
+    code, (account,), _said = series(environment, "balance")
     assert (code, account["balance"]) == (0, 12.5)
 
 
-def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], tmp_path: Path) -> None:
-    code, (told,), _said = run(environment, "doctor")
+def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], series: Series, tmp_path: Path) -> None:
+    code, (told,), _said = series(environment, "doctor")
     assert (code, told["faults"]) == (0, [])
     assert told["versions"]["Blender"] == bpy.app.version_string and told["versions"]["Rodin"] == "0.1.0"
-    code, (told,), _said = run({**environment, "RODIN_HAND_OFF_OPERATOR": "studio.gone"}, "doctor")
+    code, (told,), _said = series({**environment, "RODIN_HAND_OFF_OPERATOR": "studio.gone"}, "doctor")
     assert code == 1 and "no operator 'studio.gone'" in told["faults"][0]
     (tmp_path / "broken.toml").write_text("deadline = =")
-    code, (told,), _said = run({**environment, "RODIN_CONFIG": str(tmp_path / "broken.toml")}, "doctor")
+    code, (told,), _said = series({**environment, "RODIN_CONFIG": str(tmp_path / "broken.toml")}, "doctor")
     assert code == 1 and "no TOML" in told["faults"][0] and told["versions"]["Blender"]
-    assert run(environment, "pause", "nobody")[0] == 2
-    assert run({**environment, "RODIN_API_KEY": ""}, "balance")[0] == 2
-    assert run({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 2
-    assert run({**environment, "RODIN_API_URL": "https://rodin.invalid/api"}, "balance")[0] == 5
-    assert run(environment, "nonsense")[0] == 2
-    assert run(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2
+    assert series(environment, "pause", "nobody")[0] == 2
+    assert series({**environment, "RODIN_API_KEY": ""}, "balance")[0] == 2
+    assert series({**environment, "RODIN_API_KEY": "wrong"}, "balance")[0] == 2
+    assert series({**environment, "RODIN_API_URL": "https://rodin.invalid/api"}, "balance")[0] == 5
+    assert series(environment, "nonsense")[0] == 2
+    assert series(environment, "import", str(tmp_path / "no.glb"), "--save", "x.blend")[0] == 2
 
 
 def test_what_a_shell_spends_is_seen_in_the_window(rodin: Rodin, service: Service, environment: dict[str, str]) -> None:
@@ -184,15 +229,15 @@ def test_functions_are_called_and_what_is_printed_is_no_part_of_the_json(
     assert [event["event"] for event in events] == ["task", "hook", "import", "error"]
 
 
-@pytest.mark.parametrize("words", [["--save", "gone/a.blend"], ["--save", "a.png"], ["--save", "a.blend", "--thumbnail", "no/a.png"]])
 def test_what_is_to_be_written_is_seen_to_first(
-    service: Service, environment: dict[str, str], tmp_path: Path, words: list[str]
+    service: Service, environment: dict[str, str], series: Series, tmp_path: Path
 ) -> None:
-    run(environment, "track", "-", given=json.dumps(service.add(READY, prompt="A vase")))
-    there = [word if word.startswith("-") else str(tmp_path / word) for word in words]
-    code, (error,), _said = run(environment, "import", "A vase", *there)
-    assert code == 2 and ("no such folder" in error["text"] or "is none" in error["text"])
-    assert [task["status"] for task in run(environment, "list")[1]] == ["UNKNOWN"], "nothing was asked"
+    series(environment, "track", "-", given=json.dumps(service.add(READY, prompt="A vase")))
+    for words in (["--save", "gone/a.blend"], ["--save", "a.png"], ["--save", "a.blend", "--thumbnail", "no/a.png"]):
+        there = [word if word.startswith("-") else str(tmp_path / word) for word in words]
+        code, (error,), _said = series(environment, "import", "A vase", *there)
+        assert code == 2 and ("no such folder" in error["text"] or "is none" in error["text"])
+    assert [task["status"] for task in series(environment, "list")[1]] == ["UNKNOWN"], "nothing was asked"
 
 
 def test_ctrl_c_during_an_import_ends_with_130(environment: dict[str, str], tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import subprocess
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,15 +31,16 @@ def _empty_scene(rodin: Rodin, service: Service) -> Iterator[None]:
     bpy.ops.wm.read_homefile(use_empty=True)
 
 
-CUBE_IN_EMPTY = """
+SCENES = {
+    "cube": """
 bpy.ops.object.empty_add()
 parent = bpy.context.object
 bpy.ops.mesh.primitive_cube_add(location=(0.0, 0.0, 1.0))
 bpy.context.object.parent = parent
-"""
-"""2 units high."""
-CUBES = "for x in {}: bpy.ops.mesh.primitive_cube_add(size=1.0, location=(x, 0.0, 0.5))\n"
-CUBE_ON_BONES = """
+""",
+    "bare cube": "bpy.ops.mesh.primitive_cube_add(size=1.0, location=(0.0, 0.0, 0.5))",
+    "cubes": "for x in (0.0, 4.0): bpy.ops.mesh.primitive_cube_add(size=1.0, location=(x, 0.0, 0.5))",
+    "cube on bones": """
 bpy.ops.mesh.primitive_cube_add(size=1.0, location=(0.0, 0.0, 0.5))
 cube = bpy.context.object
 bpy.ops.object.armature_add()
@@ -45,28 +48,44 @@ bones = bpy.context.object
 cube.parent = bones
 cube.modifiers.new("Bones", "ARMATURE").object = bones
 cube.vertex_groups.new(name="Bone").add(range(8), 1.0, "REPLACE")
-"""
+""",
+}
+"""The cube hangs on an empty object and is 2 units high, the others are 1 unit high."""
+EXPORTERS = {
+    "glb": "export_scene.gltf",
+    "fbx": "export_scene.fbx",
+    "obj": "wm.obj_export",
+    "stl": "wm.stl_export",
+    "usdz": "wm.usd_export",
+}
 
 
-def export(kind: str, folder: Path, scene: str = CUBE_IN_EMPTY) -> dict[str, bytes]:
-    """A scene as Blender's exporter of that kind writes it: the contents of the files by name.
+@functools.cache
+def _exported() -> dict[tuple[str, str], dict[str, bytes]]:
+    """All that the tests import, by kind and scene, from one Blender for all.
 
-    In a Blender of its own, since the wheel of 4.2 crashes at its end once it has exported glTF.
+    It is another one, since the wheel of 4.2 crashes at its end once it has exported glTF.
     """
-    exporter = {
-        "glb": "export_scene.gltf",
-        "fbx": "export_scene.fbx",
-        "obj": "wm.obj_export",
-        "stl": "wm.stl_export",
-        "usdz": "wm.usd_export",
-    }[kind]
-    script = folder.with_name(f"{folder.name}-export.py")
-    script.write_text(
-        "import bpy, os\nbpy.ops.wm.read_homefile(use_empty=True)\n"
-        f"{scene}bpy.ops.{exporter}(filepath={str(folder / f'base.{kind}')!r})\nos._exit(0)\n"
-    )
-    subprocess.run(command(script), check=True, capture_output=True, timeout=60)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    wanted = [("glb", scene) for scene in SCENES] + [(kind, "cube") for kind in EXPORTERS if has_importer(kind)]
+    with tempfile.TemporaryDirectory() as made:
+        lines = ["import bpy, os"]
+        for number, (kind, scene) in enumerate(wanted):
+            folder = Path(made, str(number))
+            folder.mkdir()
+            lines += ["bpy.ops.wm.read_homefile(use_empty=True)", SCENES[scene]]
+            lines += [f"bpy.ops.{EXPORTERS[kind]}(filepath={str(folder / f'base.{kind}')!r})"]
+        script = Path(made, "export.py")
+        script.write_text("\n".join([*lines, "os._exit(0)\n"]))
+        subprocess.run(command(script), check=True, capture_output=True, timeout=120)
+        return {
+            one: {path.name: path.read_bytes() for path in Path(made, str(number)).iterdir()}
+            for number, one in enumerate(wanted)
+        }
+
+
+def export(kind: str, scene: str = "cube") -> dict[str, bytes]:
+    """A scene as Blender's exporter of that kind writes it: the contents of the files by name."""
+    return _exported()[kind, scene]
 
 
 def wish_import(rodin: Rodin, task_id: str, **how: object) -> None:
@@ -125,13 +144,13 @@ def test_one_press_of_download_brings_the_textured_model_to_the_cursor(rodin: Ro
 
 
 @pytest.mark.parametrize("kind", ["glb", "fbx", "obj", "stl", "usdz"])
-def test_each_kind_of_file_is_imported(rodin: Rodin, saved: Callable[..., str], tmp_path: Path, kind: str) -> None:
+def test_each_kind_of_file_is_imported(rodin: Rodin, saved: Callable[..., str], kind: str) -> None:
     if not has_importer(kind):
         task_id = saved({f"base.{kind}": b"PK\3\4"})
         with pytest.raises(RuntimeError, match=r"cannot import \.usdz files.+built without"):
             bpy.ops.rodin.import_model(task_id=task_id)
         return
-    task_id = saved(export(kind, tmp_path))
+    task_id = saved(export(kind))
     frames = (bpy.context.scene.frame_start, bpy.context.scene.frame_end)
     assert bpy.ops.rodin.import_model(task_id=task_id, location="ORIGIN", height=0.5) == {"FINISHED"}
     collection = bpy.data.collections["A glazed vase"]
@@ -153,10 +172,8 @@ def test_imported_again_without_asking_the_service(rodin: Rodin, service: Servic
     assert (len(service.asked("download")), len(service.asked("files"))) == (lists + 1, files)
 
 
-def test_the_best_model_is_taken_unless_another_one_is_named(
-    rodin: Rodin, saved: Callable[..., str], tmp_path: Path
-) -> None:
-    glb = export("glb", tmp_path)["base.glb"]
+def test_the_best_model_is_taken_unless_another_one_is_named(rodin: Rodin, saved: Callable[..., str]) -> None:
+    glb = export("glb")["base.glb"]
     task_id = saved({"base.glb": BROKEN, "base_basic_shaded.glb": BROKEN, "x_PBR.glb": glb})
     assert bpy.ops.rodin.import_model(task_id=task_id) == {"FINISHED"}
     with pytest.raises(RuntimeError, match=r"'base\.glb' could not be imported"):
@@ -206,9 +223,9 @@ def test_no_key_is_in_the_saved_file(rodin: Rodin, saved: Callable[..., str], tm
 
 @pytest.mark.parametrize("layout", ["excluded collection", "several roots", "local scene"])
 def test_whatever_the_scene_and_the_file_are_like(
-    rodin: Rodin, saved: Callable[..., str], tmp_path: Path, layout: str
+    rodin: Rodin, saved: Callable[..., str], layout: str
 ) -> None:
-    task_id = saved(export("glb", tmp_path, CUBES.format((0, 4) if layout == "several roots" else (0,))))
+    task_id = saved(export("glb", "cubes" if layout == "several roots" else "bare cube"))
     layer = bpy.context.view_layer
     if layout == "excluded collection":
         bpy.context.scene.collection.children.link(bpy.data.collections.new("Hidden"))
@@ -231,8 +248,8 @@ def test_what_a_button_sets_goes_before_the_preferences(rodin: Rodin, saved: Cal
     assert heights(bpy.data.collections["A glazed vase"]) == (pytest.approx(0.0, abs=0.01), pytest.approx(0.5, abs=0.02))
 
 
-def test_bones_do_not_count_for_the_height(rodin: Rodin, saved: Callable[..., str], tmp_path: Path) -> None:
-    bpy.ops.rodin.import_model(task_id=saved(export("glb", tmp_path, CUBE_ON_BONES)), height=2.0)
+def test_bones_do_not_count_for_the_height(rodin: Rodin, saved: Callable[..., str]) -> None:
+    bpy.ops.rodin.import_model(task_id=saved(export("glb", "cube on bones")), height=2.0)
     collection = bpy.data.collections["A glazed vase"]
     assert heights(collection) == (pytest.approx(0.0, abs=1e-4), pytest.approx(2.0, abs=1e-4))
     assert sorted(item.type for item in collection.objects) == ["ARMATURE", "MESH"]
@@ -321,7 +338,7 @@ def test_a_very_large_model_is_not_imported_by_itself(
     rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(rodin.module("blender.session"), "LARGEST_AUTO_IMPORT", 1000)
-    task_id = done(export("glb", tmp_path))
+    task_id = done(export("glb"))
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
     rodin.until(lambda: rodin.session.file_troubles, "it is told")
     assert "stands still while it imports" in rodin.session.file_troubles[task_id]

@@ -110,20 +110,15 @@ needs_extension_commands = pytest.mark.skipif(
 
 
 @needs_extension_commands
-def test_an_update_and_the_way_back_keep_all(profile: Profile, service: Service, tmp_path: Path) -> None:
-    newer, older = version_of(ZIP, "0.9.0", tmp_path), version_of(ZIP, "0.0.9", tmp_path)
-    profile.install(ZIP)
-    wanted = begin(profile, service, tmp_path)
-    for archive in (newer, older):
-        profile.install(archive)
-        check_all_is_there(profile, wanted)
-
-
-@needs_extension_commands
-def test_uninstalled_and_installed_again_all_is_there(profile: Profile, service: Service, tmp_path: Path) -> None:
+def test_updated_taken_back_uninstalled_and_installed_again_all_is_there(
+    profile: Profile, service: Service, tmp_path: Path
+) -> None:
     """What an older version kept in the extension's own folder, too: the first command brings it out of there."""
     profile.install(ZIP)
     wanted = begin(profile, service, tmp_path)
+    for version in ("0.9.0", "0.0.9"):
+        profile.install(version_of(ZIP, version, tmp_path))
+        check_all_is_there(profile, wanted)
     old = profile.folder / "profile" / "extensions" / ".user" / "user_default" / "rodin_blender"
     old.mkdir(parents=True, exist_ok=True)
     _put_back(profile.things, old)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from rodin_blender import handlers
+from tests.unit.forking import Forked
 from tools.simulator import API_KEY, Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ RUNNING = [(0.0, "Generating")]
 """A job that runs until the simulator is told to end it."""
 LONGEST = 40.0
 
+PROGRAM = "import runpy; runpy.run_module('rodin_blender', run_name='__main__', alter_sys=True)"
 FAST = """
 import sys
 from rodin_blender.command_line import batch_run, main
@@ -70,9 +72,14 @@ class Shell:
     environment: dict[str, str]
     printed: list[str] = field(default_factory=list)
 
-    def start(self, *words: object, fast: bool = False, **environment: str | None) -> subprocess.Popen[bytes]:
-        program = ["-c", FAST] if fast else ["-m", "rodin_blender"]
+    def start(
+        self, *words: object, fast: bool = False, forked: bool = True, **environment: str | None
+    ) -> subprocess.Popen[bytes]:
+        """A test that is about how a program is started has it not forked."""
         variables = {name: value for name, value in {**self.environment, **environment}.items() if value is not None}
+        if forked and sys.platform == "linux" and not any(name.startswith("PYTHON") for name in environment):
+            return Forked(FAST if fast else PROGRAM, [*map(str, words)], variables)
+        program = ["-c", FAST] if fast else ["-m", "rodin_blender"]
         return subprocess.Popen(
             [sys.executable, *program, *map(str, words)],
             cwd=ROOT,

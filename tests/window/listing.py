@@ -121,14 +121,14 @@ def trouble_moves_nothing(ui, given):
     yield from _fill(ui, given)
     ui.move(300, 300)
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
-    yield from ui.picture("untroubled")
+    yield from ui.picture("untroubled", checked=True)
     # The service is on this machine, which needs no leave to go online.
     blocker = ui.module("tracking.messages").Blocker
     ui.session.blocker = blocker("offline", "Blender may not go online. Allow it, and tasks go on by themselves.")
     ui.sidebar.tag_redraw()
-    yield from ui.picture("troubled")
+    yield from ui.picture("troubled", checked=True)
     ui.session.blocker = None
     ui.session.tell("Number 4 of what was pasted is an error answer: it lacks credits, and nothing was charged.")
     ui.sidebar.tag_redraw()
-    yield from ui.picture("news")
+    yield from ui.picture("news", checked=True)
     ui.facts["sidebar"] = [ui.sidebar.x, ui.sidebar.y, ui.sidebar.width, ui.sidebar.height, ui.window.height]
