@@ -56,7 +56,7 @@ def track(subscription_key: str, *, task_uuid: str = "", name: str = "") -> str:
     )
     known = (task for task in app().session.tasks.values() if task.subscription_key == generation.subscription_key)
     task_id = next((task.task_id for task in known), "") or new_task_id()
-    app().session.follow(app().tracker(), [generation], task_id=task_id)
+    app().session.follow_requests.follow(app().tracker(), [generation], task_id=task_id)
     return task_id
 
 

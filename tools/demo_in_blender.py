@@ -90,16 +90,16 @@ class Follower:
             self.wait(
                 LONGEST_DOWNLOAD,
                 lambda number=number, task_id=task_id: (
-                    len(self.models()) == number or task_id in self._session.file_troubles
+                    len(self.models()) == number or task_id in self._session.files.troubles
                 ),
             )
         return [model for model in self.models() if model not in before]
 
     def _more(self, task: Any) -> str:
-        running = self._session.downloads.get(task.task_id)
+        running = self._session.files.downloads.get(task.task_id)
         if running:
             return f"Downloading {running.name}".rstrip()
-        trouble = self._session.file_troubles.get(task.task_id, "")
+        trouble = self._session.files.troubles.get(task.task_id, "")
         imported = any(model.name == task.name for model in self.models())
         return task.message or trouble or ("In the scene" if imported else "Saved" if task.downloaded else "")
 

@@ -80,9 +80,8 @@ class App:
         settings = self.settings.for_tracker()
         session.needs_redraw |= settings != session.settings
         if settings.api_key != session.settings.api_key:
-            if session.key_test and session.key_test.api_key != settings.api_key:
-                session.key_test = None
-            session.balance, session.balance_asked = None, False
+            session.key_test.result = session.key_test.result_for(settings.api_key)
+            session.account.reset()
         tracker = session.tracker
         if tracker is None:
             tracker = Tracker(places.list_path(folders.user_folder()), settings, session.tasks.values())
@@ -104,12 +103,12 @@ class App:
     def ask_account(self) -> None:
         """Ask for what is to be known of the account, once it can be asked."""
         session = self.session
-        if session.key_test_wanted and not self.api_key.lookups:
-            session.key_test_wanted = False
+        if session.key_test.wanted and not self.api_key.lookups:
+            session.key_test.wanted = False
             self.tracker().test_key()
-        wanted = session.form.used_at and not session.balance_asked
+        wanted = session.form.used_at and not session.account.asked
         if wanted and session.tracker and not session.settings.blocker and not session.blocker:
-            session.balance_asked = True
+            session.account.asked = True
             session.tracker.ask_balance()
 
     def end(self) -> None:

@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a press of Follow or Paste gave to the tracker, and the one line that tells what came of it."""
+"""Presses of Follow and Paste: what each gave to the tracker, and the one line that tells what came of it."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..service.keys import Secret
+from ..service.keys import Generation, Secret
+from ..tasks.task import Task
 from ..texts.wording import listed
+from ..tracking.messages import Followed, Message, NotFollowed
+from ..tracking.tracker import Tracker
+from .news import News
 
 MAX_NAMES = 5
+_NOTHING = Secret("")
 
 
 @dataclass
 class FollowRequest:
-    """The tracker answers in the order in which it was called, so that its answers belong to the oldest press."""
+    """One press, which the tracker answers once for each of its tasks."""
 
     awaited: int = 1
     """How many tasks have no answer yet."""
@@ -44,3 +51,52 @@ class FollowRequest:
         if not self.new:
             return f"already in the list: {names}"
         return f"{self.new} {'task is' if self.new == 1 else 'tasks are'} followed now; already in the list: {names}"
+
+
+class FollowRequests:
+    """The tracker answers in the order in which it was called, so that its answers belong to the oldest press."""
+
+    def __init__(self, news: News) -> None:
+        self.typed_key = Secret("")
+        """What the panel's field holds."""
+        self.pending: deque[FollowRequest] = deque()
+        """Those that the tracker has not answered yet, the oldest first."""
+        self._news = news
+
+    def follow(
+        self, tracker: Tracker, generations: Sequence[Generation], typed: Secret = _NOTHING, task_id: str = ""
+    ) -> None:
+        """Have the tracker follow these; the only one under this id, where one is given and its key is new.
+
+        `typed` is what was in the panel's field, where they come from there.
+        """
+        self.pending.append(FollowRequest(len(generations), typed))
+        for generation in generations:
+            tracker.follow(generation, task_id)
+
+    def handle(self, message: Message, _before: Task | None) -> None:
+        match message:
+            case Followed(task, was_known):
+                if task.subscription_key == self.typed_key:
+                    self.typed_key = Secret("")
+                self._oldest.succeed(task.name, was_known)
+                self._end_oldest()
+            case NotFollowed():
+                self._oldest.fail()
+                self._end_oldest()
+
+    @property
+    def _oldest(self) -> FollowRequest:
+        if not self.pending:
+            self.pending.append(FollowRequest())
+        return self.pending[0]
+
+    def _end_oldest(self) -> None:
+        request = self._oldest
+        if request.awaited > 0:
+            return
+        self.pending.popleft()
+        if not request.failed and request.typed == self.typed_key:
+            self.typed_key = Secret("")
+        if request.text:
+            self._news.tell(request.text)

@@ -264,7 +264,7 @@ def touch() -> None:
     """Somebody sees or touches the form: the timer is to ask for the balance, now and then."""
     session, now = app().session, time.monotonic()
     if not session.form.used_at or now > session.form.used_at + BALANCE_HOLDS:
-        session.form.used_at, session.balance_asked = now, False
+        session.form.used_at, session.account.asked = now, False
 
 
 def is_empty() -> bool:

@@ -31,7 +31,7 @@ class Library:
 
     def send(self, task_id: str, folder: Path, name: str, command: Command) -> None:
         """Have a file written into the library; what comes of it is told as news of the task. Returns at once."""
-        self._session.file_troubles.pop(task_id, None)
+        self._session.files.troubles.pop(task_id, None)
         self._session.needs_redraw = True
         self.pending[task_id] = folder, name, command
         if len(self.pending) == 1:
@@ -60,7 +60,7 @@ class Library:
         folder, *_ = self.pending.pop(task_id)
         if said and not trouble and not is_registered(folder):
             said += " Register Library, in the menu beside Import, has the asset browser show it."
-        self._session.tell_of_files(task_id, said, trouble=trouble)
+        self._session.files.tell(task_id, said, trouble=trouble)
         self._session.needs_redraw = True
         self._begin()
 

@@ -12,8 +12,8 @@ from ..service.errors import BadInput
 from ..texts.text import Text
 from . import hand_off, importing, placement
 from .app import app
+from .import_queue import ImportRequest
 from .importing import textures
-from .session import ImportRequest
 
 
 def request_import(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
@@ -22,9 +22,8 @@ def request_import(task_id: str, window: bpy.types.Window | None = None, **how: 
     `how` are arguments for `rodin.import_model`. Until then the place stays the one where the 3D cursor is now.
     """
     session = app().session
-    session.file_troubles.pop(task_id, None)
-    session.unconfirmed_imports.pop(task_id, None)
-    session.imports[task_id] = requested_in(window, **how)
+    session.files.troubles.pop(task_id, None)
+    session.imports.add(task_id, requested_in(window, **how))
     session.needs_redraw = True
     app().tracker().check_model(task_id, str(how.get("model", "")))
 
@@ -32,11 +31,11 @@ def request_import(task_id: str, window: bpy.types.Window | None = None, **how: 
 def confirm(task_id: str) -> None:
     """Import a model all the same that has more triangles than the settings let pass without a press."""
     session = app().session
-    request = session.unconfirmed_imports.pop(task_id)
+    request = session.imports.unconfirmed[task_id]
     request.automatic = False
     request.options["any_size"] = True
-    session.file_troubles.pop(task_id, None)
-    session.imports[task_id] = request
+    session.files.troubles.pop(task_id, None)
+    session.imports.add(task_id, request)
     session.needs_redraw = True
     app().wake()
 
@@ -55,7 +54,7 @@ def save_textures(task_id: str, imported: importing.Imported) -> bool:
         # The file that is open now may be another one, or lie elsewhere.
         if bpy.data.filepath == blend:
             textures.refer(saved, Path(blend))
-        app().session.tell_of_files(task_id, trouble, trouble=True)
+        app().session.files.tell(task_id, trouble, trouble=True)
 
     found = textures.packed(imported.images)
     app().threads.run(partial(textures.save, Path(blend).parent / textures.FOLDER, found), done)
@@ -72,14 +71,14 @@ def requested_in(window: bpy.types.Window | None, **how: object) -> ImportReques
 def run_due() -> None:
     """What is to come by itself when a task has ended, the downloads and the imports whose time has come."""
     session = app().session
-    for task_id in [task_id for task_id in session.ended if task_id not in session.downloads]:
-        session.ended.remove(task_id)
+    for task_id in [task_id for task_id in session.files.ended if task_id not in session.files.downloads]:
+        session.files.ended.remove(task_id)
         _start_automatic(task_id)
-    for task_id in [task_id for task_id, request in session.imports.items() if request.ready]:
+    for task_id in [task_id for task_id, request in session.imports.requests.items() if request.ready]:
         _import_if_possible(task_id)
-    stored = [id_ for id_, uuid in session.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
+    stored = [id_ for id_, uuid in session.files.hand_offs.items() if session.tasks[id_].task_uuid == uuid]
     for task_id in stored:
-        del session.hand_offs[task_id]
+        del session.files.hand_offs[task_id]
         _hand_off(task_id)
 
 
@@ -92,8 +91,8 @@ def _start_automatic(task_id: str) -> None:
     if task and (into_scene or settings.value("download_when_done")):
         if task.task_uuid:
             _hand_off(task_id, import_model=into_scene)
-            if task_id in session.imports:
-                session.imports[task_id].automatic = True
+            if task_id in session.imports.requests:
+                session.imports.requests[task_id].automatic = True
         else:
             session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
 
@@ -102,7 +101,7 @@ def _hand_off(task_id: str, **more: object) -> None:
     try:
         hand_off.call(task_id, **more)
     except BadInput as error:
-        app().session.tell_of_files(task_id, error.trouble, trouble=True)
+        app().session.files.tell(task_id, error.trouble, trouble=True)
 
 
 def _context_for(task_id: str, request: ImportRequest) -> dict[str, object]:
@@ -141,12 +140,12 @@ def too_large(request: ImportRequest) -> Text:
 def _import_if_possible(task_id: str) -> None:
     """Have the model in the scene, as one step of undo."""
     session = app().session
-    request = session.imports[task_id]
+    request = session.imports.requests[task_id]
     if _is_too_large(request):
-        session.unconfirmed_imports[task_id] = session.imports.pop(task_id)
+        session.imports.ask(task_id)
         session.needs_redraw = True
         text = Text("{why} It waits for a press of Import Anyway.", why=too_large(request))
-        session.tell_of_files(task_id, text, trouble=False)
+        session.files.tell(task_id, text, trouble=False)
         return
     with bpy.context.temp_override(**_context_for(task_id, request)):
         reason = importing.blocked_by()
@@ -154,7 +153,7 @@ def _import_if_possible(task_id: str) -> None:
         request.waits_for = reason
         if reason:
             return
-        del session.imports[task_id]
+        del session.imports.requests[task_id]
         session.needs_redraw = True
         try:
             # The second argument asks for the step of undo, which a call from a script does not get otherwise.
@@ -162,4 +161,4 @@ def _import_if_possible(task_id: str) -> None:
             bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=select, **request.options)
         except RuntimeError as error:
             why = f"{importing.reason_of(error)} Open Folder shows the files."
-            session.tell_of_files(task_id, why, trouble=True)
+            session.files.tell(task_id, why, trouble=True)

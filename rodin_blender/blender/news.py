@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the user is told: once in the status bar, and kept for the panel's *Messages* while Blender runs."""
+"""What the user is told: in the panel until it is dismissed, once in the status bar, and kept for *Messages*."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ..service.keys import printable
 from ..tasks.task import Status, Task
 from ..texts.wording import listed
 
+NOTICE_LASTS = 600.0
+"""Seconds after which the panel no longer shows a notice that nobody dismissed."""
 MAX_ENTRIES = 50
 MAX_NAMES = 2
 LONGEST_LINE = 140
@@ -26,12 +28,28 @@ class News:
     def __init__(self) -> None:
         self.entries: deque[NewsEntry] = deque(maxlen=MAX_ENTRIES)
         """The last messages, the oldest first."""
+        self.announcing = False
+        """Whether a line for the status bar waits to be seen."""
+        self._notice: NewsEntry | None = None
         self._waiting: list[str] = []
         self._ended: list[Task] = []
 
     def __bool__(self) -> bool:
         """Whether the status bar has something to tell."""
         return bool(self._waiting or self._ended)
+
+    @property
+    def notice(self) -> str:
+        """What the panel shows, until it is dismissed or old."""
+        return self._notice.text if self._notice and time.time() < self._notice.at + NOTICE_LASTS else ""
+
+    def show(self, text: str) -> None:
+        """Tell something that stays in the panel until it is dismissed."""
+        self._notice = NewsEntry(time.time(), text)
+        self.tell(text)
+
+    def dismiss(self) -> None:
+        self._notice = None
 
     def tell(self, text: str) -> None:
         self._keep(text)

@@ -78,13 +78,14 @@ def _draw_account(layout: bpy.types.UILayout, width: float) -> None:
     row = layout.row(align=True)
     row.operator("rodin.test_key", text="Test Key")
     row.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
-    tested = app().session.test_of_key_in_use
+    session = app().session
+    tested = session.key_test.result_for(session.settings.api_key)
     if tested:
         paragraph(layout, say(tested.said), width, icon="CHECKMARK" if tested.accepted else "ERROR")
 
 
 def _draw_places(layout: bpy.types.UILayout, width: float) -> None:
-    paragraph(layout, f"Downloaded files take {size_text(app().session.bytes_saved)} now.", width, icon="INFO")
+    paragraph(layout, f"Downloaded files take {size_text(app().session.files.bytes_saved)} now.", width, icon="INFO")
     kept = f"Your list, downloads and API key are kept in {user_folder()}, which outlives the extension."
     paragraph(layout, kept, width, icon="HOME")
     layout.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = str(user_folder())

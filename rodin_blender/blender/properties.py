@@ -155,12 +155,12 @@ class RODIN_Row(bpy.types.PropertyGroup):
 
 def _typed_key(_self: "RODIN_View") -> str:
     # Blender writes what a user types into a field to the Info log, as the field then reads: so it reads as dots.
-    return "•" * min(len(app().session.typed_key.reveal()), 24)
+    return "•" * min(len(app().session.follow_requests.typed_key.reveal()), 24)
 
 
 def _set_typed_key(self: "RODIN_View", text: str) -> None:
     if text != _typed_key(self):
-        app().session.typed_key = Secret(text.strip())
+        app().session.follow_requests.typed_key = Secret(text.strip())
 
 
 def _active_index(self: "RODIN_View") -> int:

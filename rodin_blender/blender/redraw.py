@@ -37,7 +37,7 @@ def announce(text: str) -> bool:
     windows = bpy.context.window_manager.windows
     if bpy.app.background or not windows:
         return True
-    if app().session.announcing:
+    if app().session.news.announcing:
         return False
     with bpy.context.temp_override(window=windows[0]):
         bpy.ops.rodin.announce("INVOKE_DEFAULT", text=text)

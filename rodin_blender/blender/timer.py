@@ -106,8 +106,8 @@ def _redraw(running: App) -> None:
         session.needs_redraw |= task is not None and task.followed
         if form.is_shown() and redraw.any_sidebar():
             form.touch()
-    if session.dialog_outdated:
-        session.dialog_outdated = False
+    if session.key_test.dialog_outdated:
+        session.key_test.dialog_outdated = False
         redraw.dialog()
     if session.needs_redraw:
         session.needs_redraw = False

@@ -48,9 +48,9 @@ def sentence(task: Task) -> str:
 def state(task: Task) -> tuple[str, str, str]:
     """The icon, the word and the sentence."""
     running = app()
-    if task.task_id in running.session.downloads:
+    if task.task_id in running.session.files.downloads:
         return _DOWNLOADING
-    if task.task_id in running.session.imports:
+    if task.task_id in running.session.imports.requests:
         return _IMPORTING
     if not task.status.final and task.watch is not Watch.FOLLOWING:
         return _STOPPED[task.watch]

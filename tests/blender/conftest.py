@@ -148,7 +148,7 @@ class Rodin:
 
     def _known(self) -> str:
         known = self.session
-        return f"{known.notice=} {known.file_troubles=} {known.downloads=} {known.imports=} {known.blocker=}"
+        return f"{known.news.notice=} {known.files.troubles=} {known.files.downloads=} {known.imports.requests=} {known.blocker=}"
 
     def until_idle(self) -> None:
         """Until the timer ends by itself."""

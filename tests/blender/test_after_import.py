@@ -256,8 +256,8 @@ def test_where_they_cannot_be_saved_textures_stay_packed(
     (tmp_path / "textures").write_text("a file where the folder is to be")
     task_id = saved()
     bpy.ops.rodin.import_model(task_id=task_id)
-    rodin.until(lambda: rodin.session.file_troubles, "it is told")
-    assert "They are packed into the file" in rodin.session.file_troubles[task_id]
+    rodin.until(lambda: rodin.session.files.troubles, "it is told")
+    assert "They are packed into the file" in rodin.session.files.troubles[task_id]
     images = [image for image in bpy.data.images if image.source == "FILE"]
     assert images and all(image.packed_file for image in images)
 
@@ -271,15 +271,15 @@ def test_a_model_with_too_many_triangles_is_a_question(
     setting(import_max_triangles=23)
     task_id = saved(cubes)
     wish_import(rodin, task_id, height=3.0)
-    rodin.until(lambda: rodin.session.unconfirmed_imports, "it is asked")
-    text = str(rodin.module("blender.model_imports").too_large(rodin.session.unconfirmed_imports[task_id]))
+    rodin.until(lambda: rodin.session.imports.unconfirmed, "it is asked")
+    text = str(rodin.module("blender.model_imports").too_large(rodin.session.imports.unconfirmed[task_id]))
     assert "24 triangles, more than the 23" in text and text in rodin.session.news.entries[-1].text
     rodin.until_idle()
     assert not bpy.data.collections
     bpy.ops.rodin.cancel_download(task_id=task_id)
-    assert not rodin.session.unconfirmed_imports
+    assert not rodin.session.imports.unconfirmed
     wish_import(rodin, task_id, height=3.0)
-    rodin.until(lambda: rodin.session.unconfirmed_imports, "it is asked again")
+    rodin.until(lambda: rodin.session.imports.unconfirmed, "it is asked again")
     rodin.module("blender.model_imports").confirm(task_id)
     rodin.until(lambda: bpy.data.collections, "it is imported")
     assert heights(bpy.data.collections["A glazed vase"])[1] == pytest.approx(3.0), "as it was wished"
@@ -293,11 +293,11 @@ def test_an_import_by_itself_waits_for_a_press_then(
 ) -> None:
     setting(import_max_triangles=23, import_when_done=True)
     task_id = rodin.track(service.add("one-job", prompt="A vase", files=cubes))
-    rodin.until(lambda: rodin.session.unconfirmed_imports, "it waits")
+    rodin.until(lambda: rodin.session.imports.unconfirmed, "it waits")
     assert not bpy.data.collections and rodin.item(task_id).downloaded
     rodin.until_idle()
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert not rodin.session.unconfirmed_imports and "not yet imported: 'A vase'" in rodin.session.notice
+    assert not rodin.session.imports.unconfirmed and "not yet imported: 'A vase'" in rodin.session.news.notice
 
 
 def test_the_command_line_refuses_it_and_does_what_the_settings_say(

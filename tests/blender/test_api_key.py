@@ -37,8 +37,8 @@ def key_file(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def accepted(rodin: Rodin) -> str:
     """What the service says of the key."""
     bpy.ops.rodin.test_key()
-    rodin.until(lambda: rodin.session.key_test is not None, "the key is tested")
-    return str(rodin.session.key_test.said)
+    rodin.until(lambda: rodin.session.key_test.result is not None, "the key is tested")
+    return str(rodin.session.key_test.result.said)
 
 
 def blocker(rodin: Rodin) -> str:
@@ -69,7 +69,7 @@ def test_the_preferences_field_reads_as_dots_and_writes_the_file(rodin: Rodin, k
     rodin.preferences.api_key = "•" * 20 + "second-key"
     rodin.until(lambda: key_file.read_text() == "second-key\n", "the new one is kept")
     rodin.preferences.api_key = "no key at all"
-    assert "cannot be one" in rodin.session.notice and rodin.app.api_key.kept.reveal() == "second-key"
+    assert "cannot be one" in rodin.session.news.notice and rodin.app.api_key.kept.reveal() == "second-key"
     rodin.preferences.api_key = ""
     rodin.until(lambda: not key_file.exists(), "none is kept")
     assert "API key" in blocker(rodin) and rodin.preferences.api_key == ""
@@ -105,12 +105,12 @@ def test_another_key_of_old_preferences_replaces_none_and_is_not_lost(rodin: Rod
     rodin.disable()
     rodin.enable()
     stored_properties(rodin)["api_key"] = OLD_KEY
-    rodin.until(lambda: "Another API key" in rodin.session.notice, "it is told")
+    rodin.until(lambda: "Another API key" in rodin.session.news.notice, "it is told")
     version = "{}.{}".format(*bpy.app.version)
     aside = key_file.with_name(f"api_key of Blender {version}")
     assert aside.read_text() == OLD_KEY + "\n" and stat.S_IMODE(aside.stat().st_mode) == 0o600
     assert key_file.read_text() == API_KEY and "api_key" not in stored_properties(rodin)
-    assert OLD_KEY not in rodin.session.notice
+    assert OLD_KEY not in rodin.session.news.notice
 
 
 def test_a_crash_right_after_it_was_entered_keeps_it(key_file: Path, tmp_path: Path) -> None:
@@ -136,8 +136,8 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_key_is_used(rodin: Rodi
     (key_file / "in the way").touch()
     try:
         bpy.ops.rodin.enter_api_key(api_key=API_KEY)
-        rodin.until(lambda: "could not be kept" in rodin.session.notice, "it is told")
-        assert API_KEY not in rodin.session.notice
+        rodin.until(lambda: "could not be kept" in rodin.session.news.notice, "it is told")
+        assert API_KEY not in rodin.session.news.notice
         assert not blocker(rodin)
     finally:
         (key_file / "in the way").unlink()
@@ -214,9 +214,9 @@ def test_a_key_that_is_tried_is_not_taken_for_the_one_in_use(rodin: Rodin, servi
     session, app = rodin.session, rodin.module("blender.app").app()
     tried = rodin.module("service.keys").Secret("a-mistyped-key")
     app.tracker().test_key(app.settings.for_tracker(tried))
-    rodin.until(lambda: session.key_test, "an answer")
-    assert session.key_test.refused and session.key_test.api_key == tried
-    assert session.test_of_key_in_use is None and session.blocker is None
+    rodin.until(lambda: session.key_test.result, "an answer")
+    assert session.key_test.result.refused and session.key_test.result.api_key == tried
+    assert session.key_test.result_for(session.settings.api_key) is None and session.blocker is None
     bpy.ops.rodin.test_key()
-    rodin.until(lambda: session.test_of_key_in_use, "an answer")
-    assert session.test_of_key_in_use.accepted
+    rodin.until(lambda: session.key_test.result_for(session.settings.api_key), "an answer")
+    assert session.key_test.result.accepted

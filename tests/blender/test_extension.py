@@ -208,7 +208,7 @@ def test_all_answers_of_a_text_are_followed_and_told_in_one_line(rodin: Rodin, s
     assert [told.text for told in rodin.session.news.entries if "followed now" in told.text] == [
         "7 tasks are followed now; already in the list: 'A chair'"
     ]
-    assert "Number 4: This is an error answer (API_INSUFFICIENT_FUND: The fund" in rodin.session.notice
+    assert "Number 4: This is an error answer (API_INSUFFICIENT_FUND: The fund" in rodin.session.news.notice
     assert rodin.view.tasks[rodin.view.active_index].name == "Model 6"
 
 
@@ -217,11 +217,11 @@ def test_the_field_takes_a_whole_answer_and_is_cleared_once_it_is_stored(rodin: 
     bpy.ops.rodin.track()
     assert rodin.view.typed_key, "not yet stored"
     rodin.until(lambda: [item.name for item in rodin.view.tasks] == ["A chair"], "it is in the list")
-    assert rodin.view.typed_key == "" and not rodin.session.typed_key
+    assert rodin.view.typed_key == "" and not rodin.session.follow_requests.typed_key
     rodin.view.typed_key = "https://hyper3d.ai/rodin/vase"
     with pytest.raises(RuntimeError, match="link to the website"):
         bpy.ops.rodin.track()
-    assert rodin.session.typed_key.reveal() == "https://hyper3d.ai/rodin/vase", "what was refused can be mended"
+    assert rodin.session.follow_requests.typed_key.reveal() == "https://hyper3d.ai/rodin/vase", "what was refused can be mended"
 
 
 def test_what_was_forgotten_can_be_undone_until_blender_quits(rodin: Rodin, service: Service) -> None:
@@ -233,7 +233,7 @@ def test_what_was_forgotten_can_be_undone_until_blender_quits(rodin: Rodin, serv
     before = rodin.session.tasks[vase]
     for task_id in (chair, vase):
         bpy.ops.rodin.forget(task_id=task_id)
-    rodin.until(lambda: not rodin.view.tasks and len(rodin.session.forgotten) == 2, "the list is empty")
+    rodin.until(lambda: not rodin.view.tasks and len(rodin.session.forgotten.groups) == 2, "the list is empty")
     rodin.until_idle()
     rodin.app.tracker().refresh()
     rodin.until_idle()
@@ -314,16 +314,16 @@ def test_test_key_tells_the_balance_or_the_reason(
     rodin: Rodin, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bpy.ops.rodin.test_key()
-    rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert rodin.session.key_test.accepted and "12.5" in str(rodin.session.key_test.said)
+    rodin.until(lambda: rodin.session.key_test.result, "an answer")
+    assert rodin.session.key_test.result.accepted and "12.5" in str(rodin.session.key_test.result.said)
     monkeypatch.setenv("RODIN_API_KEY", "wrong")
     bpy.ops.rodin.test_key()
-    rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert not rodin.session.key_test.accepted and "HTTP 401" in str(rodin.session.key_test.said)
+    rodin.until(lambda: rodin.session.key_test.result, "an answer")
+    assert not rodin.session.key_test.result.accepted and "HTTP 401" in str(rodin.session.key_test.result.said)
     monkeypatch.delenv("RODIN_API_KEY")
     bpy.ops.rodin.test_key()
-    rodin.until(lambda: rodin.session.key_test, "an answer")
-    assert "API key" in str(rodin.session.key_test.said)
+    rodin.until(lambda: rodin.session.key_test.result, "an answer")
+    assert "API key" in str(rodin.session.key_test.result.said)
 
 
 def test_what_was_missing_is_not_told_once_it_is_there(

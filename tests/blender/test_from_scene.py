@@ -229,7 +229,7 @@ def test_a_model_is_made_of_an_image_that_is_open(rodin: Rodin, service: Service
 
     empty = bpy.data.images.new("Too small", 64, 64)
     bpy.ops.rodin.generate_from_image(image=empty.name)
-    rodin.until(lambda: "512" in rodin.session.notice, "what is wrong with it is told")
+    rodin.until(lambda: "512" in rodin.session.news.notice, "what is wrong with it is told")
     assert len(service.submissions()) == 1 and len(rodin.view.tasks) == 1
 
 
@@ -341,7 +341,7 @@ def test_words_that_the_form_has_no_room_for_are_not_lost(rodin: Rodin, service:
     form.images.add().path = small
     bpy.ops.rodin.generate()
     form.prompt = "A chair"
-    rodin.until(lambda: "too small" in rodin.session.notice, "it is told")
+    rodin.until(lambda: "too small" in rodin.session.news.notice, "it is told")
     rodin.until(lambda: held.set_aside == [("A vase", [small])], "it is kept")
     assert form.prompt == "A chair"
     bpy.ops.rodin.take_back(index=0)

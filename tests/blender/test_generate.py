@@ -84,7 +84,7 @@ def test_words_and_pictures_become_a_model_in_the_scene(
         (tmp_path / f"view {number}.png").stat().st_size for number in range(2)
     ]
     assert {("material", "Shaded"), ("seed", "7"), ("tier", "Gen-2.5-Medium")} <= {tuple(f) for f in sent["fields"]}
-    rodin.until(lambda: rodin.session.balance == 12.0, "the balance is told")
+    rodin.until(lambda: rodin.session.account.balance == 12.0, "the balance is told")
     assert bpy.ops.rodin.hand_off(task_id=task_id) == {"FINISHED"}
     rodin.until(lambda: "A glazed vase" in bpy.data.collections, "the model is in the scene")
     assert tuple(bpy.data.collections["A glazed vase"].instance_offset) == (1.0, 2.0, 3.0)
@@ -126,7 +126,7 @@ def test_a_picture_that_cannot_be_brings_the_form_back(rodin: Rodin, service: Se
     form.prompt = "A vase"
     form.images.add().path = str(png(tmp_path / "small.png", side=100))
     bpy.ops.rodin.generate()
-    rodin.until(lambda: "too small" in rodin.session.notice, "it is told")
+    rodin.until(lambda: "too small" in rodin.session.news.notice, "it is told")
     rodin.until(lambda: form.prompt == "A vase", "the form is as it was")
     assert [item.path for item in form.images] == [str(tmp_path / "small.png")]
     assert service.submissions() == [] and not rodin.view.tasks
@@ -414,9 +414,9 @@ def test_enabling_again_leaves_no_trace_of_the_form(rodin: Rodin, form) -> None:
 
 def test_the_balance_is_asked_once_the_form_is_touched(rodin: Rodin, service: Service) -> None:
     rodin.until_idle()
-    assert rodin.session.balance is None
+    assert rodin.session.account.balance is None
     rodin.view.form.prompt = "A vase"
-    rodin.until(lambda: rodin.session.balance is not None, "the balance is known")
+    rodin.until(lambda: rodin.session.account.balance is not None, "the balance is known")
 
 
 def test_the_timer_does_not_end_before_the_settings_are_known(rodin: Rodin, service: Service) -> None:
@@ -425,7 +425,7 @@ def test_the_timer_does_not_end_before_the_settings_are_known(rodin: Rodin, serv
     rodin.enable()
     rodin.view.form.prompt = "A vase"
     rodin.until_idle()
-    assert rodin.session.balance is not None, "it was asked for when that could be"
+    assert rodin.session.account.balance is not None, "it was asked for when that could be"
 
 
 def test_the_timer_does_not_end_before_what_its_last_call_began(rodin: Rodin) -> None:

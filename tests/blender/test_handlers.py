@@ -110,7 +110,7 @@ def test_one_that_raises_is_told_by_name_and_stays(
         before = len(called)
         rodin.until(lambda before=before: len(called) > before, "the next one is called all the same")
     assert "test_handlers.test_one_that_raises_is_told_by_name_and_stays.<locals>.publish failed (KeyError)" in (
-        rodin.session.notice
+        rodin.session.news.notice
     )
     assert "raised KeyError: 'show'" in caplog.text
     assert handlers.task_done[0] is publish
@@ -143,14 +143,14 @@ def test_the_functions_of_a_file_are_called_in_the_window_too(
     monkeypatch.setenv("RODIN_HOOKS", str(tmp_path / "gone.py"))
     rodin.disable()
     rodin.enable()
-    rodin.until(lambda: "gone.py" in rodin.session.notice, "it is told")
-    assert "FileNotFoundError" in rodin.session.notice
+    rodin.until(lambda: "gone.py" in rodin.session.news.notice, "it is told")
+    assert "FileNotFoundError" in rodin.session.news.notice
     (tmp_path / "raising.py").write_text("1 / 0\n")
     monkeypatch.setenv("RODIN_HOOKS", str(tmp_path / "raising.py"))
     rodin.disable()
     rodin.enable()
-    rodin.until(lambda: "raising.py" in rodin.session.notice, "it is told")
-    assert "ZeroDivisionError" in rodin.session.notice
+    rodin.until(lambda: "raising.py" in rodin.session.news.notice, "it is told")
+    assert "ZeroDivisionError" in rodin.session.news.notice
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among its files")

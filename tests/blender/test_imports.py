@@ -327,7 +327,7 @@ def test_a_model_that_waits_keeps_the_place_and_the_scene_of_the_press(
     scene.cursor.location = (3.0, 4.0, 5.0)
     bpy.ops.object.mode_set(mode="EDIT")
     rodin.module("blender.model_imports").request_import(task_id, bpy.context.window)
-    rodin.until(lambda: rodin.session.imports[task_id].waits_for, "it waits")
+    rodin.until(lambda: rodin.session.imports.requests[task_id].waits_for, "it waits")
     scene.cursor.location = (0.0, 0.0, 0.0)
     bpy.ops.object.mode_set(mode="OBJECT")
     if bpy.context.window:

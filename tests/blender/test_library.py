@@ -83,7 +83,7 @@ def test_a_model_is_written_with_picture_tags_and_prompt_and_again_is_a_new_vers
     with pytest.raises(RuntimeError, match="being written to the library already"):
         bpy.ops.rodin.send_to_library(task_id=task_id)
     rodin.until(lambda: not rodin.app.library.pending, "it is in the library", ROOM)
-    assert not rodin.session.file_troubles
+    assert not rodin.session.files.troubles
     first = folder / "A glazed vase, blue.blend"
     content = first.read_bytes()
     send(rodin, task_id)
@@ -134,7 +134,7 @@ def test_cancelled_the_other_blender_ends_and_nothing_is_left(
     assert bpy.ops.rodin.cancel_library(task_id=task_id) == {"FINISHED"}
     rodin.until(lambda: not rodin.app.library.pending, "it is cancelled", 5.0)
     assert children() == before and not list(folder.iterdir())
-    assert not rodin.session.file_troubles
+    assert not rodin.session.files.troubles
     with pytest.raises(RuntimeError, match="nothing to cancel"):
         bpy.ops.rodin.cancel_library(task_id=task_id)
     rodin.until_idle()
@@ -157,12 +157,12 @@ def test_a_model_that_cannot_be_imported_is_told_and_leaves_nothing(
     broken = b"glTF\x02\x00\x00\x00\x10\x00\x00\x00abcd"
     task_id = saved({"base_basic_pbr.glb": broken})
     send(rodin, task_id)
-    said = rodin.session.file_troubles[task_id]
+    said = rodin.session.files.troubles[task_id]
     assert "It was not written to the library: 'A glazed vase' was not imported: " in said
     assert not list(folder.iterdir())
     Path(rodin.item(task_id).folder, "base_basic_pbr.glb").unlink()
     send(rodin, task_id)
-    assert "press Download Missing Files" in rodin.session.file_troubles[task_id]
+    assert "press Download Missing Files" in rodin.session.files.troubles[task_id]
     assert not list(folder.iterdir()) and not rodin_threads()[1:]
 
 
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_made_is_told(rodin: Rodin, saved: Callable[...,
     rodin.preferences.library_folder = str(tmp_path / "file" / "library")
     task_id = saved()
     send(rodin, task_id)
-    assert "Set another library folder in the preferences." in rodin.session.file_troubles[task_id]
+    assert "Set another library folder in the preferences." in rodin.session.files.troubles[task_id]
 
 
 def test_without_a_model_it_is_told(rodin: Rodin, done: Callable[..., str], folder: Path) -> None:

@@ -283,11 +283,11 @@ def test_in_edit_mode_it_waits_and_says_so(rodin: Rodin, done: Callable[..., str
     task_id = done()
     bpy.ops.object.mode_set(mode="EDIT")
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.imports[task_id].waits_for, "the model could be imported")
+    rodin.until(lambda: rodin.session.imports.requests[task_id].waits_for, "the model could be imported")
     for _ in range(5):
         assert rodin.module("blender.timer").run() is not None, "the timer goes on"
     assert bpy.context.mode == "EDIT_MESH" and "A glazed vase" not in bpy.data.collections
-    assert rodin.session.imports[task_id].waits_for == "you leave Edit Mode"
+    assert rodin.session.imports.requests[task_id].waits_for == "you leave Edit Mode"
     with pytest.raises(RuntimeError, match="Try again when you leave Edit Mode"):
         bpy.ops.rodin.import_model(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -302,7 +302,7 @@ def test_a_waiting_import_can_be_cancelled(rodin: Rodin, saved: Callable[..., st
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="SCULPT")
     wish_import(rodin, task_id)
-    rodin.until(lambda: rodin.session.imports[task_id].waits_for == "you leave Sculpt Mode", "it waits")
+    rodin.until(lambda: rodin.session.imports.requests[task_id].waits_for == "you leave Sculpt Mode", "it waits")
     bpy.ops.rodin.cancel_download(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
     rodin.until_idle()
@@ -313,35 +313,35 @@ def test_another_file_opened_meanwhile_gets_no_model(rodin: Rodin, service: Serv
     service.host(rate=400_000.0)
     task_id = done()
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.downloads, "it is under way")
+    rodin.until(lambda: rodin.session.files.downloads, "it is under way")
     bpy.ops.wm.read_homefile(use_empty=True)
     service.host(rate=None)
     rodin.until(lambda: rodin.item(task_id) and rodin.item(task_id).downloaded, "the download goes on")
     rodin.until_idle()
     assert len(bpy.data.collections) == 0
-    assert "For the file before, but not yet imported: 'A glazed vase'. Press Import" in rodin.session.notice
+    assert "For the file before, but not yet imported: 'A glazed vase'. Press Import" in rodin.session.news.notice
 
 
 def test_a_forgotten_task_is_not_imported(rodin: Rodin, service: Service, done: Callable[..., str]) -> None:
     service.host(rate=200_000.0)
     task_id = done({"base.glb": BIG})
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.downloads[task_id].received, "under way")
+    rodin.until(lambda: rodin.session.files.downloads[task_id].received, "under way")
     folder = Path(rodin.session.tasks[task_id].folder)
     bpy.ops.rodin.forget(task_id=task_id)
     rodin.until_idle()
     wait_for_no_thread()
-    assert not rodin.session.imports and not rodin.session.downloads and not folder.exists()
+    assert not rodin.session.imports and not rodin.session.files.downloads and not folder.exists()
 
 
 def test_a_very_large_model_is_not_imported_by_itself(
     rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(rodin.module("blender.session"), "LARGEST_AUTO_IMPORT", 1000)
+    monkeypatch.setattr(rodin.module("blender.import_queue"), "LARGEST_AUTO_IMPORT", 1000)
     task_id = done(export("glb"))
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.file_troubles, "it is told")
-    assert "stands still while it imports" in rodin.session.file_troubles[task_id]
+    rodin.until(lambda: rodin.session.files.troubles, "it is told")
+    assert "stands still while it imports" in rodin.session.files.troubles[task_id]
     assert "A glazed vase" not in bpy.data.collections
     wish_import(rodin, task_id)
     rodin.until(lambda: "A glazed vase" in bpy.data.collections, "the user wishes it")
@@ -400,8 +400,8 @@ def test_a_broken_model_is_told_and_leaves_the_scene_as_it_was(
     task_id = saved({"base.glb": BROKEN})
     (Path(rodin.item(task_id).folder) / "base.glb").write_bytes(content)
     wish_import(rodin, task_id)
-    rodin.until(lambda: rodin.session.file_troubles, "it is told")
-    assert words in rodin.session.file_troubles[task_id]
+    rodin.until(lambda: rodin.session.files.troubles, "it is told")
+    assert words in rodin.session.files.troubles[task_id]
     rodin.until_idle()
     assert everything() == before
     assert bpy.context.view_layer.objects.active == cube and cube.select_get()
@@ -441,8 +441,8 @@ def test_files_that_were_moved_away_are_told_and_fetched_again(rodin: Rodin, sav
     model = Path(rodin.item(task_id).folder) / "base_basic_pbr.glb"
     model.unlink()
     wish_import(rodin, task_id)
-    rodin.until(lambda: rodin.session.file_troubles, "it is told")
-    assert "base_basic_pbr.glb cannot be read: No such file" in rodin.session.file_troubles[task_id]
+    rodin.until(lambda: rodin.session.files.troubles, "it is told")
+    assert "base_basic_pbr.glb cannot be read: No such file" in rodin.session.files.troubles[task_id]
     rodin.until(lambda: not rodin.item(task_id).downloaded, "so that Download is there to be pressed")
     bpy.ops.rodin.download(task_id=task_id, import_model=True)
     rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is there again")
@@ -453,12 +453,12 @@ def test_cancel_and_go_on(rodin: Rodin, service: Service, done: Callable[..., st
     service.host(rate=1_000_000.0)
     task_id = done({"base.glb": BIG})
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
-    rodin.until(lambda: rodin.session.downloads and rodin.session.downloads[task_id].received > 300_000, "under way")
+    rodin.until(lambda: rodin.session.files.downloads and rodin.session.files.downloads[task_id].received > 300_000, "under way")
     with pytest.raises(RuntimeError, match="being downloaded already"):
         bpy.ops.rodin.download(task_id=task_id)
     bpy.ops.rodin.cancel_download(task_id=task_id)
-    rodin.until(lambda: not rodin.session.downloads, "it is cancelled")
-    assert not rodin.session.file_troubles, "what the user wished is no trouble"
+    rodin.until(lambda: not rodin.session.files.downloads, "it is cancelled")
+    assert not rodin.session.files.troubles, "what the user wished is no trouble"
     assert not rodin.item(task_id).downloaded and not rodin.session.imports
     service.host(rate=None)
     bpy.ops.rodin.download(task_id=task_id, import_model=False)
@@ -472,7 +472,7 @@ def test_cancelled_before_it_began(rodin: Rodin, service: Service, done: Callabl
     bpy.ops.rodin.download(task_id=task_id)
     bpy.ops.rodin.cancel_download(task_id=task_id)
     rodin.until_idle()
-    assert not rodin.item(task_id).downloaded and not rodin.session.downloads and not rodin.session.imports
+    assert not rodin.item(task_id).downloaded and not rodin.session.files.downloads and not rodin.session.imports
 
 
 def test_done_while_what_there_is_arrives(rodin: Rodin, service: Service) -> None:
@@ -483,11 +483,11 @@ def test_done_while_what_there_is_arrives(rodin: Rodin, service: Service) -> Non
         rodin.until(lambda: rodin.item(task_id).status == "GENERATING", "it goes on")
         bpy.ops.rodin.hand_off(task_id=task_id)
         rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is done")
-        assert task_id in rodin.session.downloads, "in the middle of it"
+        assert task_id in rodin.session.files.downloads, "in the middle of it"
         rodin.until(lambda: "A glazed vase" in bpy.data.collections, "it is downloaded once more, and imported")
     finally:
         rodin.preferences.import_when_done = False
-    assert not rodin.session.file_troubles and not rodin.session.notice
+    assert not rodin.session.files.troubles and not rodin.session.news.notice
 
 
 def test_offline_nothing_is_downloaded_and_it_is_said_what_to_do(
@@ -497,9 +497,9 @@ def test_offline_nothing_is_downloaded_and_it_is_said_what_to_do(
     monkeypatch.setenv("RODIN_API_URL", "https://rodin.invalid/api/v2")
     bpy.context.preferences.system.use_online_access = False
     bpy.ops.rodin.download(task_id=task_id)
-    rodin.until(lambda: rodin.session.file_troubles, "it is told")
-    assert rodin.session.file_troubles[task_id].startswith("Nothing was downloaded. Blender is not allowed to go online.")
-    assert rodin.session.file_troubles[task_id].endswith("Tasks go on automatically then. Press Download to try again.")
+    rodin.until(lambda: rodin.session.files.troubles, "it is told")
+    assert rodin.session.files.troubles[task_id].startswith("Nothing was downloaded. Blender is not allowed to go online.")
+    assert rodin.session.files.troubles[task_id].endswith("Tasks go on automatically then. Press Download to try again.")
     rodin.until_idle()
 
 
@@ -507,7 +507,7 @@ def test_disabled_in_the_middle_it_goes_on_when_enabled(rodin: Rodin, service: S
     service.host(rate=500_000.0)
     task_id = done({"base.glb": BIG})
     bpy.ops.rodin.download(task_id=task_id, import_model=False)
-    rodin.until(lambda: rodin.session.downloads and rodin.session.downloads[task_id].received > 100_000, "under way")
+    rodin.until(lambda: rodin.session.files.downloads and rodin.session.files.downloads[task_id].received > 100_000, "under way")
     rodin.disable()
     wait_for_no_thread()
     service.host(rate=None)
@@ -534,7 +534,7 @@ def test_killed_in_the_middle_it_goes_on_after_the_restart(
         f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
         "while True:\n"
         "    timer.run(); time.sleep(0.02)\n"
-        f"    progress = session.downloads.get({task_id!r})\n"
+        f"    progress = session.files.downloads.get({task_id!r})\n"
         "    if progress and progress.received > 200_000: print('HALF', flush=True)\n"
     )
     process = subprocess.Popen(command(script), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -563,7 +563,7 @@ def test_leaving_does_not_wait_for_a_hung_download(
         f"session = importlib.import_module({PACKAGE + '.blender.app'!r}).app().session\n"
         f"while {task_id!r} not in session.tasks: timer.run(); time.sleep(0.02)\n"
         f"bpy.ops.rodin.download(task_id={task_id!r}, import_model=False)\n"
-        f"while not getattr(session.downloads.get({task_id!r}), 'size', 0): timer.run(); time.sleep(0.02)\n"
+        f"while not getattr(session.files.downloads.get({task_id!r}), 'size', 0): timer.run(); time.sleep(0.02)\n"
         "print('LEAVING', time.time(), flush=True)\n"
     )
     left = blender(script)
@@ -604,12 +604,12 @@ def test_delete_files_takes_only_what_was_downloaded(rodin: Rodin, saved: Callab
     task_id = saved()
     folder = Path(rodin.item(task_id).folder)
     (folder / "mine.blend").write_bytes(b"the user's own")
-    assert rodin.session.bytes_saved == sum(path.stat().st_size for path in folder.iterdir()) - 14
+    assert rodin.session.files.bytes_saved == sum(path.stat().st_size for path in folder.iterdir()) - 14
     bpy.ops.rodin.import_model(task_id=task_id)
     bpy.ops.rodin.delete_files(task_id=task_id)
     rodin.until(lambda: not rodin.item(task_id).downloaded, "they are deleted")
     assert [path.name for path in folder.iterdir()] == ["mine.blend"]
-    assert rodin.session.bytes_saved == 0
+    assert rodin.session.files.bytes_saved == 0
     with pytest.raises(RuntimeError, match="no files"):
         bpy.ops.rodin.delete_files(task_id=task_id)
     images = [image for image in bpy.data.images if image.source == "FILE"]
@@ -632,7 +632,7 @@ def test_what_there_is_of_a_task_that_goes_on(rodin: Rodin, service: Service) ->
     rodin.until(lambda: rodin.item(task_id).status == "WAITING", "it is asked about")
     bpy.ops.rodin.hand_off(task_id=task_id)
     rodin.until(lambda: rodin.session.tasks[task_id].files, "what there is is saved")
-    rodin.until(lambda: task_id not in rodin.session.downloads, "it has ended")
+    rodin.until(lambda: task_id not in rodin.session.files.downloads, "it has ended")
     assert not rodin.item(task_id).downloaded, "more may come"
     assert len(bpy.data.collections) == 0
 

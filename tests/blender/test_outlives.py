@@ -160,7 +160,7 @@ def test_what_an_older_version_kept_is_in_the_list_after_enabling(
     rodin.until(lambda: rodin.item(task_id) is not None, "it is in the list")
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it is shown")
     # The tracker may find the list in its place before the worker that brings it there has ended.
-    rodin.until(lambda: "now lies in" in rodin.session.notice, "it is told")
+    rodin.until(lambda: "now lies in" in rodin.session.news.notice, "it is told")
     assert Path(rodin.item(task_id).folder).is_relative_to(things / "downloads")
     assert Path(rodin.item(task_id).folder, "preview.webp").is_file() and not (old / "downloads").exists()
 

@@ -84,9 +84,9 @@ def test_what_waited_and_cannot_be_then_is_told(
     rodin.enable()
     rodin.module("scripting").generate("A brass goblet")
     bpy.ops.rodin.generate(prompt="A chair")
-    rodin.until(lambda: rodin.session.notice, "it is told")
+    rodin.until(lambda: rodin.session.news.notice, "it is told")
     rodin.until_idle()
-    assert str(studio) in rodin.session.notice and "at most 0.1 are allowed" in rodin.session.notice
+    assert str(studio) in rodin.session.news.notice and "at most 0.1 are allowed" in rodin.session.news.notice
     assert service.submissions() == [] and not rodin.view.tasks
 
 
@@ -107,14 +107,14 @@ def test_an_answer_to_a_script_is_not_taken_for_that_to_a_press(rodin: Rodin, se
     rodin.module("scripting").track(first)
     rodin.view.typed_key = second
     bpy.ops.rodin.track()
-    assert len(rodin.session.follow_requests) == 2
+    assert len(rodin.session.follow_requests.pending) == 2
     followed = rodin.module("tracking.messages").Followed
     for kept in (second, ""):
         message = None
         while not isinstance(message, followed):
             message = rodin.session.tracker.messages.get(timeout=30)
             rodin.session.handle(message)
-        assert rodin.session.typed_key.reveal() == kept, "what is typed stays until it is stored"
+        assert rodin.session.follow_requests.typed_key.reveal() == kept, "what is typed stays until it is stored"
 
 
 def test_import_model_returns_the_collection(rodin: Rodin, service: Service) -> None:

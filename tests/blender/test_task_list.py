@@ -175,7 +175,7 @@ def test_clearing_is_one_step_that_can_be_taken_back(rodin: Rodin, several: dict
     bpy.ops.rodin.clear_finished()
     bpy.ops.rodin.clear_failed()
     rodin.until(lambda: listed(rodin) == ["sword"], "what has ended is cleared")
-    rodin.until(lambda: len(rodin.session.forgotten) == 2, "it can be had back")
+    rodin.until(lambda: len(rodin.session.forgotten.groups) == 2, "it can be had back")
     bpy.ops.rodin.undo_forget()
     rodin.until(lambda: listed(rodin) == ["chair", "sword"], "the failed one is back")
     bpy.ops.rodin.undo_forget()
@@ -194,7 +194,7 @@ def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Cal
     assert word() == "Done"
     bpy.ops.rodin.download(task_id=task_id, import_model=False)
     assert word() == "Downloading"
-    rodin.until(lambda: rodin.item(task_id).downloaded and not rodin.session.downloads, "its files are saved")
+    rodin.until(lambda: rodin.item(task_id).downloaded and not rodin.session.files.downloads, "its files are saved")
     assert word() == "Downloaded"
     bpy.ops.rodin.import_model(task_id=task_id)
     assert word() == "In scene"
@@ -215,12 +215,13 @@ def test_of_a_task_that_is_gone_the_list_hears_a_moment_later(rodin: Rodin, seve
 
 def test_old_news_goes_by_itself(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) -> None:
     rodin.session.tell("Something happened.")
-    assert rodin.session.notice == "Something happened."
-    rodin.session._notice_at -= rodin.module("blender.session").NOTICE_KEPT
-    assert rodin.session.notice == ""
+    assert rodin.session.news.notice == "Something happened."
+    news = rodin.session.news
+    news._notice = news._notice._replace(at=time.time() - rodin.module("blender.news").NOTICE_LASTS)
+    assert rodin.session.news.notice == ""
     rodin.session.tell("Something else.")
     bpy.ops.rodin.dismiss()
-    assert rodin.session.notice == ""
+    assert rodin.session.news.notice == ""
 
 
 def test_how_long_the_service_keeps_files_is_told_in_whole_days(rodin: Rodin, done: Callable[..., str]) -> None:

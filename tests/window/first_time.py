@@ -54,9 +54,9 @@ def first_time_artist(ui, given):
     yield from ui.picture("enter-api-key-empty")
     yield from ui.type("a-mistyped-key")
     yield from ui.press("RET")
-    yield (lambda: ui.session.key_test is not None), "it was tested"
+    yield (lambda: ui.session.key_test.result is not None), "it was tested"
     yield 0.5
-    ui.facts["refused"] = str(ui.session.key_test.said)
+    ui.facts["refused"] = str(ui.session.key_test.result.said)
     yield from ui.picture("enter-api-key-refused")
     yield from ui.press("RET")
     yield 0.5
@@ -71,13 +71,13 @@ def first_time_artist(ui, given):
     bpy.context.window_manager.clipboard = given["api_key"]
     yield from ui.press("V", ctrl=True)
     yield from ui.press("RET")
-    yield (lambda: ui.session.key_test is not None and ui.session.key_test.accepted), "it is accepted"
+    yield (lambda: ui.session.key_test.result is not None and ui.session.key_test.result.accepted), "it is accepted"
     yield 0.5
     yield from ui.picture("enter-api-key")
-    ui.facts["accepted"] = str(ui.session.key_test.said)
+    ui.facts["accepted"] = str(ui.session.key_test.result.said)
     yield from ui.press("RET")
     yield (lambda: ui.app.api_key.kept.reveal() == given["api_key"]), "the typed key is in use"
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     yield from ui.picture("empty")
     yield from ui.click_sidebar(*PROMPT)
     yield from ui.type(given["prompt"])

@@ -33,7 +33,7 @@ def _blocks(count):
 def make_this(ui, given):
     """Press it with some objects selected, by script and in the dialog, until a model is in its place."""
     yield from ui.open_sidebar("GENERATE")
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     ui.facts["presses"], ui.facts["viewport_draws"] = [], []
     for number in range(given["presses"]):
         items = _blocks(given["objects"])

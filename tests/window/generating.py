@@ -26,7 +26,7 @@ def _viewport_at_rest(ui, seconds=3.0):
 def form_and_model(ui, given):
     """Type a prompt, drop a picture, press, go on: the model comes to where the cursor was."""
     yield from ui.open_sidebar("GENERATE")
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     yield from ui.picture("form-empty")
     yield from ui.click_sidebar(*PROMPT)
     yield from ui.type(given["prompt"])
@@ -48,7 +48,7 @@ def form_and_model(ui, given):
     yield (lambda: ui.task(given["prompt"]) is not None), "it is in the list"
     ui.facts["draws_by_click"] = ui.viewport_draws
     ui.count_from_here()
-    yield (lambda: any(sent > 0 for sent, _ in ui.session.uploads.values())), "it is on its way"
+    yield (lambda: any(sent > 0 for sent, _ in ui.session.account.uploads.values())), "it is on its way"
     yield from ui.picture("sending")
     ui.facts["draws_while_sending"] = ui.viewport_draws
     bpy.context.scene.cursor.location = (0.0, 0.0, 0.0)
@@ -70,7 +70,7 @@ def form_and_model(ui, given):
 def press_many_megabytes(ui, given):
     """Press with five large pictures in the form: the window does not wait."""
     yield from ui.open_sidebar("GENERATE")
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     yield 1.0
     ui.module("blender.form").fill("", given["pictures"])
     # Ten megabytes take their time on a busy machine.
@@ -186,7 +186,7 @@ def submissions_in_trouble(ui, given):
         bpy.context.preferences.view.ui_scale = given["scale"]
     yield from ui.open_sidebar("GENERATE")
     suffix = "-narrow" if given["scale"] else ""
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     ui.facts["messages"] = {}
 
     def task(prompt):

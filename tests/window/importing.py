@@ -58,7 +58,7 @@ def import_amid_work(ui, given):
     for name, press in (("by itself", False), ("pressed", True)):
         with bpy.context.temp_override(window=ui.window):
             ui.module("blender.model_imports").request_import(task_id, ui.window)
-        ui.session.imports[task_id].automatic = not press
+        ui.session.imports.requests[task_id].automatic = not press
         known = set(bpy.data.collections)
         yield (lambda known=known: set(bpy.data.collections) - known), "it is imported"
         yield 0.5
@@ -83,7 +83,7 @@ def question_before_a_large_model(ui, given):
     ui.preferences.import_max_triangles = 1000
     with bpy.context.temp_override(window=ui.window):
         bpy.ops.rodin.download("INVOKE_DEFAULT", task_id=ui.task("A vase").task_id, import_model=True)
-    yield (lambda: ui.session.unconfirmed_imports), "it is asked"
+    yield (lambda: ui.session.imports.unconfirmed), "it is asked"
     yield 1.0
     yield from ui.picture("too-many-triangles")
     ui.facts["imported before"] = list(bpy.data.collections.keys())
@@ -124,7 +124,7 @@ def to_the_library(ui, given):
     yield (lambda: not ui.app.library.pending), "it is in the library"
     yield 0.5
     ui.facts["drawn"] = ui.viewport_draws
-    ui.facts["trouble"] = dict(ui.session.file_troubles)
+    ui.facts["trouble"] = dict(ui.session.files.troubles)
     with bpy.context.temp_override(window=ui.window):
         bpy.ops.rodin.register_library()
     folder = ui.app.settings.library_folder()

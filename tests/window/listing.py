@@ -63,7 +63,7 @@ def list_looks(ui, given):
     if given["scale"]:
         bpy.context.preferences.view.ui_scale = given["scale"]
     yield from ui.open_sidebar("GENERATE")
-    yield (lambda: ui.session.balance is not None), "the balance is known"
+    yield (lambda: ui.session.account.balance is not None), "the balance is known"
     if given["scale"]:
         yield from _narrow(ui, 0.62)
         ui.rodin.begin_by = "FOLLOW"

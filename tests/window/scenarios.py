@@ -56,7 +56,7 @@ def _scene():
 
 
 def _received(ui):
-    return sum(progress.received for progress in ui.session.downloads.values())
+    return sum(progress.received for progress in ui.session.files.downloads.values())
 
 
 def track_and_download(ui, given):
@@ -69,7 +69,7 @@ def track_and_download(ui, given):
     yield from ui.type(given["chair"]["jobs"]["subscription_key"])
     yield from ui.press("RET")
     typed = given["chair"]["jobs"]["subscription_key"]
-    yield (lambda: ui.session.typed_key.reveal() == typed), "the field holds all that was typed"
+    yield (lambda: ui.session.follow_requests.typed_key.reveal() == typed), "the field holds all that was typed"
     ui.facts["field"] = ui.rodin.typed_key
     yield from ui.click_sidebar(*_below_line(TRACK))
     yield (lambda: _names(ui) == ["Task 1", "A glazed vase"]), "the typed task is in the list, on top"
@@ -98,7 +98,7 @@ def track_and_download(ui, given):
     ui.facts["folder"] = next(task.folder for task in ui.session.tasks.values() if task.folder)
     ui.facts["info"] = yield from ui.info_log()
     bpy.ops.rodin.test_key()
-    yield (lambda: ui.session.key_test is not None), "the key is tested"
+    yield (lambda: ui.session.key_test.result is not None), "the key is tested"
     bpy.ops.preferences.addon_show(module=ui.module("blender.preferences").PACKAGE)
     yield 1.0
     yield from ui.picture("preferences")
@@ -131,11 +131,11 @@ def paste_into_the_field(ui, given):
     yield from ui.click_sidebar(*KEY_FIELD)
     yield from ui.press("V", ctrl=True)
     yield from ui.press("RET")
-    yield (lambda: bool(ui.session.typed_key)), "the field holds something"
-    ui.facts["typed"] = ui.session.typed_key.reveal()
+    yield (lambda: bool(ui.session.follow_requests.typed_key)), "the field holds something"
+    ui.facts["typed"] = ui.session.follow_requests.typed_key.reveal()
     yield from ui.click_sidebar(*TRACK)
     yield (lambda: sorted(_names(ui)) == given["names"]), "all are in the list"
-    yield (lambda: not ui.session.typed_key), "the field is empty again"
+    yield (lambda: not ui.session.follow_requests.typed_key), "the field is empty again"
 
 
 def forget_another_in_between(ui, given):
@@ -311,7 +311,7 @@ def download_and_import(ui, given):
     yield 0.5
     ui.count_from_here()
     began = time.monotonic()
-    yield (lambda: _received(ui) > 250_000 or not ui.session.downloads), "some of it has arrived"
+    yield (lambda: _received(ui) > 250_000 or not ui.session.files.downloads), "some of it has arrived"
     ui.facts["seconds_downloading"] = time.monotonic() - began
     ui.facts["viewport_draws"], ui.facts["sidebar_draws"] = ui.viewport_draws, ui.sidebar_draws
     yield from ui.picture("downloading")
@@ -339,12 +339,12 @@ def cancel_and_wait_for_object_mode(ui, given):
     yield from ui.click_sidebar(*DOWNLOAD)
     yield (lambda: _received(ui) > 100_000), "it arrives"
     yield from ui.click_sidebar(*CANCEL)
-    yield (lambda: not ui.session.downloads), "it is cancelled"
+    yield (lambda: not ui.session.files.downloads), "it is cancelled"
     yield from ui.picture("cancelled")
     _set_mode(ui, "EDIT")
     yield 0.3
     yield from ui.click_sidebar(*DOWNLOAD)
-    yield (lambda: any(request.waits_for for request in ui.session.imports.values())), "the model could be imported"
+    yield (lambda: any(request.waits_for for request in ui.session.imports.requests.values())), "the model could be imported"
     yield 0.5
     yield from ui.picture("waits-for-object-mode")
     ui.facts["collections_meanwhile"] = [item.name for item in bpy.data.collections]
@@ -401,8 +401,8 @@ def import_while_moving(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.transform.translate("INVOKE_DEFAULT")
         bpy.ops.rodin.hand_off(task_id=ui.task("A glazed vase").task_id)
-    yield (lambda: any(request.waits_for for request in ui.session.imports.values())), "it waits"
-    ui.facts["waits_for"] = next(iter(ui.session.imports.values())).waits_for
+    yield (lambda: any(request.waits_for for request in ui.session.imports.requests.values())), "it waits"
+    ui.facts["waits_for"] = next(iter(ui.session.imports.requests.values())).waits_for
     ui.move(600, 450)
     yield 0.3
     yield from ui.press("RET")

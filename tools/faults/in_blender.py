@@ -43,15 +43,15 @@ class Shown:
                 item.task_id,
                 status=item.status,
                 jobs_done=item.jobs_done,
-                message=item.message or known.file_troubles.get(item.task_id, ""),
+                message=item.message or known.files.troubles.get(item.task_id, ""),
                 saved=item.downloaded,
-                loading=item.task_id in known.downloads and bool(known.downloads[item.task_id].received),
+                loading=item.task_id in known.files.downloads and bool(known.files.downloads[item.task_id].received),
                 text=repr(task),
             )
             number = self.numbers.get(task.subscription_key.reveal()) if task else None
             if number is not None:
                 self._once("followed", item.task_id, number=number)
-        self._once("notice", "", text=known.notice)
+        self._once("notice", "", text=known.news.notice)
         self._once("obstacle", "", text=str(known.blocker) if known.blocker else "")
 
     def _once(self, kind: str, task_id: str, **what: Any) -> None:
@@ -68,7 +68,7 @@ def do(wish: dict[str, Any], shown: Shown) -> None:
             shown.numbers[key] = wish["number"]
             bpy.ops.rodin.track(subscription_key=key, task_uuid=answer["uuid"], name=answer["prompt"])
         case "download":
-            if wish["task_id"] not in session().downloads:
+            if wish["task_id"] not in session().files.downloads:
                 bpy.ops.rodin.download(task_id=wish["task_id"], import_model=False)
         case "generate":
             bpy.ops.rodin.generate(prompt=wish["prompt"], images="\n".join(wish["images"]))

@@ -23,7 +23,7 @@ class RODIN_OT_test_key(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         session = app().session
-        session.key_test, session.key_test_wanted = None, True
+        session.key_test.request()
         app().api_key.renew()
         app().tracker()
         return {"FINISHED"}
@@ -34,7 +34,7 @@ def _try(self: "RODIN_OT_enter_api_key", _context: bpy.types.Context) -> None:
     with suppress(BadInput):
         key = keys.api_key(self.api_key)
         if key:
-            app().session.key_test = None
+            app().session.key_test.result = None
             app().tracker().test_key(app().settings.for_tracker(key))
 
 
@@ -67,10 +67,10 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             key = keys.api_key(self.api_key)
         except BadInput as error:
             return say(error.trouble), "ERROR"
-        tested = app().session.key_test
         if not key:
             return "It is on the page API Dashboard of Hyper3D's website, and comes with the Business plan.", "INFO"
-        if tested is None or tested.api_key != key:
+        tested = app().session.key_test.result_for(key)
+        if tested is None:
             return "Hyper3D is being asked about it.", "SORTTIME"
         return say(tested.said), "CHECKMARK" if tested.accepted else "ERROR"
 
@@ -88,7 +88,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             return refuse(self, "No API key was entered; nothing has changed.")
         if app().api_key.source.fixed:
             return refuse(self, f"The API key comes from {app().api_key.source.origin}, and is changed there.")
-        tested = session.key_test if session.key_test and session.key_test.api_key == key else None
+        tested = session.key_test.result_for(key)
         if tested and tested.refused:
             # The dialog has said so: no other one on top of it.
             self.report({"WARNING"}, f"{say(tested.said)} Nothing has changed.")
@@ -96,7 +96,7 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         app().api_key.enter(key)
         if not (tested and tested.accepted):
             # At once, so that a mistyped key is told here and not by the first task.
-            session.key_test, session.key_test_wanted = None, True
+            session.key_test.request()
         app().tracker()
         return {"FINISHED"}
 

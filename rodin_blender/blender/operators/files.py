@@ -74,7 +74,7 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
         uuid = keys.task_uuid(self.task_uuid)
         check_downloadable(task, uuid or task.task_uuid)
         if uuid and uuid != task.task_uuid:
-            app().session.hand_offs[task.task_id] = uuid
+            app().session.files.hand_offs[task.task_id] = uuid
             app().tracker().change(task.task_id, lambda stored: replace(stored, task_uuid=uuid))
         else:
             hand_off.call(task.task_id)
@@ -95,7 +95,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
-        if task.task_id in session.downloads:
+        if task.task_id in session.files.downloads:
             raise BadInput(f"'{task.name}' is being downloaded already.")
         check_downloadable(task, task.task_uuid)
         given_folder = self.directory and paths.absolute(self.directory, blend_folder(), shares=False)
@@ -103,9 +103,10 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         given = self.properties.is_property_set("import_model")
         # What there is of a task that is not finished is not the model that was wished for.
         if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
-            session.imports[task.task_id] = replace(model_imports.requested_in(context.window), after_download=True)
+            request = replace(model_imports.requested_in(context.window), after_download=True)
+            session.imports.add(task.task_id, request)
         # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
-        session.downloads[task.task_id] = Progress(waiting=WAITING)
+        session.files.downloads[task.task_id] = Progress(waiting=WAITING)
         session.needs_redraw = True
         app().tracker().download(task.task_id, parent)
 
@@ -118,10 +119,10 @@ class RODIN_OT_cancel_download(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
-        waiting = session.imports.pop(task.task_id, None) or session.unconfirmed_imports.pop(task.task_id, None)
-        if task.task_id in session.downloads:
+        was_requested = session.imports.cancel(task.task_id)
+        if task.task_id in session.files.downloads:
             app().tracker().cancel_download(task.task_id)
-        elif waiting is None:
+        elif not was_requested:
             raise BadInput(Text("'{name}' is not being downloaded, so there is nothing to cancel.", name=task.name))
 
 
@@ -192,7 +193,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         """The file is seen to first, off the main thread, and other modes are waited for."""
-        if self.any_size and task.task_id in app().session.unconfirmed_imports:
+        if self.any_size and task.task_id in app().session.imports.unconfirmed:
             model_imports.confirm(task.task_id)
             return {"CANCELLED"}
         if not models(task.files) and task.status.has_files:
@@ -256,7 +257,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         what = "A linked duplicate of the model" if imported.linked else "The model"
         if self.textures == "BESIDE" and imported.images and not model_imports.save_textures(task.task_id, imported):
             told += " Its textures are packed into the .blend file, since that is not saved yet."
-        session.tell_of_files(task.task_id, f"{what} is in the scene.{told}", trouble=bool(missing))
+        session.files.tell(task.task_id, f"{what} is in the scene.{told}", trouble=bool(missing))
         if self.as_asset:
             catalogs.add_catalog()
         in_scene.scan()

@@ -36,7 +36,7 @@ class RODIN_OT_track(bpy.types.Operator):
     name: text_property("Name", "Shown in the list")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        typed = Secret("") if self.subscription_key else app().session.typed_key
+        typed = Secret("") if self.subscription_key else app().session.follow_requests.typed_key
         try:
             text = self.subscription_key or _whole(typed.reveal(), context.window_manager.clipboard)
             found = _read(text, "The field is empty.")
@@ -85,7 +85,7 @@ def _whole(typed: str, clipboard: str) -> str:
 def _follow(found: ParsedTasks, typed: Secret) -> None:
     """Have these tasks followed, and tell of what stood among them and cannot be."""
     session = app().session
-    session.follow(app().tracker(), found.generations, typed)
+    session.follow_requests.follow(app().tracker(), found.generations, typed)
     troubles = sorted((*found.refused, *found.invalid), key=lambda trouble: trouble.number)
     if troubles:
         told = listed([f"Number {trouble.number}: {say(trouble.text)}" for trouble in troubles], MAX_TROUBLES, " ")

@@ -65,7 +65,7 @@ class OfMany(Mixin):
 class _Download(OfMany):
     @classmethod
     def fits(cls, task: Task) -> bool:
-        waiting = task.task_id in app().session.downloads
+        waiting = task.task_id in app().session.files.downloads
         return task.status.has_files and task.download is not Download.SAVED and not waiting
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
@@ -101,7 +101,7 @@ class RODIN_OT_import_selected(OfMany, bpy.types.Operator):
 
     @classmethod
     def fits(cls, task: Task) -> bool:
-        return bool(models(task.files)) and task.task_id not in app().session.imports
+        return bool(models(task.files)) and task.task_id not in app().session.imports.requests
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         x, y, z = context.scene.cursor.location
@@ -167,7 +167,7 @@ class _Forget(OfMany):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         task_ids = getattr(self, "_asked", None) or [task.task_id for task in self.tasks()]
-        app().session.forget_together(task_ids)
+        app().session.forgotten.group(task_ids)
         for task_id in task_ids:
             app().tracker().forget(task_id)
         return {"FINISHED"}

@@ -20,7 +20,7 @@ class RODIN_OT_dismiss(bpy.types.Operator):
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        app().session.dismiss()
+        app().session.news.dismiss()
         return {"FINISHED"}
 
 
@@ -40,8 +40,8 @@ class RODIN_OT_announce(bpy.types.Operator):
         self._until = time.monotonic() + LONGEST_ANNOUNCEMENT
         self._timer = context.window_manager.event_timer_add(LONGEST_ANNOUNCEMENT, window=context.window)
         context.window_manager.modal_handler_add(self)
-        self._session = app().session
-        self._session.announcing = True
+        self._news = app().session.news
+        self._news.announcing = True
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -53,7 +53,7 @@ class RODIN_OT_announce(bpy.types.Operator):
 
     def cancel(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)
-        self._session.announcing = False
+        self._news.announcing = False
 
 
 CLASSES = (

@@ -99,7 +99,7 @@ class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.SENDING, Status.UNSENT):
             raise BadInput(f"'{task.name}' is not being sent, so there is nothing to cancel.")
-        if app().session.uploads.get(task.task_id, (0, 0))[0]:
+        if app().session.account.uploads.get(task.task_id, (0, 0))[0]:
             raise BadInput(f"'{task.name}' is on its way already, so it can no longer be cancelled.")
         app().tracker().cancel_submission(task.task_id)
 

@@ -159,7 +159,7 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         again = "Retry puts it back into the form." if task.kind else "Start it again at Hyper3D, or ask their support."
         text = f"The service could not make it. {again}"
         paragraph(layout, text, width, icon="ERROR")
-    progress = session.downloads.get(task.task_id)
+    progress = session.files.downloads.get(task.task_id)
     if progress and progress.waiting:
         paragraph(layout, say(progress.waiting), width, icon="TIME")
     elif task.download is Download.WANTED and not progress:
@@ -169,31 +169,32 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         row = layout.row(align=True)
         row.label(text="Writing to the library…", icon="TIME")
         row.operator("rodin.cancel_library", text="", icon="X")
-    request = session.imports.get(task.task_id)
+    request = session.imports.requests.get(task.task_id)
     if request and request.waits_for and not progress:
         paragraph(layout, f"It is imported when {request.waits_for}.", width, icon="TIME")
-    unconfirmed = session.unconfirmed_imports.get(task.task_id)
+    unconfirmed = session.imports.unconfirmed.get(task.task_id)
     if unconfirmed:
         paragraph(layout, say(model_imports.too_large(unconfirmed)), width, icon="QUESTION")
-    trouble = session.file_troubles.get(task.task_id)
+    trouble = session.files.troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
     if is_over_size_warning():
-        taken = f"Downloaded files take {size_text(session.bytes_saved)}. Delete those of tasks you no longer need."
+        taken = size_text(session.files.bytes_saved)
+        taken = f"Downloaded files take {taken}. Delete those of tasks you no longer need."
         paragraph(layout, taken, width, icon="INFO")
 
 
 def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """The download, and what can be done with what it brought."""
     session = app().session
-    if task.task_id in session.downloads:
-        _draw_progress(layout, session.downloads[task.task_id])
-    elif task.task_id in session.imports:
+    if task.task_id in session.files.downloads:
+        _draw_progress(layout, session.files.downloads[task.task_id])
+    elif task.task_id in session.imports.requests:
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.label(text="Importing", icon="TIME")
         row.operator("rodin.cancel_download", text="Cancel", icon="X")
-    elif task.task_id in session.unconfirmed_imports:
+    elif task.task_id in session.imports.unconfirmed:
         row = layout.row(align=True)
         row.scale_y = 1.5
         row.operator("rodin.import_model", text="Import Anyway", icon="IMPORT").any_size = True
@@ -218,7 +219,7 @@ def _download_text(task: Task) -> str:
 
 def is_over_size_warning() -> bool:
     """Whether downloaded files take more than the user wished to be told of."""
-    return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.bytes_saved
+    return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.files.bytes_saved
 
 
 def _draw_progress(layout: bpy.types.UILayout, progress: Progress) -> None:

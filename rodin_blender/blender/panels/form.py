@@ -158,14 +158,14 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, blocker
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
     if trouble and not blocker:
         paragraph(layout, say(trouble), width, icon="INFO" if form.is_empty() else "ERROR")
-    elif session.balance is not None and session.balance < price:
-        paragraph(layout, f"The account has only {price_text(session.balance)}.", width, icon="ERROR")
+    elif session.account.balance is not None and session.account.balance < price:
+        paragraph(layout, f"The account has only {price_text(session.account.balance)}.", width, icon="ERROR")
 
 
 def _button_text(price: float, width: float) -> str:
     """What it costs and what is left, as far as there is room for it."""
     session = app().session
-    left = "" if session.balance is None else f" ({session.balance:,.10g} left)"
+    left = "" if session.account.balance is None else f" ({session.account.balance:,.10g} left)"
     texts = [f"Generate · about {price_text(price)}{left}", f"Generate · about {price_text(price)}"]
     room, size = width - 45 * ui_scale(), font_size()
     return next((text for text in texts if text_width(text, size) < room), f"Generate · about {price:g}")

@@ -42,10 +42,10 @@ def draw_line(layout: bpy.types.UILayout, width: float, blocker: Blocker | None)
             row.operator("rodin.allow_online", text="", icon="INTERNET")
         elif blocker.code in ("no_key", "bad_key") and not app().api_key.source.fixed:
             row.operator("rodin.enter_api_key", text="", icon="KEY_HLT")
-    elif session.notice:
-        row.popover("RODIN_PT_notice", text=session.notice, icon="INFO", translate=False)
+    elif session.news.notice:
+        row.popover("RODIN_PT_notice", text=session.news.notice, icon="INFO", translate=False)
         row.operator("rodin.dismiss", text="", icon="X")
-    elif session.forgotten and time.time() < session.forgotten_at + UNDO_SHOWN:
+    elif session.forgotten and time.time() < session.forgotten.at + UNDO_SHOWN:
         draw_undo(row)
     else:
         row.label(text=_summary(width))
@@ -58,18 +58,17 @@ def draw_in_full(layout: bpy.types.UILayout, width: float, blocker: Blocker | No
         welcome.draw_steps(layout, blocker, width)
     elif blocker:
         _draw_blocker(layout.box(), blocker, width)
-    if session.notice:
+    if session.news.notice:
         row = layout.box().row()
-        paragraph(row, session.notice, width - 30, icon="INFO")
+        paragraph(row, session.news.notice, width - 30, icon="INFO")
         row.operator("rodin.dismiss", text="", icon="X", emboss=False)
 
 
 def undo_text() -> str:
     """What Undo Forget brings back: "Undo Forget 'A vase'"."""
-    forgotten = app().session.forgotten
-    if not forgotten:
+    group = app().session.forgotten.last
+    if not group:
         return "Undo Forget"
-    group = forgotten[-1]
     return f"Undo Forget '{group[0].name}'" if len(group) == 1 else f"Undo Forget of {len(group)} Tasks"
 
 
@@ -141,4 +140,4 @@ class RODIN_PT_notice(bpy.types.Panel):
     bl_ui_units_x = UNITS
 
     def draw(self, context: bpy.types.Context) -> None:
-        paragraph(self.layout, app().session.notice, UNITS * 20 * ui_scale(), icon="INFO")
+        paragraph(self.layout, app().session.news.notice, UNITS * 20 * ui_scale(), icon="INFO")

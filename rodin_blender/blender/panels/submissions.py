@@ -58,7 +58,7 @@ def _waits_for(task: Task) -> Text | Trouble:
 
 
 def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
-    sent, total = app().session.uploads.get(task.task_id, (0, 0))
+    sent, total = app().session.account.uploads.get(task.task_id, (0, 0))
     row = layout.row(align=True)
     if sent:
         # Of words alone the size tells nobody anything.
