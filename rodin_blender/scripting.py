@@ -81,7 +81,7 @@ def import_model(
 
     from .blender import importing
 
-    return importing.bring(
+    return importing.import_file(
         fspath(path),
         name=name or PurePath(path).stem,
         at=at,

@@ -51,7 +51,7 @@ class ApiKey:
         """The folder that a worker reads, or has read."""
         self._read_at = 0.0
         self._write_number = 0
-        """The number of the user's last wish to keep another one."""
+        """The number of the last request to store another key, see `Writer`."""
         self._refused = False
         self._command = ""
         """The command that was asked last."""

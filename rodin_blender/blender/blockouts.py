@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blockouts: rough objects that a model is wished from, in whose place it then comes."""
+"""Blockouts: rough objects that a model is generated from, and that it then replaces."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NAME = "{name}"
 
 
 def is_selected(context: bpy.types.Context) -> bool:
-    """Whether the active object is one that a model can be wished from, as far as its type tells."""
+    """Whether the active object is one that a model can be generated from, as far as its type tells."""
     item = context.active_object
     return item is not None and item.type in TYPES and context.mode == "OBJECT" and item.select_get()
 
 
 def selected(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The selected objects that a model can be wished from, by name."""
+    """The selected objects that a model can be generated from, sorted by name."""
     found = [item for item in context.selected_objects if item.type in TYPES]
     return sorted(found, key=lambda item: item.name)
 
@@ -63,7 +63,7 @@ def find(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
 def current_placement(task: Task, context: bpy.types.Context) -> Placement | None:
     """Where a task's model is wanted in the context's scene: where its blockout is now, else where that was.
 
-    None where it was wished for another scene or file, or not at all.
+    None where it was requested for another scene or file, or without a place.
     """
     wanted = placement.of(task)
     if wanted is None or wanted.scene != context.scene.name:

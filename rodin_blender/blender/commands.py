@@ -113,7 +113,7 @@ def _import_model(task: Task | None, path: Path, how: Import) -> importing.Impor
     picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
     # The startup file's units may be others than meters.
     units = importing.units_of_a_meter(bpy.context.scene)
-    return importing.bring(
+    return importing.import_file(
         str(path),
         name=settings.collection_name(task) if task else path.stem,
         task_uuid=task.task_uuid if task else "",

@@ -120,7 +120,7 @@ class RODIN_Form(bpy.types.PropertyGroup):
 
 
 def chosen(option: Option) -> Value:
-    """What is chosen for an option, as far as the tier takes it: what cannot be seen is not held against the wish."""
+    """What is chosen for an option, as far as the tier takes it: a hidden option must not make the request fail."""
     names = {"tier", "mesh_mode", option.name}
     return options.fitted_one(option, {name: _of_settings(name) for name in names})
 

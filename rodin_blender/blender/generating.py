@@ -35,7 +35,7 @@ def begin(drafts: Sequence[Draft], *, typed: bool = False) -> None:
     """Have models made. The first one's task becomes the active one. Returns at once.
 
     While the studio's settings are still being read, they are begun when these were, and what is wrong then is told as
-    of any wish that could not be kept; else this raises BadInput with what to change, and nothing has happened then.
+    of any request that could not be stored; else this raises BadInput with what to change, and nothing has been done.
     What was `typed` in the interface is shown until it is in the list, and comes into the form where it cannot be.
     """
     if app().studio_files.pending:

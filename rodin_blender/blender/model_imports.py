@@ -17,7 +17,7 @@ from .importing import textures
 
 
 def request_import(task_id: str, window: bpy.types.Window | None = None, **how: object) -> None:
-    """Have a model of a task in a window's scene, once its file was seen to off the main thread, and it can be.
+    """Have a model of a task in a window's scene, once its file was checked off the main thread and Blender can import.
 
     `how` are arguments for `rodin.import_model`. Until then the place stays the one where the 3D cursor is now.
     """
@@ -29,7 +29,7 @@ def request_import(task_id: str, window: bpy.types.Window | None = None, **how: 
 
 
 def confirm(task_id: str) -> None:
-    """Import a model all the same that has more triangles than the settings let pass without a press."""
+    """Import a model although it has more triangles than the settings allow without confirmation."""
     session = app().session
     request = session.imports.unconfirmed[task_id]
     request.automatic = False
@@ -63,13 +63,13 @@ def save_textures(task_id: str, imported: importing.Imported) -> bool:
 
 
 def requested_in(window: bpy.types.Window | None, **how: object) -> ImportRequest:
-    """The wish of a press in that window, with its scene and the place of the 3D cursor there."""
+    """The request that a press in that window makes, with its scene and the place of the 3D cursor there."""
     scene = window.scene if window else bpy.context.scene
     return ImportRequest({"at": tuple(scene.cursor.location), **how}, window.as_pointer() if window else 0, scene.name)
 
 
 def run_due() -> None:
-    """What is to come by itself when a task has ended, the downloads and the imports whose time has come."""
+    """Start the downloads and imports that are due: the automatic ones of ended tasks, and those that waited."""
     session = app().session
     for task_id in [task_id for task_id in session.files.ended if task_id not in session.files.downloads]:
         session.files.ended.remove(task_id)
@@ -83,7 +83,7 @@ def run_due() -> None:
 
 
 def _start_automatic(task_id: str) -> None:
-    """The files of a task that has ended, and its model, where the settings wish for them."""
+    """Download a task that has ended, and import its model, where the settings say so."""
     session, settings = app().session, app().settings
     task = session.tasks.get(task_id)
     here = task_id in session.started_here or (task is not None and placement.of(task) is not None)
@@ -107,7 +107,7 @@ def _hand_off(task_id: str, **more: object) -> None:
 def _context_for(task_id: str, request: ImportRequest) -> dict[str, object]:
     """What an import is for, for `temp_override`: the window, the first one where it was closed; nothing without.
 
-    It goes into the scene that was shown at the press; what follows from a download, into the one where it was wished.
+    It goes into the scene that was shown at the press; what follows from a download, into the one that the task is for.
     """
     windows = list(bpy.context.window_manager.windows)
     first = windows[0] if windows else None

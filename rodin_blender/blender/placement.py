@@ -18,7 +18,7 @@ def current(context: bpy.types.Context) -> Placement:
 
 
 def of(task: Task) -> Placement | None:
-    """Where a task's model is wanted in the open file; None where it was wished for another one, or not at all."""
+    """Where a task's model is wanted in the open file; None where it is for another file or has no place."""
     wanted = task.placement
     if wanted is None or wanted.scene not in bpy.data.scenes:
         return None

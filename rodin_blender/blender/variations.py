@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variations: the same wish with other seeds. Their models stand side by side until one is kept."""
+"""Variations: the same request with other seeds. Their models stand side by side until one is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from . import importing
 from .app import app
 
 MOVED = "rodin_moved_beside"
-"""The custom property of a model's collection: how far along X it stands from where it was wished."""
+"""The custom property of a model's collection: how far along X it stands from the place that it was requested for."""
 GAP = 0.15
 """The room between two models, as a share of the wider one's width."""
 SEEDS = 65_536
@@ -65,7 +65,7 @@ def put_beside(task: Task, model: bpy.types.Collection, context: bpy.types.Conte
 
 
 def keep(task: Task, context: bpy.types.Context) -> int:
-    """Remove the models of the rest of a task's family from the scene; its own comes to where it was wished.
+    """Remove the models of the rest of a task's family from the scene; its own moves to the requested place.
 
     Returns how many were removed.
     """

@@ -41,13 +41,13 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     path: Path = given.file
     if not given.check:
         check(host.settings.blocker)
-    items, wrong, ignored = _read(host, path)
+    items, problems, ignored = _read(host, path)
     if given.check or folder is None:
         for name in ignored:
             output.live(f"{path}: the column '{name}' is not used.", time.time())
-        return _check(output, path, items, wrong, _earlier_runs(output, folder), given)
-    if wrong:
-        raise BadInput(" ".join(_error_lines(path, wrong[:MAX_PROBLEMS])) + _more(len(wrong) - MAX_PROBLEMS))
+        return _check(output, path, items, problems, _earlier_runs(output, folder), given)
+    if problems:
+        raise BadInput(" ".join(_error_lines(path, problems[:MAX_PROBLEMS])) + _more(len(problems) - MAX_PROBLEMS))
     write_checks.check_folder(folder)
     with _lock(folder):
         return _run(host, output, folder, items, given)
@@ -66,7 +66,7 @@ def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Nam
     if output.execution:
         _execute(output.execution, Journal(folder / EXECUTED, event="executed", command=output.execution.digest), rows)
     tasks = dict(known.tasks)
-    if not rows.over:
+    if not rows.is_done:
         with Follower(host, output, path, TASK_DEADLINE) as follower:
             rows.run(follower, until, given.max_credits)
             tasks |= follower.tasks
@@ -78,7 +78,7 @@ def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Nam
 
 def _execute(execution: Execution, journal: Journal, rows: BatchRun) -> None:
     """Run the command of --exec for each result once, also for those of earlier runs for which it has not run well."""
-    execution.done = lambda result: journal.note(result["task_id"], result["name"])
+    execution.done = lambda result: journal.append(result["task_id"], result["name"])
     execution.is_wanted = lambda result: result["task_id"] not in journal.ids
     for task in rows.whole():
         execution.begin({"schema": SCHEMA, "event": "result", **describe(task)})
@@ -87,12 +87,12 @@ def _execute(execution: Execution, journal: Journal, rows: BatchRun) -> None:
 def _read(host: Host, path: Path) -> tuple[list[Item], list[Problem], tuple[str, ...]]:
     """The rows of a file, what is wrong with some, and columns that are not used. Raises BadInput."""
     table = tables.read(arguments.content(path))
-    items, wrong = Planner(host, path.absolute().parent).items(table.rows)
-    return items, sorted([*table.wrong, *wrong]), table.ignored
+    items, problems = Planner(host, path.absolute().parent).items(table.rows)
+    return items, sorted([*table.problems, *problems]), table.ignored
 
 
-def _error_lines(path: Path, wrong: Iterable[Problem]) -> Iterator[str]:
-    return (f"{path}, line {line}: {text}" if line else f"{path}: {text}" for line, text in wrong)
+def _error_lines(path: Path, problems: Iterable[Problem]) -> Iterator[str]:
+    return (f"{path}, line {line}: {text}" if line else f"{path}: {text}" for line, text in problems)
 
 
 def _more(count: int) -> str:
@@ -110,13 +110,13 @@ def _earlier_runs(output: Output, folder: Path | None) -> EarlierRuns:
 
 
 def _check(
-    output: Output, path: Path, items: list[Item], wrong: list[Problem], before: EarlierRuns, given: Namespace
+    output: Output, path: Path, items: list[Item], problems: list[Problem], before: EarlierRuns, given: Namespace
 ) -> Exit:
     """Tell what a run would do, and all that is wrong. Needs neither key nor network. Raises CommandEnd."""
-    for (line, _), text in zip(wrong, _error_lines(path, wrong), strict=True):
+    for (line, _), text in zip(problems, _error_lines(path, problems), strict=True):
         output.tell("wrong", text, line=line, text=text)
-    if wrong:
-        raise CommandEnd(Exit.USAGE, f"{path} has {len(wrong)} mistakes. Nothing was asked.")
+    if problems:
+        raise CommandEnd(Exit.USAGE, f"{path} has {len(problems)} mistakes. Nothing was asked.")
     total, new, requests = 0.0, 0, 0
     for number, item in enumerate(items, 1):
         row, request = item.row, item.request

@@ -67,15 +67,15 @@ class BatchRun:
         self._fetching: set[str] = set()
         self._queue: deque[str] = deque()
         """Those to be sent, in the order of the table."""
-        self._asked: set[str] = set()
+        self._requested: set[str] = set()
         """Those that the tracker was told to send, in this run."""
-        self._open: set[str] = set()
+        self._in_flight: set[str] = set()
         """Those of them of which it is not yet known what became of them."""
-        self._waiting: set[str] = set()
+        self._refused_for_now: set[str] = set()
         """Those of them that the service did not take for now."""
         self._max_at_once = MAX_AT_ONCE
         self._sent: set[str] = set()
-        self._in_a_row = 0
+        self._failures_in_a_row = 0
 
     # Before.
 
@@ -105,7 +105,7 @@ class BatchRun:
         if task is None:
             task = store.add(schedule.new_task(generation, time.time()))
         self._by_id[task.task_id] = item
-        self._note_left(task.task_id, self._results.written.get(uuid))
+        self._check_result(task.task_id, self._results.written.get(uuid))
         named = lambda task: replace(task, name=generation.name, task_uuid=uuid)  # noqa: E731
         self._follow(store, task, named)
 
@@ -122,11 +122,11 @@ class BatchRun:
             self._requests[task_id] = request
             self._queue.append(task_id)
             return
-        self._journal.note(task_id, item.row.name)
+        self._journal.append(task_id, item.row.name)
         if task_id in self._earlier.prepared and task_id not in self._earlier.tasks:
             # What became of it is known when the tracker has looked.
             self._costs[task_id] = item.price
-        self._note_left(task_id, self._results.by_id.get(task_id))
+        self._check_result(task_id, self._results.by_id.get(task_id))
         task = by_id.get(task_id)
         if task:
             self._follow(store, task, lambda task: task)
@@ -136,7 +136,7 @@ class BatchRun:
                 text = "Its files are not whole any more, and the list has lost it, so they cannot be fetched."
             self._stopped[task_id] = Exit.FAILED, _trouble(Exit.FAILED, text)
 
-    def _note_left(self, task_id: str, written: Task | None) -> None:
+    def _check_result(self, task_id: str, written: Task | None) -> None:
         # What a result tells of may have been deleted or damaged since.
         self._troubles[task_id] = task_folder.troubles(written.folder, written.files) if written else {}
         if written is None or self._troubles[task_id]:
@@ -167,19 +167,19 @@ class BatchRun:
         """Go on up to `until` (monotonic seconds). Raises CommandEnd where nothing can be asked any more."""
         self._budget = float("inf") if budget is None else budget
         # At the end of the time, too, what is under way is told.
-        while not self.over and time.monotonic() < until:
+        while not self.is_done and time.monotonic() < until:
             count_at = time.monotonic() + COUNT_EVERY
             self._send_next(follower)
             for message in follower.messages(min(until, count_at)):
                 self._take(follower, message)
                 self._send_next(follower)
-                if self.over or time.monotonic() >= count_at:
+                if self.is_done or time.monotonic() >= count_at:
                     break
-            if not self.over:
+            if not self.is_done:
                 follower.live(self._count(follower.tasks))
 
     @property
-    def over(self) -> bool:
+    def is_done(self) -> bool:
         """Whether there is nothing left that could be had."""
         return self.left == self._stopped.keys() and not self._fetching
 
@@ -187,7 +187,7 @@ class BatchRun:
         match message:
             case TaskChanged(task) if task.task_id in self._by_id:
                 if self._by_id[task.task_id].request:
-                    self._journal.note(task.task_id, task.name)
+                    self._journal.append(task.task_id, task.name)
                 if task.task_id in self.left:
                     follower.live_task(task)
                     self._take_task(follower, task)
@@ -211,9 +211,9 @@ class BatchRun:
             return
         if task.kind:
             self._costs[task.task_id] = cost(task)
-        if task.task_id in self._open:
-            self._in_a_row = 0
-        self._note_settled(task.task_id)
+        if task.task_id in self._in_flight:
+            self._failures_in_a_row = 0
+        self._mark_settled(task.task_id)
         if task.status is Status.FAILED or task.download is Download.SAVED:
             self._results.write(task)
             self._reported.add(task.task_id)
@@ -235,14 +235,14 @@ class BatchRun:
             self._stop(follower, task_id, Exit.FAILED, task.trouble)
         elif task.status is Status.SENDING:
             self._sent.add(task_id)
-            self._waiting.discard(task_id)
-        elif task_id not in self._asked:
+            self._refused_for_now.discard(task_id)
+        elif task_id not in self._requested:
             # What a run that was killed had prepared, and not sent.
             self._costs.pop(task_id, None)
             if task_id not in self._queue:
                 self._queue.append(task_id)
         elif task.next_check_at:
-            self._waiting.add(task_id)
+            self._refused_for_now.add(task_id)
             self._max_at_once = 1
         elif task_id in self._sent:
             # Such as after an hour without a network.
@@ -250,10 +250,10 @@ class BatchRun:
 
     def _send_next(self, follower: Follower) -> None:
         """Have as many sent as may be under way."""
-        while self._queue and len(self._open) < self._max_at_once:
+        while self._queue and len(self._in_flight) < self._max_at_once:
             task_id = self._queue.popleft()
             price, spent = self._by_id[task_id].price, sum(self._costs.values())
-            if self._in_a_row >= MAX_IN_A_ROW:
+            if self._failures_in_a_row >= MAX_IN_A_ROW:
                 text = f"Not sent, since the last {MAX_IN_A_ROW} came to nothing. Run it again to send it."
                 self._stop(follower, task_id, Exit.TROUBLE, text)
             elif spent + price > self._budget:
@@ -261,8 +261,8 @@ class BatchRun:
                 self._stop(follower, task_id, Exit.USAGE, text)
             else:
                 self._costs[task_id] = price
-                self._asked.add(task_id)
-                self._open.add(task_id)
+                self._requested.add(task_id)
+                self._in_flight.add(task_id)
                 request = self._requests.get(task_id)
                 if request and task_id not in follower.tasks:
                     follower.tracker.generate(request)
@@ -271,26 +271,26 @@ class BatchRun:
 
     def _send_waiting(self, follower: Follower) -> None:
         """One has ended, so that the service may take another."""
-        for task_id in self._waiting:
+        for task_id in self._refused_for_now:
             follower.tracker.send_now(task_id)
 
     def _fetch(self, follower: Follower, task_id: str) -> None:
         self._fetching.add(task_id)
         follower.tracker.download(task_id, self._folder)
 
-    def _note_settled(self, task_id: str) -> None:
-        self._open.discard(task_id)
-        self._waiting.discard(task_id)
+    def _mark_settled(self, task_id: str) -> None:
+        self._in_flight.discard(task_id)
+        self._refused_for_now.discard(task_id)
 
     def _stop(
         self, follower: Follower, task_id: str, code: Exit, said: Text | Trouble | str | None, *, told: bool = False
     ) -> None:
-        if task_id in self._open:
-            self._in_a_row += 1
-        if code is not Exit.UNCERTAIN and task_id in self._open:
+        if task_id in self._in_flight:
+            self._failures_in_a_row += 1
+        if code is not Exit.UNCERTAIN and task_id in self._in_flight:
             # What is uncertain may have been charged.
             self._costs.pop(task_id, None)
-        self._note_settled(task_id)
+        self._mark_settled(task_id)
         if self._has_models(task_id):
             # Of a model that is there, sidecars cannot be had any more.
             self.left.discard(task_id)
@@ -308,13 +308,13 @@ class BatchRun:
         return self._results.written.get(brought.task_uuid) if brought else self._results.by_id.get(task_id)
 
     def _count(self, tasks: Mapping[str, Task]) -> str:
-        running = self.left - self._stopped.keys() - set(self._queue) - self._open
+        running = self.left - self._stopped.keys() - set(self._queue) - self._in_flight
         states = Counter(tasks[one].status.value.lower().replace("_", " ") for one in running if one in tasks)
         counts = {
             "with a result": len(self._by_id) - len(self.left),
             **states,
-            "being sent": len(self._open - self._waiting),
-            "waiting for the service to take more": len(self._waiting),
+            "being sent": len(self._in_flight - self._refused_for_now),
+            "waiting for the service to take more": len(self._refused_for_now),
             "to be sent": len(self._queue),
             "stopped": len(self._stopped),
         }

@@ -78,7 +78,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         for task in tasks:
             if not task.files:
                 continue
-            one = _look(task, now, read=given.verify or given.delete)
+            one = _inspect(task, now, read=given.verify or given.delete)
             if given.older_than is not None and (one.age is None or one.age < given.older_than):
                 continue
             if given.delete:
@@ -105,7 +105,7 @@ def _summary(found: list[_Found], given: Namespace) -> str:
     return text
 
 
-def _look(task: Task, now: float, *, read: bool) -> _Found:
+def _inspect(task: Task, now: float, *, read: bool) -> _Found:
     folder, size, youngest = Path(task.folder), 0, None
     for file in task.files:
         try:

@@ -149,7 +149,7 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
 
 
 def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Exit:
-    """Wait for what was generated, and download it where that is wished. Raises CommandEnd: it is paid for already."""
+    """Wait for what was generated, and download it where asked for. Raises CommandEnd: it is paid for already."""
     try:
         code = _wait(host, output, Namespace(keys=ids, timeout=given.timeout, any=False, goes_on=bool(given.to)))
         if given.to and code in (Exit.DONE, Exit.FAILED):

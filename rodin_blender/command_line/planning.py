@@ -34,7 +34,7 @@ SAMPLE = 64 * 1024
 
 @dataclass(frozen=True)
 class Item:
-    """A row, and what is wished for it; None for one that brings keys or is an error answer."""
+    """A row and its request; None for a row that brings a key or is an error answer."""
 
     row: Row
     request: GenerationRequest | None = None
@@ -58,13 +58,13 @@ class Planner:
     def items(self, rows: Iterable[Row]) -> tuple[list[Item], list[Problem]]:
         """What the rows are to become, and what keeps some from it."""
         found: list[Item] = []
-        wrong: list[Problem] = []
+        problems: list[Problem] = []
         for row in rows:
             try:
                 found.append(Item(row, None if row.generation or row.refused else self._request(row)))
             except BadInput as error:
-                wrong.append(Problem(row.line, str(error)))
-        return found, wrong
+                problems.append(Problem(row.line, str(error)))
+        return found, problems
 
     def _request(self, row: Row) -> GenerationRequest:
         """Raises BadInput."""

@@ -68,7 +68,7 @@ class Journal:
                 if noted.items() >= marks.items():
                     self.ids.add(str(noted["task_id"]))
 
-    def note(self, task_id: str, name: str) -> None:
+    def append(self, task_id: str, name: str) -> None:
         """On the disk when it returns."""
         if task_id not in self.ids:
             _append(self._path, {"schema": SCHEMA, **self._marks, "task_id": task_id, "name": name})

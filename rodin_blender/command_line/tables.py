@@ -62,10 +62,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows in the order of the file. Where `wrong` is not empty, rows may be missing. `ignored` are unknown columns."""
+    """Rows in the order of the file. Some may be missing where there are `problems`. `ignored` are unknown columns."""
 
     rows: tuple[Row, ...]
-    wrong: tuple[Problem, ...]
+    problems: tuple[Problem, ...]
     ignored: tuple[str, ...] = ()
 
 
@@ -75,19 +75,19 @@ def read(content: bytes) -> Table:
         text = decoded(content)
     except BadInput as error:
         return Table((), (Problem(0, str(error)),))
-    wrong: list[Problem] = []
+    problems: list[Problem] = []
     ignored: dict[str, None] = {}
-    found = _json_rows(text, wrong) if text.lstrip().startswith("{") else _separated_rows(text, wrong, ignored)
+    found = _json_rows(text, problems) if text.lstrip().startswith("{") else _separated_rows(text, problems, ignored)
     rows: list[Row] = []
     for line, values in found:
         try:
             rows.append(_row(line, values, ignored))
         except BadInput as error:
-            wrong.append(Problem(line, str(error)))
-    wrong += _repeated(rows)
-    if not wrong and not any(not row.refused for row in rows):
-        wrong += [Problem(row.line, row.refused) for row in rows] or [Problem(0, "There are no tasks in it.")]
-    return Table(tuple(_named(rows)), tuple(sorted(wrong)), tuple(ignored))
+            problems.append(Problem(line, str(error)))
+    problems += _repeated(rows)
+    if not problems and not any(not row.refused for row in rows):
+        problems += [Problem(row.line, row.refused) for row in rows] or [Problem(0, "There are no tasks in it.")]
+    return Table(tuple(_named(rows)), tuple(sorted(problems)), tuple(ignored))
 
 
 def decoded(content: bytes) -> str:
@@ -108,7 +108,7 @@ def decoded(content: bytes) -> str:
     return text
 
 
-def _json_rows(text: str, wrong: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _json_rows(text: str, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
     # No other kind of line break, which a name may hold.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
@@ -119,11 +119,11 @@ def _json_rows(text: str, wrong: list[Problem]) -> Iterator[tuple[int, dict[str,
             if isinstance(row, dict):
                 yield number, row
             else:
-                wrong.append(Problem(number, "This is no JSON object. Write one for each model, each in one line."))
+                problems.append(Problem(number, "This is no JSON object. Write one for each model, each in one line."))
 
 
 def _separated_rows(
-    text: str, wrong: list[Problem], ignored: dict[str, None]
+    text: str, problems: list[Problem], ignored: dict[str, None]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     declared = _SEPARATOR_LINE.match(text)
     skipped = 1 if declared else 0
@@ -132,7 +132,7 @@ def _separated_rows(
     columns = _header(text, separator)
     named = set(columns) & {"prompt", "images"} or {"subscription_key", "task_uuid"} <= set(columns)
     if not named:
-        wrong.append(Problem(1 + skipped, f"The first line must {_NEEDED}."))
+        problems.append(Problem(1 + skipped, f"The first line must {_NEEDED}."))
         return
     times = Counter(filter(None, columns))
     troubles = [f"The column '{name}' is there twice." for name in times if times[name] > 1]
@@ -140,7 +140,7 @@ def _separated_rows(
         if name and name not in COLUMNS:
             troubles += _mistyped(name, columns)
             ignored[keys.printable(name, 40)] = None
-    wrong += (Problem(1 + skipped, trouble) for trouble in troubles)
+    problems += (Problem(1 + skipped, trouble) for trouble in troubles)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True, strict=True)
     before = 0
     try:
@@ -152,12 +152,12 @@ def _separated_rows(
                 generates = not row.get("subscription_key", "").strip()
                 if generates and any(map(str.strip, values[len(columns) :])):
                     what = "There are more values than columns. Put a text that holds the separator in quotation marks."
-                    wrong.append(Problem(line, what))
+                    problems.append(Problem(line, what))
                 else:
                     yield line, row
     except csv.Error:
         what = "This cannot be read; perhaps a quotation mark is not closed."
-        wrong.append(Problem(before + 1 + skipped, what))
+        problems.append(Problem(before + 1 + skipped, what))
 
 
 def _header(text: str, separator: str) -> list[str]:

@@ -40,7 +40,7 @@ class Logging:
         self._settings: LogSettings | None = None
         self._handlers: list[logging.Handler] = []
         self.trouble = ""
-        """Why there is no log file, where one is wished."""
+        """Why there is no log file although the settings ask for one."""
 
     def configure(self, resolve: Callable[[str], Setting], blend_folder: Path | None = None) -> None:
         """Have the log as the settings say. Does nothing where it is so; touches no disk."""

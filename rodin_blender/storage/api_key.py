@@ -66,7 +66,7 @@ def migrate(folder: Path, key: Secret, origin: str) -> Path | None:
 
 
 class Writer:
-    """Writes for one process in the order of the wishes, though each is written by a thread of its own."""
+    """Writes for one process in the order of the requests, though each is written by a thread of its own."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -74,12 +74,12 @@ class Writer:
         self._written = 0
 
     def next_number(self) -> int:
-        """A wish's number, taken when it comes up."""
+        """The number of a request to write, taken when the request is made."""
         self._last_number += 1
         return self._last_number
 
     def write(self, number: int, folder: Path, key: Secret) -> Text | None:
-        """Keep the key unless a later wish was written already. Returns what went wrong, None for nothing."""
+        """Keep the key unless a later request was written already. Returns what went wrong, None for nothing."""
         with self._lock:
             if number < self._written:
                 return None

@@ -17,7 +17,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class StoredRequest:
-    """A wish as it lies in the outbox. `pictures` are those of the folder, in their order, with their content types."""
+    """A request as it is stored in the outbox. `pictures` are the copies in its folder, in their order."""
 
     request: GenerationRequest
     pictures: tuple[Picture, ...]

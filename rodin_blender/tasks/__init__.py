@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a task is, what can be wished of one, and when to ask about it. Pure: no disk, no network, no `bpy`."""
+"""What a task is, which options it has, and when it is polled. Pure: no disk, no network, no `bpy`."""

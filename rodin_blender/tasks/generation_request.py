@@ -16,7 +16,7 @@ from .task import Placement, Status, Task
 class GenerationRequest:
     """A model to be generated.
 
-    `task_id` is made by whoever wishes, see `task.new_task_id`. `pictures` are the user's own files in their order:
+    The caller makes the `task_id`, see `task.new_task_id`. `pictures` are the user's own files in their order:
     copies are made of them before anything is sent. `options` are such as `options.checked` returns.
     """
 
@@ -41,7 +41,7 @@ def name_of(request: GenerationRequest) -> str:
 
 
 def unsent_task(request: GenerationRequest, now: float, pictures: tuple[str, ...]) -> Task:
-    """The task of a wish whose request lies on the disk, with the names that its pictures have there."""
+    """The task of a request that is on the disk, with the names that its pictures have there."""
     return Task(
         request.task_id,
         name_of(request),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be wished of a generation: one row for each option, one for each tier, and what it costs.
+"""The options of a generation: one row for each option, one for each tier, and what it costs.
 
 The panel, the command line's `--help`, the settings and the request are all made from `OPTIONS` and `TIERS`. What the
 service takes depends on the tier and on the mesh mode: ask `Option.takes`, `choices_for` and `limits_for`.
@@ -69,7 +69,7 @@ def _has_creative(tier: str) -> bool:
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that can be wished.
+    """One option of a generation.
 
     `field` is the service's form field. The type is that of `default`, which is not sent unless `always_sent`: "", 0
     and -1 leave the matter to the service. A number is `default` or lies between `low` and `high`, whatever the tier.
@@ -250,7 +250,7 @@ _TRUE_OR_FALSE = dict.fromkeys(("true", "yes", "on", "1"), True) | dict.fromkeys
 
 
 def defaults() -> dict[str, Value]:
-    """All options as they are when nothing is wished, in the order of the form."""
+    """All options at their defaults, in the order of the form."""
     return {option.name: option.default for option in OPTIONS.values()}
 
 
@@ -280,7 +280,7 @@ def fitted(values: Mapping[str, Value]) -> dict[str, Value]:
 def fitted_one(option: Option, values: Mapping[str, Value]) -> Value:
     """The nearest to an option's value that the tier and the mesh mode among `values` take.
 
-    For a form that hides what a tier does not take: what an artist cannot see is not held against the wish.
+    For a form that hides what a tier does not take: an option that an artist cannot see must not make the request fail.
     """
     value = values[option.name]
     if not _trouble(option, values):

@@ -117,7 +117,7 @@ def after_failure(
 ) -> Task:
     """The task after a check that brought no answer: status as it was, asked again later.
 
-    The server's wish wins, but "at once" is not heard: it would use up the minute's requests of all tasks.
+    The server's Retry-After wins, except 0: that would use up the minute's requests of all tasks.
     """
     task = _checked(task, now)
     failures = task.failures + 1
@@ -129,7 +129,7 @@ def after_failure(
 
 
 def after_refusal(task: Task, trouble: Trouble, now: float) -> Task:
-    """The task after the service said that it does not know it: nothing more is asked until the user wishes it."""
+    """The task after the service said that it does not know it: it is not polled again until the user resumes it."""
     return replace(_checked(task, now), watch=Watch.REFUSED, trouble=trouble, next_check_at=0.0)
 
 

@@ -61,7 +61,7 @@ class Watch(enum.StrEnum):
 
 
 class Download(enum.StrEnum):
-    """What became of the wish to have a task's files."""
+    """Whether a task's files were asked for, and whether they are there."""
 
     NONE = ""
     """Not asked for, or it came to nothing; some files may be there all the same."""
@@ -92,7 +92,7 @@ class Box:
 class Placement:
     """Where a model is wanted in the scene of that name in the .blend file ("" if not saved).
 
-    Without a box that is the 3D cursor's place, else the middle of the box of the object that it was wished from.
+    Without a box that is the 3D cursor's place, else the middle of the box of the object that it is generated from.
     """
 
     location: tuple[float, float, float]
@@ -139,7 +139,7 @@ class Task:
     """The id of the task that this one was made from, such as the one that was sent again."""
     prompt: str = ""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
-    """What was wished of a generation, see `tasks.options`."""
+    """The options of a generation, see `tasks.options`."""
     pictures: tuple[str, ...] = ()
     """The names of its pictures in its folder of the outbox, in their order."""
     placement: Placement | None = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of tasks: fetched by workers, noted in the store, deleted when the user wishes it.
+"""The files of tasks: fetched by workers, noted in the store, deleted when the user asks for that.
 
 A download is noted as wanted before it begins and until it ends, so that one cut short by a crash or by quitting goes
 on at the next start. All of it runs in the tracker's thread, but for `_save`.

@@ -19,7 +19,7 @@ Blocker = Trouble
 Its code: offline, no_key, bad_key, address, client, store, settings (wrong ones), or PENDING.
 """
 PENDING = "pending"
-"""A worker is still looking up what is set: what is wished is kept until then and not refused."""
+"""A worker is still reading the settings: until then requests are stored and not refused."""
 Said = Text | Trouble
 
 
@@ -97,7 +97,7 @@ class Restored:
 
 @dataclass(frozen=True)
 class NotSubmitted:
-    """The answer to `generate` where the wish itself cannot be: nothing was kept or sent, and `said` tells why."""
+    """The answer to `generate` where the request cannot be stored: nothing is kept or sent, and `said` tells why."""
 
     task_id: str
     said: Said

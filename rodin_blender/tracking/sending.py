@@ -128,7 +128,7 @@ def _attempt(
         # What is noted on the disk, nothing but the marker, says that nobody knows.
         return Outcome(trouble=error.trouble, before=sending.balance)
     answer = _without_key(answer, client.connection.api_key)
-    _note(sending, answer, client.pause)
+    _write_answer(sending, answer, client.pause)
     outcome = read(answer, client.connection.api_key, sending.balance)
     if outcome.refusal and outcome.refusal.retryable:
         sending.unsent()
@@ -161,7 +161,7 @@ def _without_key(answer: RawAnswer, api_key: Secret) -> RawAnswer:
     return replace(answer, body=answer.body.replace(key, b"****")) if len(key) >= SHORTEST_SECRET else answer
 
 
-def _note(sending: Sending, answer: RawAnswer, pause: Callable[[float], None]) -> None:
+def _write_answer(sending: Sending, answer: RawAnswer, pause: Callable[[float], None]) -> None:
     """Have the answer on the disk, however long that takes: without it a paid model would be lost.
 
     Where the program ends meanwhile, `pause` raises Aborted, and the attempts that are left come at once.

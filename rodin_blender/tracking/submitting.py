@@ -86,9 +86,9 @@ class Submissions:
     # For the tracker.
 
     def prepare(self, request: GenerationRequest, connection: Connection) -> None:
-        """Have the wish on the disk, then in the list, then sent. Answered by NotSubmitted where that cannot be."""
+        """Store the request on the disk, then in the list, then send it. Answered by NotSubmitted if that fails."""
         self._preparing.add(request.task_id)
-        # Also while the pool stops: what a user wished is kept, though it is not sent.
+        # The pool stores a request even while it stops: the request is kept, though it is not sent.
         call = lambda _: self.outbox.add(request)  # noqa: E731
         self.pool.submit(WorkItem(call, partial(self._prepared, request), connection, needs_client=False))
 
@@ -177,7 +177,7 @@ class Submissions:
                 raise BadInput(Text(text, name=task.name))
 
     def drop(self, task: Task) -> None:
-        """The task has left the list. Where that was not by the user's wish, the outbox has it still."""
+        """The task has left the list. Unless the user removed it, the outbox still has it."""
         self._due.pop(task.task_id, None)
         if task.kind:
             self.sync_all()

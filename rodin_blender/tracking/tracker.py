@@ -247,7 +247,7 @@ class Tracker:
         try:
             call()
         except StoreError as error:
-            self._note_store(error.trouble)
+            self._report_store_trouble(error.trouble)
         except Exception as error:
             self._tell(Notice(trouble_of(error)))
             if not isinstance(error, OutboxError):
@@ -292,7 +292,7 @@ class Tracker:
         self._downloads.forget(task)
         self._submissions.drop(task)
 
-    def _note_store(self, trouble: Trouble) -> None:
+    def _report_store_trouble(self, trouble: Trouble) -> None:
         self._store_trouble = trouble
         self._tell_blocker()
 

@@ -136,7 +136,7 @@ def test_a_large_file_is_evaluated_once(rodin: Rodin, saved: Callable[..., str],
 
     bpy.app.handlers.depsgraph_update_post.append(count)
     try:
-        rodin.module("blender.importing").bring(str(path), name="A vase", height=1.0, at=(1.0, 2.0, 3.0))
+        rodin.module("blender.importing").import_file(str(path), name="A vase", height=1.0, at=(1.0, 2.0, 3.0))
         assert updated.count(scene.name) == 1
         bpy.context.view_layer.update()
         assert updated.count(scene.name) == 1, "nothing is left to be evaluated"

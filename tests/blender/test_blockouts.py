@@ -161,7 +161,7 @@ def fitted(rodin: Rodin, tmp_path: Path) -> Callable[..., Any]:
         path.write_bytes(content)
         bpy.context.view_layer.update()
         middle, box = rodin.module("blender.blockouts").box_of(item, bpy.context.evaluated_depsgraph_get())
-        imported = rodin.module("blender.importing").bring(str(path), name="A vase", at=middle, box=box)
+        imported = rodin.module("blender.importing").import_file(str(path), name="A vase", at=middle, box=box)
         return list(imported.collection.objects), Quaternion(box.turn)
 
     return call

@@ -70,10 +70,10 @@ def _empty_file(rodin: Rodin) -> Iterator[None]:
 
 @pytest.fixture
 def bring(rodin: Rodin) -> Callable[..., Any]:
-    """`importing.bring`, which tells what was missing, too."""
+    """`importing.import_file`, which tells what was missing, too."""
 
     def call(path: Path, **how: Any) -> Any:
-        return rodin.module("blender.importing").bring(str(path), **{"name": "A vase", **how})
+        return rodin.module("blender.importing").import_file(str(path), **{"name": "A vase", **how})
 
     return call
 

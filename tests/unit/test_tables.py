@@ -20,13 +20,13 @@ Values = list[tuple[str, str, str]]
 def read(content: str | bytes) -> Values:
     """The rows that bring keys, where nothing is wrong."""
     table = tables.read(content.encode() if isinstance(content, str) else content)
-    assert table.wrong == ()
+    assert table.problems == ()
     assert all(row.generation for row in table.rows)
     return [(row.name, row.generation.subscription_key.reveal(), row.generation.task_uuid) for row in table.rows if row.generation]
 
 
 def wrong(content: str | bytes) -> list[tuple[int, str]]:
-    found = tables.read(content.encode() if isinstance(content, str) else content).wrong
+    found = tables.read(content.encode() if isinstance(content, str) else content).problems
     assert KEY not in str(found)
     return [*found]
 
@@ -111,7 +111,7 @@ def test_a_name_may_hold_any_letters_and_becomes_one_line() -> None:
 
 def test_an_error_answer_among_good_ones_keeps_its_place_and_tells_its_error() -> None:
     table = tables.read(lines(answer(1), {"error": "INSUFFICIENT_FUND", "message": "no"}, answer(3)).encode())
-    assert table.wrong == () and [row.line for row in table.rows] == [1, 2, 3]
+    assert table.problems == () and [row.line for row in table.rows] == [1, 2, 3]
     assert table.rows[1].generation is None and "INSUFFICIENT_FUND: no" in table.rows[1].refused
 
 
@@ -124,7 +124,7 @@ def test_a_row_may_tell_what_is_to_be_generated_beside_rows_that_bring_keys() ->
         ';;"pics/Lamp.v2.png";;;;;;\n'
     )
     table = tables.read(content.encode())
-    assert table.wrong == () and table.ignored == ("shot",)
+    assert table.problems == () and table.ignored == ("shot",)
     vase, old, chair, lamp = table.rows
     assert (vase.name, vase.given_name, vase.prompt) == ("A vase; blue", "", "A vase; blue")
     assert vase.options == {"tier": "Gen-2", "t_pose": "yes", "seed": "7"}

@@ -28,9 +28,9 @@ __all__ = [
     "Imported",
     "asset_library",
     "blocked_by",
-    "bring",
     "extent",
     "has_assets",
+    "import_file",
     "in_scene",
     "make_selection",
     "move",
@@ -58,7 +58,7 @@ class Imported:
     """Whether it shares its meshes with one that was there before."""
 
 
-def bring(
+def import_file(
     path: str,
     *,
     name: str,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is done to an imported model's meshes, where the settings wish it: parts joined, vertices merged."""
+"""What is done to an imported model's meshes where the settings ask for it: parts joined, vertices merged."""
 
 from __future__ import annotations
 

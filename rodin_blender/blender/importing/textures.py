@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A model's textures: packed into the .blend file, and from there into files beside it where that is wished."""
+"""A model's textures: packed into the .blend file, and saved as files beside it where the settings ask for that."""
 
 from __future__ import annotations
 

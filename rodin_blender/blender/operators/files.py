@@ -101,7 +101,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         given_folder = self.directory and paths.absolute(self.directory, blend_folder(), shares=False)
         parent = given_folder or app().settings.download_folder()
         given = self.properties.is_property_set("import_model")
-        # What there is of a task that is not finished is not the model that was wished for.
+        # The files of an unfinished task are not yet the model that the user asked for.
         if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
             request = replace(model_imports.requested_in(context.window), after_download=True)
             session.imports.add(task.task_id, request)
@@ -231,7 +231,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             # Set, so that it stays there when something else is adjusted.
             self.at = context.scene.cursor.location
         at = self.at if self.location != "ORIGIN" else None
-        imported = importing.bring(
+        imported = importing.import_file(
             f"{task.folder}/{self.model}",
             name=app().settings.collection_name(task),
             task_uuid=task.task_uuid,
@@ -253,11 +253,11 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
                 variations.put_beside(task, imported.collection, context)
             blockouts.hide(task.task_id, context)
         missing = ", ".join(f"'{keys.printable(name, 60)}'" for name in imported.missing[:3])
-        told = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
+        text = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
         what = "A linked duplicate of the model" if imported.linked else "The model"
         if self.textures == "BESIDE" and imported.images and not model_imports.save_textures(task.task_id, imported):
-            told += " Its textures are packed into the .blend file, since that is not saved yet."
-        session.files.tell(task.task_id, f"{what} is in the scene.{told}", trouble=bool(missing))
+            text += " Its textures are packed into the .blend file, since that is not saved yet."
+        session.files.tell(task.task_id, f"{what} is in the scene.{text}", trouble=bool(missing))
         if self.as_asset:
             catalogs.add_catalog()
         in_scene.scan()

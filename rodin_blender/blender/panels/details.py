@@ -218,7 +218,7 @@ def _download_text(task: Task) -> str:
 
 
 def is_over_size_warning() -> bool:
-    """Whether downloaded files take more than the user wished to be told of."""
+    """Whether downloaded files take more than the size from which on the user wants a warning."""
     return 0.0 < float(app().settings.value("storage_hint")) * 1e9 < app().session.files.bytes_saved
 
 

@@ -82,7 +82,7 @@ def _draw_generate(layout: bpy.types.UILayout, context: bpy.types.Context, block
 
 
 def _draw_place(layout: bpy.types.UILayout) -> None:
-    """Of a wish that is made again: the object whose place and proportions its model is to have."""
+    """For a request that is made again: the object whose place and proportions its model is to have."""
     task = app().session.tasks.get(app().session.form.in_place_of)
     if task:
         row = layout.row(align=True)
