@@ -20,18 +20,13 @@ from ..texts.text import Text
 from . import keys
 from .errors import BadInput
 from .keys import SHORTEST_SECRET, UUID, Generation, NoTask, Secret, size_of, subscription_key, task_uuid
+from .text_values import parts_of, unescaped
 
 LONGEST_PASTE = 256 * 1024
 """Characters that are read on Blender's main thread."""
 LONGEST_NAME = 100
 LONGEST_PROMPT_AS_NAME = 60
 NO_ERROR = ("", "OK")
-SHORT = 2048
-"""Characters in which an answer mostly fits."""
-SHORTEST_CUT = 16
-"""Characters before the end of a text in which the JSON module finds it cut off."""
-ERROR_COST = 64
-"""Characters that the JSON module could read in the time that it takes to tell of an error."""
 LONGEST_NESTING = 3
 """Answers inside strings of JSON, inside strings of JSON: loggers do this."""
 
@@ -52,8 +47,6 @@ _COLORS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _STRAIGHT_QUOTES = str.maketrans("“”„‘’", "\"\"\"''")
 _LIKE_JSON = re.compile(r"\{|\[\s*(?:[\[{\"']|\]?$)")
-_OPENING = re.compile(r"[{\[]")
-_DECODER = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True)
@@ -100,7 +93,7 @@ def parse(text: str, api_key: Secret | None = None, longest: int = LONGEST_PASTE
     if _BINARY.search(text):
         raise NoTask("This is data that is not text.")
     # Word processors and chats change quotation marks, and what prints a text in quotation marks escapes those in it.
-    variants = dict.fromkeys((text, text.translate(_STRAIGHT_QUOTES), _unescaped(text)))
+    variants = dict.fromkeys((text, text.translate(_STRAIGHT_QUOTES), unescaped(text)))
     best: list[Generation | BadInput] = []
     answers = False
     for variant in variants:
@@ -222,7 +215,7 @@ def _classified(found: list[Generation | BadInput]) -> ParsedTasks:
 def _candidates(text: str) -> list[_Candidate]:
     """What may be a task in a text: answers, whole or not, and keys that stand alone on a line; in the text's order."""
     found: list[_Candidate] = []
-    parts = list(_parts(text))
+    parts = list(parts_of(text))
     decoded = [part for part in parts if not isinstance(part, str)]
     answers = any(True for _ in _answers(decoded))
     lines = [line for part in parts if isinstance(part, str) for line in _lines(part)]
@@ -285,7 +278,7 @@ def _answers(value: object) -> Iterator[dict[object, object]]:
             inside = inner
         elif isinstance(inner, str) and "subscription_key" in inner and nesting < LONGEST_NESTING:
             nesting += 1
-            inside = [part for part in _parts(inner) if not isinstance(part, str)]
+            inside = [part for part in parts_of(inner) if not isinstance(part, str)]
         left += ((item, nesting) for item in reversed(inside))
 
 
@@ -303,92 +296,6 @@ def _is_answer(value: dict[object, object]) -> bool:
         or "generation_id" in value
         or (isinstance(value.get("list"), list) and len(value) <= 3)
     )
-
-
-def _parts(text: str) -> Iterator[object]:
-    """The objects and lists in a text, decoded, and what stands around them as strings.
-
-    A BadInput is the last part of a text whose brackets would take too long to sort out.
-    """
-    at = plain = 0
-    wasted = 0
-    while opening := _OPENING.search(text, at):
-        start = opening.start()
-        value, end, cost = _decoded(text, start)
-        if value is None:
-            wasted += cost
-            if wasted > 8 * len(text) + 100_000:
-                yield NoTask("This text cannot be read: it has too many brackets.")
-                return
-            at = start + 1
-            continue
-        if text[plain:start].strip():
-            yield text[plain:start]
-        yield value
-        at = plain = end
-    if text[plain:].strip():
-        yield text[plain:]
-
-
-def _decoded(text: str, start: int) -> tuple[object, int, int]:
-    """The value that begins at `start`, where it ends, and 0; or None, and how many characters were read for it."""
-    cost = 0
-    # An error of the JSON module counts the lines before it, which in a long text takes longer than all else.
-    for size in (SHORT, len(text)):
-        window = text[start : start + size]
-        try:
-            value, end = _DECODER.raw_decode(window)
-            return value, start + end, 0
-        except json.JSONDecodeError as error:
-            if error.pos < len(window) - SHORTEST_CUT and not error.msg.startswith("Unterminated"):
-                cost += ERROR_COST + error.pos
-                break
-            cost += len(window)
-        except (ValueError, RecursionError):
-            cost += len(window)
-            break
-    # Python prints dictionaries in quotation marks of its own.
-    if text.startswith(("'", "{'"), _next(text, start + 1)):
-        return _python_value(text, start)
-    return None, start, cost
-
-
-def _next(text: str, at: int) -> int:
-    """The place of the next character that is no space."""
-    while text[at : at + 1].isspace():
-        at += 1
-    return at
-
-
-_TOKEN = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|[{}\[\]]|None|True|False|[^'"{}\[\]NTF]+|.""", re.S)
-_CONSTANTS = {"None": "null", "True": "true", "False": "false"}
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|(.))", re.S)
-_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
-
-
-def _python_value(text: str, start: int) -> tuple[object, int, int]:
-    """As `_decoded`, for what Python prints of dictionaries, lists, strings, numbers, True, False and None."""
-    depth, words = 0, []
-    for token in _TOKEN.finditer(text, start):
-        word = token[0]
-        depth += (word in "{[") - (word in "}]")
-        quoted_word = len(word) > 1 and word[0] in "'\""
-        words.append(json.dumps(_unescaped(word[1:-1])) if quoted_word else _CONSTANTS.get(word, word))
-        if depth == 0:
-            try:
-                return _DECODER.decode("".join(words)), token.end(), 0
-            except (ValueError, RecursionError):
-                break
-    # Python reads these slower than the JSON module reads its own.
-    return None, start, 16 * (token.end() - start)
-
-
-def _unescaped(text: str) -> str:
-    def plain(match: re.Match[str]) -> str:
-        code = match[1] or match[2]
-        return chr(int(code, 16)) if code else _ESCAPED.get(match[3], match[3])
-
-    return _ESCAPE.sub(plain, text)
 
 
 def _labeled(text: str) -> list[_Candidate]:
