@@ -28,7 +28,7 @@ def add(library: Path) -> None:
     if CATALOG_ID.encode() in there:
         return
     line = f"{CATALOG_ID}:Rodin:Rodin\n".encode()
-    # A name of its own, since others may be at it too.
+    # The new file has a name of its own, since other programs may be writing, too.
     new = path.with_name(f".{_FILE}.rodin-{secrets.token_hex(4)}")
     try:
         with new.open("wb") as file:

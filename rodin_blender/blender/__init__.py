@@ -5,7 +5,7 @@ import bpy
 
 from . import app, commands, file_events, languages, links, operators, panels, preferences, properties, timer
 
-# In the order of need; undone in the reverse order.
+# Each part may need the ones before it, so they are unregistered in the reverse order.
 _PARTS = (languages, preferences, properties, operators, panels, commands, links, file_events)
 
 

@@ -54,7 +54,7 @@ def remember(item: bpy.types.Object, task_id: str) -> None:
 
 def find(task_id: str, scene: bpy.types.Scene) -> bpy.types.Object | None:
     """The object that a task was made from; None where it is no longer in the scene."""
-    # A copy of it has its properties, too, and an undo may have taken them away.
+    # A copy of the object has its properties, too, and an undo may have removed them.
     uid = app().session.blockouts.get(task_id)
     found = [item for item in scene.objects if item.session_uid == uid or task_id in str(item.get(TASKS, "")).split()]
     return next((item for item in found if item.session_uid == uid), found[0] if found else None)
@@ -72,7 +72,7 @@ def current_placement(task: Task, context: bpy.types.Context) -> Placement | Non
     try:
         return placement_of(item, context) if item else wanted
     except BadInput:
-        # All of it was deleted in Edit mode.
+        # All of the object's geometry was deleted in Edit mode.
         return wanted
 
 
@@ -110,12 +110,12 @@ def _turn(matrix: Matrix) -> Matrix:
     axes = [column.normalized() for column in matrix.col]
     for index, axis in enumerate(axes):
         if not axis.length:
-            # A size of 0 leaves no direction.
+            # An axis that is scaled to 0 has no direction.
             axes[index] = axes[index - 2].cross(axes[index - 1]).normalized()
     if axes[0].dot(axes[1].cross(axes[2])) < 0.0:
         axes[0].negate()
     turn = Matrix(axes).transposed()
-    # Each step halves what is sheared, and at last squares it (Higham's iteration for the polar decomposition).
+    # Each step of Higham's iteration for the polar decomposition halves the shear, and squares it at the end.
     for _ in range(12):
         inverse = turn.inverted_safe().transposed()
         turn = (turn + inverse) * 0.5

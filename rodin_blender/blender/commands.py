@@ -25,7 +25,7 @@ from .app import app
 from .importing import textures
 
 if TYPE_CHECKING:
-    # A window that never runs a command does without.
+    # Only type checkers import these: a window that never runs a command does not pay for them.
     from types import FrameType
 
     from ..command_line.host import Host, Import, Imported

@@ -12,7 +12,7 @@ from .app import app
 
 @persistent
 def _loading(_path: str) -> None:
-    # Blender closes it without a word.
+    # Blender closes the dialog without calling `cancel`.
     app().dialog = None
     # Blender empties the properties; what is in the form stays there.
     app().session.form.saved_paths = form.pictures()

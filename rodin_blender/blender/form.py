@@ -54,7 +54,7 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
     if not self.number:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
-    # At once, so that a picture that is too small is not refused by the press of Generate only.
+    # The picture is checked at once, so that one that is too small is reported before the press of Generate.
     app().threads.run(partial(_fault_of, path), partial(_set_fault, path))
     show()
 
@@ -194,7 +194,7 @@ def _automatic(option: Option) -> object:
 _FIRST_NUMBER = {"faces": 20_000}
 """What a number begins with when it is no longer left to the service; its lowest otherwise. Each tier takes it."""
 
-# With `update`, since Python 3.14 has no annotations in the body of a class.
+# The annotations are set by `update`, since Python 3.14 has none in the body of a class.
 RODIN_Form.__annotations__.update((option.name, _property(option)) for option in OPTIONS.values())
 RODIN_Form.__annotations__.update(
     (f"{option.name}_automatic", _automatic(option)) for option in OPTIONS.values() if leaves_to_service(option)

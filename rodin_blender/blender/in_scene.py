@@ -17,7 +17,7 @@ def scan(*_arguments: object) -> None:
     found: dict[str, str] = {}
     for item in bpy.data.objects:
         uuid = item.get(TASK_UUID)
-        # What was deleted may stay in the file until that is saved, for no users.
+        # A deleted object may stay in the file, without users, until the file is saved.
         if uuid and item.users:
             found.setdefault(str(uuid), item.name)
     if found != app().task_list.in_scene:

@@ -62,7 +62,7 @@ def take(image: bpy.types.Image, scene: bpy.types.Scene, then: Callable[[list[st
 def _can_be_taken(image: bpy.types.Image) -> bool:
     if image.type == "RENDER_RESULT":
         return True
-    # Not by its size: to tell that, Blender reads the file of an image that is not shown anywhere.
+    # The image's size is not asked for: Blender would read the file of an image that is not shown anywhere.
     return image.source in ("FILE", "GENERATED", "VIEWER") and image.type != "MULTILAYER"
 
 
@@ -83,7 +83,7 @@ def _render(image: bpy.types.Image, scene: bpy.types.Scene) -> str:
 def _saving_as_png(how: bpy.types.ImageFormatSettings) -> Iterator[None]:
     """Within it the scene saves renders as PNG, with the colors that the user sees; the render is the scene's own."""
     wanted = {"media_type": "IMAGE", "file_format": "PNG", "color_mode": "RGBA", "color_depth": "8", "compression": 15}
-    # The first is new in Blender 5.0; what each can be depends on those before it.
+    # `media_type` is new in Blender 5.0; the values that each setting can take depend on those before it.
     wanted = {name: value for name, value in wanted.items() if hasattr(how, name)}
     before = {name: getattr(how, name) for name in wanted}
     try:

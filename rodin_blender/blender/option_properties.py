@@ -19,7 +19,7 @@ Item = tuple[str, str, str, int]
 def made(option: Option, **more: Any) -> object:
     """A property for an option. `more` are arguments of it, such as `get` and `set`."""
     about = {"name": option.label, "description": option.description, **more}
-    # What is read by a function has no default of its own.
+    # A property with a getter has no default of its own.
     default = {} if "get" in more else {"default": option.default}
     if isinstance(option.default, bool):
         return bpy.props.BoolProperty(**default, **about)

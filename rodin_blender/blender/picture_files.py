@@ -60,7 +60,7 @@ def png(rows: numpy.ndarray) -> bytes:
 
     height, width, channels = rows.shape
     bytes_ = rows.reshape(height, width * channels)
-    # Each row as the difference to the one above (filter 2), which packs better.
+    # Each row is stored as the difference to the row above (PNG's filter 2), which compresses better.
     filtered = numpy.empty((height, width * channels + 1), dtype=numpy.uint8)
     filtered[:, 0] = 2
     filtered[0, 1:] = bytes_[0]

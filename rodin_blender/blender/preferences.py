@@ -15,7 +15,7 @@ from .folders import PACKAGE
 def _enter_key(_self: "RODIN_Preferences", text: str) -> None:
     if text != app().api_key.dots():
         try:
-            # What was typed behind the dots is the whole key.
+            # The user typed the whole key after the dots.
             app().api_key.enter(keys.api_key(text.strip().strip("•")))
         except BadInput as error:
             app().session.tell(error.trouble)
@@ -51,7 +51,7 @@ _ACCESS = {
     "api_key": {"get": lambda _self: app().api_key.dots(), "set": _enter_key},
     "proxy": {"get": network.displayed_proxy, "set": network.set_proxy},
 }
-# With `update`, since Python 3.14 has no annotations in the body of a class.
+# The annotations are set by `update`, since Python 3.14 has none in the body of a class.
 RODIN_Preferences.__annotations__.update(
     (name, field_properties.made(field, **_ACCESS.get(name, {}))) for name, field in FIELDS.items()
 )

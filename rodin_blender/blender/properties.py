@@ -104,7 +104,7 @@ class RODIN_Task(bpy.types.PropertyGroup):
     """A view of a task: but for its id, all is read from the session, so that nothing of it gets into a .blend file."""
 
     task_id: bpy.props.StringProperty(name="Task ID")
-    # Not with `update=`: each assignment would then make Blender redraw all its windows, the viewport too.
+    # The property has no `update=`: each assignment would make Blender redraw all its windows, the viewport too.
     name: bpy.props.StringProperty(name="Name", description="Double-click to rename", get=_name, set=_rename)
     task_uuid: bpy.props.StringProperty(name="Task UUID", get=_of_task(lambda task: task.task_uuid, ""))
     status: bpy.props.EnumProperty(
@@ -122,7 +122,7 @@ class RODIN_Task(bpy.types.PropertyGroup):
         description="What the message is about, in a word for scripts that is the same in each language",
         get=_of_task(lambda task: getattr(_blocker_or_trouble(task), "code", ""), ""),
     )
-    # A collection cannot be a view: what is in it is.
+    # A collection cannot have a getter, but its items can.
     jobs: bpy.props.CollectionProperty(type=RODIN_Job)
     jobs_done: bpy.props.IntProperty(name="Jobs Done", get=_of_task(lambda task: task.jobs_done, 0))
     jobs_total: bpy.props.IntProperty(name="Jobs", get=_of_task(lambda task: len(task.jobs), 0))

@@ -68,7 +68,7 @@ class SettingsInUse:
             if name.startswith(GENERATE) and isinstance(value, str):
                 value = option_properties.identifier(value)
             setattr(preferences, name, value)
-            # To say so has Blender draw all windows.
+            # Setting this flag makes Blender redraw all windows.
             if not bpy.context.preferences.is_dirty:
                 bpy.context.preferences.is_dirty = True
 

@@ -72,7 +72,7 @@ class TaskList:
         if task is None:
             self.selected.discard(task_id)
             if task_id in (self._active, self._stand_in) and row is not None and len(self.listing):
-                # The one that takes its place on the screen.
+                # The active task becomes the one that moves up to its row.
                 self.activate(self.listing[min(row, len(self.listing) - 1)])
 
     def arrange(self, arrangement: Arrangement) -> None:
@@ -94,7 +94,7 @@ class TaskList:
         return self._visible(sorted(self.selected, key=lambda task_id: self.listing.row(task_id) or 0))
 
     def _visible(self, task_ids: Iterable[str]) -> list[Task]:
-        # The list hears of a task that is gone a moment later.
+        # The listing is updated a moment after a task was removed.
         tasks = self._session.tasks
         return [tasks[task_id] for task_id in task_ids if task_id in self.listing and task_id in tasks]
 

@@ -27,7 +27,7 @@ class Threads:
                 ended = partial(_raise, error)
             self._done.put((thread, ended))
 
-        # No daemon: what it writes is to be whole when the program ends.
+        # The thread is no daemon, so that the file it writes is complete when the program ends.
         thread = threading.Thread(target=do, name="rodin-disk")
         self._under_way.add(thread)
         thread.start()

@@ -82,7 +82,7 @@ def _set_renderer(scene: bpy.types.Scene, picture: Path) -> None:
     scene.cycles.use_adaptive_sampling = True
     scene.cycles.adaptive_threshold = 0.02
     scene.cycles.max_bounces = 5
-    # Fireflies of bright light mirrored in mirrors.
+    # Without this limit bright light in mirrors leaves fireflies.
     scene.cycles.sample_clamp_indirect = 4.0
     try:
         scene.cycles.denoiser = "OPENIMAGEDENOISE"

@@ -69,9 +69,9 @@ def _run(running: App) -> float | None:
     _act(running)
     _redraw(running)
     blocker = session.settings.blocker
-    # What waits for settings that are still being looked up would wait for the next press else.
+    # Tasks that wait for settings would otherwise wait for the next press.
     pending = blocker is not None and blocker.code == PENDING
-    # Asked last: this call may have begun something, whose outcome nobody else takes in.
+    # This is asked last: the call may have started something, and nobody else handles its outcome.
     if session.idle and not pending and not running.threads.busy:
         session.disconnect()
         return None

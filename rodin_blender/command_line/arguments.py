@@ -226,7 +226,7 @@ def _content(word: str) -> str:
 
 def standard_input() -> str:
     """All of it. Raises BadInput."""
-    # On Windows a Blender may have none.
+    # A Blender on Windows may have no standard input.
     return _text(sys.stdin.buffer.read(LARGEST_FILE + 1), "standard input") if sys.stdin else ""
 
 

@@ -71,7 +71,7 @@ def _run(host: Host, output: Output, folder: Path, items: list[Item], given: Nam
             rows.run(follower, until, given.max_credits)
             tasks |= follower.tasks
     if output.execution:
-        # As long as nobody else may be at work in the folder.
+        # The commands run to their end while the folder's lock keeps other runs out.
         output.execution.wait()
     return rows.end(tasks)
 

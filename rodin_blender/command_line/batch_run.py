@@ -81,7 +81,7 @@ class BatchRun:
 
     def prepare(self, store: Store, *, retry: bool) -> None:
         """Have the list say what the table says, and see what is left. Raises StoreError, OSError."""
-        # Of a run that was killed: this one has the folder alone.
+        # The claims are of a run that was killed, since this one holds the folder's lock.
         store.release_all_claims()
         tasks = store.tasks()
         keyed = {task.subscription_key: task for task in tasks if task.subscription_key}
@@ -124,7 +124,7 @@ class BatchRun:
             return
         self._journal.append(task_id, item.row.name)
         if task_id in self._earlier.prepared and task_id not in self._earlier.tasks:
-            # What became of it is known when the tracker has looked.
+            # Its state is known once the tracker has read the outbox.
             self._costs[task_id] = item.price
         self._check_result(task_id, self._results.by_id.get(task_id))
         task = by_id.get(task_id)
@@ -288,11 +288,11 @@ class BatchRun:
         if task_id in self._in_flight:
             self._failures_in_a_row += 1
         if code is not Exit.UNCERTAIN and task_id in self._in_flight:
-            # What is uncertain may have been charged.
+            # An uncertain task may have been charged.
             self._costs.pop(task_id, None)
         self._mark_settled(task_id)
         if self._has_models(task_id):
-            # Of a model that is there, sidecars cannot be had any more.
+            # The model is there, but its sidecars can no longer be downloaded.
             self.left.discard(task_id)
         else:
             self._stopped[task_id] = code, _trouble(code, said)

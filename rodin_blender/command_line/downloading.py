@@ -91,7 +91,7 @@ def fetch(
         for message in follower.messages(float("inf")):
             match message:
                 case TaskChanged(task) if task.task_id in left - begun:
-                    # What the list says may be of yesterday.
+                    # The state in the list may be a day old.
                     if task.status is Status.FAILED:
                         end(task.task_id, Exit.FAILED, "It failed, so there is nothing to download.")
                     elif task.status.final or task.checked_at != checked[task.task_id]:
@@ -106,7 +106,7 @@ def fetch(
                     what = what or f"{progress.number} of {progress.count}: {progress.name}"
                     follower.live(f"{names.get(task_id, task_id)}  {what}")
                 case DownloadEnded(task_id, _, None) if task_id in left:
-                    # Another program was at it. This time it is waited for.
+                    # Another program was downloading it. This time the command waits for that.
                     begun.add(task_id)
                     follower.tracker.download(task_id, parent, again=again)
                 case DownloadEnded(task_id, folder, said) if task_id in left:

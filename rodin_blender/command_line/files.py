@@ -115,7 +115,7 @@ def _inspect(task: Task, now: float, *, read: bool) -> _Found:
         size += state.st_size
         youngest = max(youngest or 0.0, state.st_mtime)
     wrong = {file.name: str(why) for file in task.files if (why := difference(folder, file))} if read else {}
-    # A file of tomorrow is from a clock that was ahead.
+    # A file with a time in the future was written while the clock was ahead.
     return _Found(task, size, None if youngest is None else max(now - youngest, 0.0), wrong)
 
 

@@ -198,7 +198,7 @@ def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
                     output.task(task)
                     troubles += _trouble(output, task)
                 elif task.status is Status.UNSENT and not task.next_check_at and task.trouble:
-                    # It waits for somebody to say so, such as after an hour without a network.
+                    # The task waits for the user, such as after an hour without a network.
                     left.remove(task.task_id)
                     output.task(task)
                     troubles.append((Exit.TROUBLE, _said(output, task)))

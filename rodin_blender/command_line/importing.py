@@ -37,7 +37,7 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
         given.textures and given.textures.upper(),
         given.max_triangles,
     )
-    # Before anything is downloaded.
+    # The paths are checked before anything is downloaded.
     template = template_of(host.resolve("blend_template"), "blend_template")
     named_by_task = how.blend.is_dir()
     if named_by_task:

@@ -51,7 +51,7 @@ def run(words: list[str], make_host: Callable[[], Host], *, own_process: bool = 
         host = make_host()
         given = arguments.parser(host.program, host.versions).parse_args(words)
         if given.command != "doctor":
-            # That one tells what is wrong.
+            # That call tells what is wrong.
             if host.file_trouble:
                 raise BadInput(host.file_trouble)
             log.configure(host.resolve)
@@ -139,7 +139,7 @@ def _generate(host: Host, output: Output, given: Namespace) -> Exit:
     if given.exec and not (given.wait or given.to):
         raise BadInput("--exec needs --wait or --to: before that there is no result.")
     if given.to and not given.dry_run:
-        # What is paid for is to have a place.
+        # The folder is checked first, since the files of a paid task need a place.
         write_checks.check_folder(given.to.expanduser().absolute())
     try:
         ids = generating.submit(host, output, given)
@@ -161,7 +161,7 @@ def _fetched(host: Host, output: Output, given: Namespace, ids: list[str]) -> Ex
     except RodinError as error:
         code = Exit.USAGE if isinstance(error, (BadInput, NotAuthorized)) else Exit.TROUBLE
         code = error.code if isinstance(error, CommandEnd) else code
-        # Without its actions: to run the same command once more would be paid for here.
+        # The actions are left out: running the same command again would be charged.
         text = f"{output.voice.say(error.trouble.text)} {generating.go_on(host)}"
         raise CommandEnd(code, Trouble(error.trouble.code, text)) from None
 

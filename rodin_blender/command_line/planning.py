@@ -165,6 +165,6 @@ def earlier_runs(tasks: Iterable[Task], results: Iterable[Task], outbox: Outbox,
     known = {task.task_id: task for task in (*results, *tasks)}
     successors = {task.parent: task.task_id for task in known.values() if task.parent}
     prepared = frozenset(outbox.ids())
-    # What was discarded lies there for a while, too.
+    # The folders of discarded submissions stay there for a while.
     folders = {path.name for path in outbox.folder.iterdir()} if outbox.folder.is_dir() else set()
     return EarlierRuns(known, prepared, frozenset({*known, *prepared, *folders, *journal}), successors)

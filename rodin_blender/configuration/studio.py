@@ -102,7 +102,7 @@ def system_file() -> Path:
     if sys.platform == "win32":
         import ctypes
 
-        # Not by the variable ProgramData, which a user can set.
+        # The folder is not read from the variable ProgramData, which a user can set.
         folder = ctypes.create_unicode_buffer(260)
         ctypes.windll.shell32.SHGetFolderPathW(None, 0x23, None, 0, folder)
         return Path(folder.value or r"C:\ProgramData") / "rodin_blender" / "config.toml"
@@ -177,7 +177,7 @@ def _names(locked: object, content: Mapping[str, object], path: Path) -> frozens
         raise BadInput(f"{path} sets {LOCKED} to something that is neither true nor a list of names of settings.")
     for name in locked:
         if name not in content:
-            # A lock that holds nothing would be taken for one that does.
+            # A locked name without a value would look as if it were locked.
             raise BadInput(f"{path} locks '{keys.printable(name, 40)}', which it does not set.")
     return frozenset(locked)
 

@@ -70,7 +70,7 @@ class Trust:
         else:
             # A context of our own: `truststore` can also put itself in the place of `ssl` for all of Blender.
             context = _naming(truststore.SSLContext, self)
-        # Also beside the system's: a container of a render farm may have none.
+        # These are loaded beside the system's, since a container of a render farm may have none.
         context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
         if self._ca_file:
             _load(context, Path(self._ca_file).expanduser(), "the setting CA File")

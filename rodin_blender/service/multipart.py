@@ -84,7 +84,7 @@ class Multipart:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
-        # By this method `requests` knows a stream; what sends it reads.
+        # `requests` recognizes a stream by this method; the sending code calls `read`.
         while chunk := self.read(_CHUNK):
             yield chunk
 
@@ -123,7 +123,7 @@ class Multipart:
 
 
 def _escaped(name: str) -> str:
-    # Browsers escape names so.
+    # Browsers escape names in the same way.
     for character, code in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
         name = name.replace(character, code)
     return name.encode(errors="replace").decode()

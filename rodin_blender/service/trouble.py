@@ -117,7 +117,7 @@ def _certificate_trouble(chain: list[BaseException], whose: Text) -> Text | None
 
 
 def _unknown_name(chain: list[BaseException]) -> bool:
-    # NameResolutionError is urllib3's since 2.
+    # urllib3 has NameResolutionError since version 2.
     return any(isinstance(e, socket.gaierror) or type(e).__name__ == "NameResolutionError" for e in chain)
 
 

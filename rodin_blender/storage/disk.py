@@ -44,7 +44,7 @@ def replace_file(part: Path, path: Path, pause: Callable[[float], None] = time.s
 def is_controlled(error: OSError, path: Path) -> bool:
     """Whether an error in making `path` looks like Windows' Controlled folder access."""
     try:
-        # A rename, whose error has a second name, fails so where a file has gone.
+        # A rename, whose error names two files, fails like this where a file has gone.
         return isinstance(error, FileNotFoundError) and error.filename2 is None and path.parent.is_dir()
     except OSError:
         return False

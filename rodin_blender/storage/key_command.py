@@ -30,7 +30,7 @@ def ask(command: str, stopped: Callable[[], bool] = lambda: False, longest: floa
     key. `stopped` tells when nobody wants the answer any more; the program's end does, too.
     """
     try:
-        # Windows has no agreed way of splitting; there a program gets its line whole.
+        # Windows has no common rule for splitting a command line, so a program gets the whole line there.
         words = command if os.name == "nt" else shlex.split(command)
     except ValueError:
         raise BadInput("The API key command has a quotation mark that is not closed.") from None

@@ -81,7 +81,7 @@ class LogFile(logging.Handler):
             if len(self._waiting) < MAX_WAITING:
                 self._waiting.append(record)
             if self._writer is None:
-                # No daemon: what is written is to be whole when the program ends.
+                # The thread is no daemon, so that its lines are complete when the program ends.
                 self._writer = threading.Thread(target=self._write, name="rodin-log")
                 self._writer.start()
         except Exception:  # noqa: BLE001, a log must not end what it tells of

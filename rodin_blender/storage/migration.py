@@ -172,7 +172,7 @@ def _merge(db: sqlite3.Connection) -> int:
             db.execute(f"UPDATE main.task SET {marks} WHERE task_id = :task_id", changed)
             continue
         if stored:
-            # Another task has its id.
+            # Another task has the same id.
             new_id = {"new": secrets.token_hex(4), "old": task.task_id}
             db.execute("UPDATE old.task SET task_id = :new WHERE task_id = :old", new_id)
             task = replace(task, task_id=new_id["new"])

@@ -172,7 +172,7 @@ class Outbox:
                 balance = said["balance"]
                 return Attempt(number, float(said["at"]), None if balance is None else float(balance))
             except (ValueError, TypeError, KeyError, FileNotFoundError):
-                # There was none, or a kill left its note empty.
+                # There was no attempt, or a killed program left its marker empty.
                 return Attempt(number)
 
     def answer(self, task_id: str) -> RawAnswer:
@@ -232,7 +232,7 @@ class Outbox:
                         (folder / REQUEST).replace(folder / FORGOTTEN)
                     else:
                         (folder / FORGOTTEN).touch()
-                    # The time from which it is kept.
+                    # The file's time tells from when on the submission is kept.
                     os.utime(folder / FORGOTTEN)
                     private_files.sync_folder(folder)
             except locks.Locked:
@@ -277,7 +277,7 @@ class Sending:
         part = self._folder / f"{self._number}.answer.part"
         content = json.dumps(head).encode() + b"\n" + answer.body
         with _disk_errors(self._folder):
-            # Over the room that was kept for it, where that is there.
+            # The answer overwrites the space that was reserved for it, if there is one.
             with part.open("r+b" if part.exists() else "wb") as file:
                 file.write(content)
                 file.truncate()
@@ -305,7 +305,7 @@ def _create_marker(path: Path, said: dict[str, object]) -> None:
     except FileExistsError:
         raise NotSendable("It is being sent.") from None
     except OSError as error:
-        # Nothing was sent by it, so it is no attempt.
+        # Nothing was sent with this marker, so it is no attempt.
         with suppress(OSError):
             path.unlink()
         raise _outbox_error(path.parent, error) from None
@@ -370,7 +370,7 @@ def _copied(path: Path, folder: Path, number: int) -> Picture:
     except OSError as error:
         text = "The picture {path} cannot be read: {reason}. Choose it again."
         raise BadInput(Text(text, path=str(path), reason=os_reason(error))) from None
-    # In a folder of its own, so that it keeps the name by which its user knows it, whatever the others are called.
+    # Each picture has a folder of its own, so that it keeps the user's file name, whatever the others are called.
     name = f"{number}/{safe_name(path.stem + _ENDINGS[kind])}"
     (folder / name).parent.mkdir(mode=0o700)
     private_files.write_synced(folder / name, content)

@@ -280,7 +280,7 @@ class Store:
         late = now + CLAIM_LASTS + CLOCK_SLACK
         values = {"now": now, "slack": CLOCK_SLACK, "late": late, "limit": limit + len(exclude)}
         for is_due in _IS_DUE:
-            # The second looks at all of them, so not where there are enough, as in a long list.
+            # The second condition scans all rows, so it is skipped where the first has found enough.
             if len(found) < limit:
                 found_rows = db.execute(
                     f"SELECT {rows.SELECTED} FROM task WHERE {FOLLOWED} AND {is_due} "

@@ -334,7 +334,7 @@ def _typed(option: Option, value: object) -> Value:
 
 def _number(option: Option, value: object) -> int:
     number = None
-    # Longer ones are refused by `int`, or take long.
+    # `int` refuses longer texts, or takes long for them.
     if isinstance(value, str) and len(value) <= 20:
         try:
             number = int(value.replace(",", ""))

@@ -25,7 +25,7 @@ EXPECTED_DELAY = 0.25
 """Seconds, at the next check; a task meets several checks around the time when it may end."""
 MIN_SAMPLES = 5
 MAX_SAMPLES = 100
-"""How many ended tasks are learnt from: at least, and the last ones at most."""
+"""How many ended tasks of a kind the pace is learnt from, at least and at most; the latest ones count."""
 JITTER = 0.1
 """Checks are spread by up to this share of the interval, so that tasks begun together do not stay together."""
 MAX_BACKOFF = 300.0

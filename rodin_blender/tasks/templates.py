@@ -95,7 +95,7 @@ def _check(template: str, known: tuple[str, ...]) -> set[str]:
 
 def _filled(template: str, task: Task, longest: int, *, file: str = "") -> str:
     """The name; where it would be longer than `longest` UTF-16 units, that of the task in it is cut."""
-    # Of a bare file nobody knows when it was begun.
+    # The start of a task that was made from a bare file is not known.
     begun = datetime.fromtimestamp(task.tracked_at or time.time()).date().isoformat()
     user = next((os.environ[name] for name in _USER_VARIABLES if os.environ.get(name)), "unknown")
     values = {"date": begun, "tier": str(task.options.get("tier", "")), "task_id": task.task_id, "user": user}

@@ -104,7 +104,7 @@ class Voice:
 
 
 def _number(value: float, kind: str | None) -> str:
-    with suppress(ValueError, OverflowError, OSError):  # A clock does not tell every number.
+    with suppress(ValueError, OverflowError, OSError):  # Not every number is a time.
         if kind in _KINDS:
             return _KINDS[kind](value)
     return f"{value:g}" if isinstance(value, float) else str(value)

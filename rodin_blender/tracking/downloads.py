@@ -126,7 +126,7 @@ class Downloads:
             partial(self._ended, task),
             connection,
         )
-        # Before the store is asked, which may find that the task was forgotten.
+        # The download is registered before the store is changed, which may find that the task was forgotten.
         self._running[task.task_id] = _Running(item, folder)
         try:
             self.store_pending()
@@ -152,7 +152,7 @@ class Downloads:
                 if task.download is Download.WANTED:
                     self.begin(task, Path(task.folder).parent, connection, wait=False)
                 else:
-                    # Ended or cancelled by another Blender meanwhile.
+                    # Another Blender has ended or cancelled the download meanwhile.
                     self._tell(DownloadEnded(task.task_id, "", None))
             self._unfinished = []
 
@@ -247,7 +247,7 @@ class Downloads:
         elif isinstance(outcome.error, FolderLocked):
             self._tell(DownloadEnded(task.task_id, "", None))
         elif self.pool.stopping and isinstance(outcome.error, Aborted) and not running.item.cancelled:
-            # Still wanted: the next start goes on with it.
+            # The download stays WANTED, so that the next start resumes it.
             self._store_outcome(task, outcome, Download.WANTED)
         else:
             self._end(task, running.folder, outcome)
@@ -278,7 +278,7 @@ class Downloads:
                 folder=stored.folder if is_there else "",
                 files=(*outcome.saved, *(file for file in stored.files if file.name not in looked_at)),
                 download=download,
-                # Cleared, so that the right one can be entered.
+                # The wrong uuid is cleared, so that the right one can be entered.
                 task_uuid="" if _is_unknown(outcome) and stored.task_uuid == task.task_uuid else stored.task_uuid,
             )
 

@@ -10,20 +10,20 @@ from ..tasks.task import Task
 
 
 class DueQueue:
-    """Tasks to be asked about. Each turn costs as much as what has changed since the last one."""
+    """The followed tasks by the time of their next check. A turn costs as much as has changed since the last one."""
 
     def __init__(self) -> None:
         self._next_check: dict[str, float] = {}
-        """By task id: what holds. In the heap may be more, of which it is found at its top that it no longer holds."""
+        """By task id. The heap may hold outdated entries, too, which are dropped when they reach its top."""
         self._heap: list[tuple[float, str]] = []
         self._latest = 0.0
-        """No task was begun or checked after this."""
+        """The latest time at which a task was started or checked, to notice that the clock was set back."""
 
     def __bool__(self) -> bool:
         return bool(self._next_check)
 
     def put(self, task: Task) -> None:
-        """Add a task, or take it as it is now; one that is not followed is taken off."""
+        """Add a task or update it; one that is not followed is removed."""
         if not task.followed:
             self.drop(task.task_id)
             return
@@ -44,5 +44,5 @@ class DueQueue:
 
     def may_be_due(self, now: float) -> bool:
         """False where `schedule.is_due` is false of each task."""
-        # The second: a clock that was set back. Then the store, which is asked next, looks at each.
+        # The second condition is true after the clock was set back; the store then checks each task.
         return self.soonest is not None and (self.soonest <= now or now < self._latest - CLOCK_SLACK)

@@ -155,8 +155,8 @@ class Polling:
         try:
             self._store_result(result)
         except StoreError:
-            # Shown at once, stored as soon as the disk allows it, and before anything else is asked; the claim keeps
-            # the others from asking.
+            # The result is shown at once, and stored as soon as the disk allows it and before anything else is asked.
+            # The claim keeps other Blenders from asking meanwhile.
             self._unstored.append(result)
             self._cache.changed(change(claim.task))
             raise

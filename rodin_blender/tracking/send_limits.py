@@ -46,6 +46,8 @@ def retry_delay(task: Task, refusal: Refusal, asked_wait: float | None, now: flo
 
 
 class SendLimits:
+    """Lets a generation be sent while the limits of requests and of generations at a time allow it."""
+
     def __init__(self, cache: TaskCache, settings: Callable[[], Settings]) -> None:
         self._cache = cache
         self._settings = settings

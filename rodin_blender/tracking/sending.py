@@ -102,7 +102,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
             outcome = _attempt(client, wanted, pictures, sending, gate, report)
             return outcome if outcome.refusal else replace(outcome, balance=_balance_or_none(client))
     except ServiceError as error:
-        # It is of the balance: what goes wrong afterwards is an outcome.
+        # The error is one of the balance call: later ones become an outcome.
         return replace(_refused(error), key_refused=isinstance(error, NotAuthorized))
 
 
@@ -174,7 +174,7 @@ def _write_answer(sending: Sending, answer: RawAnswer, pause: Callable[[float], 
         except OutboxError:
             wait = next(pauses, None)
             if wait is None:
-                # It is not lost yet: the list of tasks gets it next.
+                # The answer is not lost yet: it goes into the list of tasks next.
                 return
             with suppress(Aborted):
                 pause(wait)

@@ -125,7 +125,7 @@ class Submissions:
             if not self.pool.free:
                 return
             wait = begin(task_id)
-            # After what may fail: it stays due where the disk was in the way.
+            # This comes after the calls that may fail, so that the task stays due on a disk error.
             still_due = self._due.pop(task_id, None) is not None
             if not wait:
                 self._send(task_id, connection)
@@ -199,7 +199,7 @@ class Submissions:
         ids = {task.task_id for task in others}
         if everything:
             if not self._cleaned:
-                # Not later: what is forgotten from here on can be brought back.
+                # The folder is cleaned only once, since submissions that are forgotten later can be restored.
                 self.outbox.clean()
                 self._cleaned = True
             ids |= {task.task_id for task in tasks.values() if not task.status.submitted}
@@ -215,7 +215,7 @@ class Submissions:
                 raise
             except Exception as error:  # noqa: BLE001, whatever it is
                 found.add(trouble_of(error))
-        # Last, so that it is done again where the list was in the way.
+        # This comes last, so that the sync is repeated after an error of the list.
         # One of ours that has left the list while it is sent is to come back with its answer.
         self._synced_at, self._sync_all = now, everything and bool(found or (ids & ours) - tasks.keys())
         for trouble in sorted(found - self._reported, key=str):
@@ -272,7 +272,7 @@ class Submissions:
             self._due[task_id] = 0.0
             self.outbox.forget(replaced)
         else:
-            # Such as settled by its answer, or sent again by another Blender.
+            # The task was settled by its answer, for example, or sent again by another Blender.
             self._change(task_id, transitions.waiting(troubles.NOT_REPLACED))
 
     def _send(self, task_id: str, connection: Connection) -> None:
@@ -291,7 +291,7 @@ class Submissions:
     def _sent(self, task_id: str, outcome: Outcome | Exception) -> None:
         running = self._running.pop(task_id)
         if isinstance(outcome, Exception):
-            # Nobody was paid: these come before the first byte, and what comes after it is an Outcome.
+            # Nothing was charged: these errors come before the first byte, and later ones become an Outcome.
             if running.gate.passed or isinstance(outcome, NotSendable):
                 self.sync_all()  # What the outbox says is found out then.
                 return
@@ -356,7 +356,8 @@ class Submissions:
             # Nobody knows whether it was before or after the first byte that the folder was lost.
             self._apply(task_id, transitions.uncertain(troubles.uncertain(Outcome(trouble=troubles.LOST_AND_GONE))))
         elif state is State.UNSENT and open_one:
-            # Not of one that the list has as uncertain: an older copy of the folder does not know that it was sent.
+            # A task that is uncertain in the list is left alone: an older copy of the folder does not know that it was
+            # sent.
             self._apply(task_id, transitions.left(troubles.NOT_YET, time.time()))
         elif state is State.SENDING:
             self._apply(task_id, transitions.sending())

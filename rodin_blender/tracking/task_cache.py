@@ -164,7 +164,7 @@ def _reconciled(stored: Task, known: Task) -> Task:
     """A task as it stands in another file than before, with what we know better."""
     ended = known.status.final and not stored.status.final
     sent = stored.status is Status.UNSENT and known.status in (Status.UNCERTAIN, Status.REJECTED)
-    # Never without its key: another program may have got that where we know of none yet.
+    # A task that has a key never loses it: another program may have received the key before we knew of it.
     other_key = bool(known.subscription_key) and stored.subscription_key != known.subscription_key
     if ended or sent or other_key:
         return known

@@ -94,10 +94,10 @@ class Tracker:
         self._account = Account(self._polling, lambda: self._settings, tell)
         for task in self._cache.by_id.values():
             self._polling.task_changed(task)
-        # No daemon: the interpreter lets it store what it was told before it exits. See `_ending`.
+        # The thread is no daemon, so that it stores all it was told before the interpreter exits. See `_ending`.
         self._thread = threading.Thread(target=self._run, name="rodin-tracker", daemon=False)
 
-        # From here on the tracker thread's own.
+        # The attributes from here on belong to the tracker thread.
         self._store_trouble: Trouble | None = None
         self._last_blocker: Blocker | None = None
         self._last_idle = -1
@@ -263,7 +263,7 @@ class Tracker:
         self._downloads.store_pending()
         self._submissions.store_pending()
         self._submissions.sync(self._cache.by_id, self._settings.api_key)
-        # Told only after asking too went well: on a full disk the list can be read, but no check can be noted.
+        # The trouble ends only after polling went well, too: a full disk allows reading the list, but no claim.
         self._store_trouble = None
         if not self._blocker():
             self._downloads.resume(self._cache.by_id.values(), self._settings.connection)
@@ -284,7 +284,7 @@ class Tracker:
         now = time.time()
         known = (at for at in (self._polling.due_queue.soonest, self._submissions.soonest) if at is not None)
         soonest = min(known, default=None)
-        # Due and yet not asked: something is in the way that an inbox message or the next look ends.
+        # What blocks a task that is due and was not polled ends with an inbox message or the next turn.
         return min(soonest - now, LONGEST_WAIT) if soonest is not None and soonest > now else LONGEST_WAIT
 
     def _on_removed(self, task: Task) -> None:

@@ -215,7 +215,7 @@ class _Worker(threading.Thread):
             raise ClientUnavailable(Text(text, name=str(error.name))) from None
         if self._client is None or self._client.aborted or self._client.connection != item.connection:
             self._client = Client(item.connection)
-        # After the client is there to be found by `abort`, and before it is used.
+        # This is checked once `abort` can find the client, and before the client is used.
         if self._pool.stopping or item.cancelled:
             raise Aborted()
         return self._client

@@ -93,7 +93,7 @@ def import_file(
     scene, layer = bpy.context.scene, bpy.context.view_layer
     units = units_of_a_meter(scene)
     own_collection = own_collection or as_asset
-    # What is in the meshes; scenes of a file may differ in their units.
+    # The distance is in the units of the meshes; the scenes of a file may have different units.
     choices = (
         "companions" * companions,
         "joined" * join,
@@ -101,7 +101,7 @@ def import_file(
         f"{units:g} units a meter" if units != 1.0 else "",
     )
     how = duplicates.recipe(PurePath(path).name, importers.size_of(path), height, *choices)
-    # What fills a box has that box's proportions.
+    # A linked duplicate cannot take a box's proportions.
     originals = duplicates.find(task_uuid, how) if linked and task_uuid and not box else []
     if originals:
         # What a script did to the first one may not have been evaluated yet; else this is nothing.
@@ -135,7 +135,7 @@ def import_file(
                 images = [item for item in made if isinstance(item, bpy.types.Image)]
                 missing = textures.pack(images)
             for item in objects:
-                # Else it were selected wherever it is linked.
+                # Otherwise the object would be selected in each view layer that it is linked to.
                 item.select_set(False)
                 collection.objects.link(item)
         remove_leftovers(before, collection)
@@ -154,7 +154,7 @@ def import_file(
         make_selection(layer, objects, main)
     else:
         _hide_in_local_views(layer, objects)
-    # Once, and last: in a large file an update takes nearly all of the time.
+    # The view layer is updated once, and last: in a large file that takes nearly all of the time.
     layer.update()
     lacking = () if originals else (*importers.missing_of_obj(path), *missing)
     return Imported(collection, tuple(objects), lacking, tuple(images), bool(originals))

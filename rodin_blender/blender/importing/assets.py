@@ -19,7 +19,7 @@ def mark(collection: bpy.types.Collection, preview: str, description: str) -> No
     about.description = description or "Made with Rodin"
     about.tags.new("Rodin", skip_if_exists=True)
     if preview:
-        # Without its picture it is an asset all the same.
+        # A collection without a picture is an asset all the same.
         with bpy.context.temp_override(id=collection), suppress(RuntimeError):
             bpy.ops.ed.lib_id_load_custom_preview(filepath=preview)
 

@@ -26,11 +26,11 @@ _IMPORTERS = {
     **dict.fromkeys((".usd", ".usda", ".usdc", ".usdz"), ("wm.usd_import",)),
 }
 _ARGUMENTS = {
-    # Of an importer that has them. Everything goes into the one collection.
+    # Only importers that have these arguments get them. Everything goes into the one collection.
     "import_scene_as_collection": False,
     "import_scene_extras": False,
     "set_frame_range": False,
-    # Else the importer adds an object of its own for the bones to look like.
+    # Otherwise the importer adds an object of its own as the shape of bones.
     "disable_bone_shape": True,
 }
 _ANOTHER = "Try another model of the task, or have it made in another format."

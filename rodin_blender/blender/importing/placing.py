@@ -141,7 +141,7 @@ def extent(objects: Iterable[bpy.types.Object], axis: int = 2) -> tuple[float, f
 
 def bounds(objects: Iterable[bpy.types.Object]) -> tuple[Vector, Vector]:
     """The lowest and the highest corner of all vertices in the context's scene; infinite where there is none."""
-    # Late: to import it takes longer than all of the extension does.
+    # The import is late, since it takes longer than importing the whole extension.
     import numpy
 
     graph = bpy.context.evaluated_depsgraph_get()

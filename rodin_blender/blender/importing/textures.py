@@ -42,7 +42,7 @@ def pack(images: Iterable[bpy.types.Image]) -> list[str]:
 
 def packed(images: Iterable[bpy.types.Image]) -> list[Packed]:
     """What `save` is to write, taken on the main thread."""
-    # Without Blender's number: a model that is imported once more has the same files.
+    # Blender's number is cut off, so that a model that is imported once more has the same file names.
     return [
         Packed(
             image.session_uid,

@@ -90,12 +90,12 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
             return refuse(self, f"The API key comes from {app().api_key.source.origin}, and is changed there.")
         tested = session.key_test.result_for(key)
         if tested and tested.refused:
-            # The dialog has said so: no other one on top of it.
+            # The dialog has shown the reason already: an error report would open another popup on top of it.
             self.report({"WARNING"}, f"{say(tested.said)} Nothing has changed.")
             return {"CANCELLED"}
         app().api_key.enter(key)
         if not (tested and tested.accepted):
-            # At once, so that a mistyped key is told here and not by the first task.
+            # The key is tested at once, so that a mistyped one is reported here and not by the first task.
             session.key_test.request()
         app().tracker()
         return {"FINISHED"}

@@ -90,7 +90,7 @@ class OfTask(Mixin):
             task = self.task()
         except BadInput as error:
             return refuse(self, error.trouble)
-        # The active task may be another one when a question is answered.
+        # Another task may have become the active one by the time the user answers a dialog.
         self.task_id = task.task_id
         return self.begin(context, event, task)
 

@@ -105,7 +105,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
         if self.import_model if given else app().settings.value("import_after_download") and task.status.has_files:
             request = replace(model_imports.requested_in(context.window), after_download=True)
             session.imports.add(task.task_id, request)
-        # Shown, and to be cancelled, from now on; the tracker always tells the end of it.
+        # The download is shown and can be cancelled from now on; the tracker always sends a `DownloadEnded`.
         session.files.downloads[task.task_id] = Progress(waiting=WAITING)
         session.needs_redraw = True
         app().tracker().download(task.task_id, parent)
@@ -202,7 +202,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         names = ("model", "location", "linked", "any_size", *_OF_SETTINGS)
         how = {name: getattr(self, name) for name in names if self.properties.is_property_set(name)}
         model_imports.request_import(task.task_id, context.window, **how)
-        # Not finished, which would be a step of undo with nothing in it.
+        # The operator does not return FINISHED, which would make an empty step of undo.
         return {"CANCELLED"}
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
@@ -213,7 +213,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             raise BadInput(f"'{task.name}' has no {what}: download it first.")
         chosen = self.properties.is_property_set("location")
         for name in ("location", *_OF_SETTINGS):
-            # Set, so that Adjust Last Operation shows what was done.
+            # The properties are set so that Adjust Last Operation shows the values that were used.
             if not self.properties.is_property_set(name):
                 value = app().settings.value(f"import_{name}")
                 if name in ("height", "merge_distance"):
@@ -228,7 +228,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         own = self.collection == "OWN" or len(variations.family(task)) > 1
         self.model = self.model or found[0]
         if not self.properties.is_property_set("at"):
-            # Set, so that it stays there when something else is adjusted.
+            # The place is set so that the model stays there when something else is adjusted.
             self.at = context.scene.cursor.location
         at = self.at if self.location != "ORIGIN" else None
         imported = importing.import_file(

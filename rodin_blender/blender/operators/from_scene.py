@@ -88,7 +88,7 @@ class RODIN_OT_generate_from_selected(StartsGeneration, bpy.types.Operator):
             blockouts.remember(item, draft.task_id)
         left = "" if words == self.prompt.strip() else words
         if pictures or words != left:
-            # What is on its way is no longer in the form, as with Generate.
+            # The form keeps what is not on its way, as after Generate.
             form.fill(left, [])
         return {"FINISHED"}
 

@@ -37,7 +37,7 @@ class RODIN_OT_generate(StartsGeneration, bpy.types.Operator):
         if item:
             blockouts.remember(item, draft.task_id)
         if of_form:
-            # At once, so that a second press does not pay a second time.
+            # The form is emptied at once, so that a second press does not pay a second time.
             form.clear()
         return {"FINISHED"}
 

@@ -45,7 +45,7 @@ class RODIN_OT_send_to_library(OfTask, bpy.types.Operator):
             configuration.template_of(settings.resolve("blend_template"), "blend_template"), task
         )
         words = [bpy.app.binary_path, "--background", "--offline-mode", "--addons", PACKAGE, "--command", "rodin"]
-        # Chosen here, since preferences that are not saved are unknown to the other Blender.
+        # The options are passed on, since the other Blender does not know preferences that are not saved.
         options = ["--height", str(settings.value("import_height"))]
         options += ["--merge-distance", str(settings.value("import_merge_distance"))]
         options += ["--join"] if settings.value("import_join") else []
@@ -108,7 +108,7 @@ class RODIN_OT_register_library(bpy.types.Operator):
             folder = app().settings.library_folder()
         except BadInput as error:
             return refuse(self, error.trouble)
-        # The user's from now on, as if added by hand: it stays when the extension goes.
+        # The library belongs to the user from now on, as if added by hand: it stays when the extension is removed.
         context.preferences.filepaths.asset_libraries.new(name="Rodin", directory=str(folder))
         context.preferences.is_dirty = True
         app().threads.run(partial(_prepare, folder), app().session.tell)

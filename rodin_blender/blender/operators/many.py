@@ -148,12 +148,12 @@ class RODIN_OT_resume_selected(OfMany, bpy.types.Operator):
 class _Forget(OfMany):
     @classmethod
     def fits(cls, task: Task) -> bool:
-        # What was not sent yet, or may have been charged, is discarded one by one.
+        # Tasks that were not sent, or that may have been charged, are discarded one at a time.
         return task.status.submitted or task.status is Status.REJECTED
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         tasks = self.tasks()
-        # Others may fit by the time the question is answered.
+        # Other tasks may match by the time the user answers the dialog.
         self._asked = [task.task_id for task in tasks]
         names = listed([f"'{task.name}'" for task in tasks], MAX_NAMES)
         return context.window_manager.invoke_confirm(

@@ -25,7 +25,7 @@ class RODIN_OT_add_pictures(bpy.types.Operator):
     """Add pictures of what you want to make (PNG, JPEG, WebP). The first one decides how it looks"""
 
     bl_idname = "rodin.add_pictures"
-    # As Blender's menu has it where a dropped picture could be other things, too.
+    # Blender shows this label in a menu where a dropped picture could mean other things, too.
     bl_label = "Add Pictures to Rodin Form"
     bl_options = OPTIONS
 
@@ -57,7 +57,7 @@ class RODIN_OT_paste_pictures(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         lines = [line for line in context.window_manager.clipboard[:20_000].splitlines() if line.strip()]
-        # As file managers of GNOME write it.
+        # GNOME's file managers put this word before the paths.
         paths = [line for line in lines if line not in ("copy", "cut", "x-special/nautilus-clipboard")]
         if not paths:
             return refuse(

@@ -24,7 +24,7 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.status is not Status.UNCERTAIN:
             return self.execute(context)
-        # Not by a press of Enter: it may be paid for twice.
+        # Enter must not confirm this: it may be paid for twice.
         return context.window_manager.invoke_props_dialog(
             self, width=WIDTH, title=f"Send '{task.name}' Again?", confirm_text="Send Again", cancel_default=True
         )

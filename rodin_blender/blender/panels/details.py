@@ -32,7 +32,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
     _draw_clock(column, task, width)
     _draw_files(column, task, width)
     _draw_buttons(column, task)
-    # Below the buttons, so that they stay under the mouse when a trouble comes or goes.
+    # The news are below the buttons, so that these stay under the mouse when a trouble comes or goes.
     _draw_news(column, task, width)
 
     if task.kind:

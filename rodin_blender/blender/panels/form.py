@@ -151,7 +151,7 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, blocker
     both.scale_y = 1.6
     row = both.row(align=True)
     row.enabled = not trouble
-    # Beside it and not below: what is selected moves nothing in the panel.
+    # The button is beside the other one and not below it, so that selecting an object moves nothing in the panel.
     of_selected = blockouts.is_selected(context)
     row.operator("rodin.generate", text=_button_text(price, width - 20.0 * ui_scale() * of_selected))
     if of_selected:

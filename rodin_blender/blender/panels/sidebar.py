@@ -26,7 +26,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
-        # Worked out once for all parts: it takes a look at every setting.
+        # The blocker is worked out once for all parts of the panel, since that reads every setting.
         blocker = app().lasting_blocker()
         if context.window_manager.rodin.tasks:
             status.draw_line(layout, width, blocker)

@@ -37,7 +37,7 @@ def draw_line(layout: bpy.types.UILayout, width: float, blocker: Blocker | None)
     if blocker:
         row.alert = True
         row.popover("RODIN_PT_obstacle", text=_SHORT.get(blocker.code, "Nothing can be asked"), icon="ERROR")
-        # What mends it can be pressed at once.
+        # The button that removes the blocker stands beside it.
         if blocker.code == "offline":
             row.operator("rodin.allow_online", text="", icon="INTERNET")
         elif blocker.code in ("no_key", "bad_key") and not app().api_key.source.fixed:
@@ -120,7 +120,7 @@ class RODIN_PT_obstacle(bpy.types.Panel):
     bl_idname = "RODIN_PT_obstacle"
     bl_label = "Nothing Can Be Asked"
     bl_space_type = "VIEW_3D"
-    # Of a region that shows no panels: it comes by its button only.
+    # The HEADER region shows no panels, so this one opens by its button only.
     bl_region_type = "HEADER"
     bl_ui_units_x = UNITS
 

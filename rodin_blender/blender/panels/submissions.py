@@ -41,7 +41,7 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
             text = f"Send Again · about {price_text(task.price)}"
             column.operator("rodin.send_again", text=text, icon="EXPORT")
             column.operator("rodin.discard", text="Discard", icon="TRASH")
-            # Hardly anybody has one: it stands in the log of a proxy or of a tool in between.
+            # Few users have the answer: it stands in the log of a proxy or of a tool in between.
             layout.operator("rodin.paste_answer", text="I Have the Service's Answer", icon="PASTEDOWN")
         case Status.REJECTED:
             paragraph(layout, say(task.trouble), width, icon="CANCEL")
@@ -61,7 +61,7 @@ def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     sent, total = app().session.account.uploads.get(task.task_id, (0, 0))
     row = layout.row(align=True)
     if sent:
-        # Of words alone the size tells nobody anything.
+        # The size of a request without pictures is not worth showing.
         text = f"{size_text(sent)} of {size_text(total)}" if total > SMALL else "Sending"
         row.progress(text=text, factor=sent / max(total, sent))
         paragraph(layout, _ALL_HAS_LEFT if sent >= total else _ON_ITS_WAY, width)

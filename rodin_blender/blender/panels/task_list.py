@@ -79,7 +79,7 @@ def _draw_row(
     state = split.row()
     state.alignment = "RIGHT"
     if alone:
-        # A button, since a label has no tooltip.
+        # The icon is a button, since a label has no tooltip.
         state.operator("rodin.activate", text="", icon=icon, emboss=False).task_id = task.task_id
     else:
         state.label(text=word, icon=icon)
@@ -122,7 +122,7 @@ class RODIN_PT_filter(bpy.types.Panel):
     bl_idname = "RODIN_PT_filter"
     bl_label = "Filter and Sort"
     bl_space_type = "VIEW_3D"
-    # Of a region that shows no panels: it comes by its button only.
+    # The HEADER region shows no panels, so this one opens by its button only.
     bl_region_type = "HEADER"
     bl_ui_units_x = 12
 
