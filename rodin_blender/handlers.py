@@ -25,6 +25,7 @@ from typing import Any
 
 from .service.errors import BadInput, trace
 from .tasks.task import Status, Task
+from .texts.text import Text
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ def _run(path: str, spec: ModuleSpec, code: CodeType) -> None:
         raise _unusable(path, error) from None
     found = {name: getattr(module, name) for name in LISTS if callable(getattr(module, name, None))}
     if not found:
-        raise BadInput(f"The file that {VARIABLE} names ({path}) has no function called {', '.join(LISTS)}.")
+        text = "The file that {variable} names ({path}) has no function called {names}."
+        raise BadInput(Text(text, variable=VARIABLE, path=path, names=", ".join(LISTS)))
     _loaded.add(path)
     for name, function in found.items():
         LISTS[name].append(function)
@@ -105,7 +107,8 @@ def _run(path: str, spec: ModuleSpec, code: CodeType) -> None:
 
 def _unusable(path: str, error: Exception) -> BadInput:
     _log.error("The file that %s names raised:\n%s", VARIABLE, trace(error))
-    return BadInput(f"The file that {VARIABLE} names cannot be used ({path}): {type(error).__name__}.")
+    text = "The file that {variable} names cannot be used ({path}): {kind}."
+    return BadInput(Text(text, variable=VARIABLE, path=path, kind=type(error).__name__))
 
 
 def lists_for(before: Task | None, task: Task) -> list[list[Callable[..., None]]]:
@@ -128,7 +131,7 @@ def _without_times(task: Task) -> Task:
     return replace(task, checked_at=0.0, next_check_at=0.0, interval=0.0, watched=0.0)
 
 
-def call(functions: list[Callable[..., None]], *arguments: Any) -> list[str]:
+def call(functions: list[Callable[..., None]], *arguments: Any) -> list[Text]:
     """Call them all. Returns a sentence for each that raised."""
     troubles = []
     for function in list(functions):
@@ -138,5 +141,6 @@ def call(functions: list[Callable[..., None]], *arguments: Any) -> list[str]:
             name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
             # The text of a stranger's exception goes to the console only.
             _log.error("The handler %s raised %s: %s", name, type(error).__name__, error)
-            troubles.append(f"The handler {name} failed ({type(error).__name__}); the console says more.")
+            text = "The handler {name} failed ({kind}); the console says more."
+            troubles.append(Text(text, name=name, kind=type(error).__name__))
     return troubles

@@ -31,7 +31,9 @@ from rodin_blender.tasks.options import OPTIONS
 
 PACKAGE = ROOT / "rodin_blender"
 LANGUAGES = PACKAGE / "texts" / "languages"
-IN_ENGLISH = ("command_line", "blender/commands.py", "blender/report.py", "texts/languages", "scripting.py")
+IN_ENGLISH = (
+    "command_line", "blender/commands.py", "blender/report.py", "blender/studio.py", "texts/languages", "scripting.py"
+)  # fmt: skip
 """Parts of the package whose words are not translated: commands, logs and reports are searched and sent to others."""
 FIELD = re.compile(r"\{\w+(?::\w+)?\}")
 
@@ -139,7 +141,9 @@ class _Module:
         function = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         given = {keyword.arg: keyword.value for keyword in node.keywords}
         shown: list[ast.expr] = []
-        if function in ("Text", "Section", "text_property") or function.endswith("Property"):
+        if function in ("Text", "Section"):
+            shown += node.args[:1]
+        elif function == "text_property" or function.endswith("Property"):
             shown += node.args[:2]
             shown += [given[name] for name in ("name", "description") if name in given]
             if "items" in given:
@@ -147,7 +151,9 @@ class _Module:
         elif function in ("Trouble", "Blocker"):
             shown += node.args[1:2]
         elif function in _ERRORS or function == "__init__":
-            shown += node.args[:2]
+            # Before its sentence an error may have a word for what it is.
+            sentences = (text for value in node.args[:2] for text in _literals(value, named))
+            yield from (text for text in sentences if " " in text)
         translated = not (isinstance(given.get("translate"), ast.Constant) and given["translate"].value is False)
         if function not in ("Text", "operator_named") and translated:
             shown += [given[name] for name in _OF_LAYOUT if name in given]
@@ -183,7 +189,7 @@ def _meant(node: ast.expr, named: dict[str, list[ast.expr]]) -> list[ast.expr]:
     """What a name stands for, also one of another module; anything else stands for itself."""
     match node:
         case ast.Name():
-            return named.get(node.id, [])
+            return named.get(node.id) or (_CONSTANTS.get(node.id, []) if node.id.strip("_").isupper() else [])
         case ast.Attribute(value=ast.Name(), attr=name) if name.isupper():
             return _CONSTANTS.get(name, [])
         case ast.Starred():

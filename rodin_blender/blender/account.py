@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ..tasks.task import Status, Task
+from ..texts.text import Text
 from ..tracking.messages import BalanceReceived, Message, SubmissionProgress, TaskChanged, TaskRemoved
 from .news import News
-from .voice import say
 
 
 class Account:
@@ -43,6 +43,6 @@ class Account:
         if before is None or before.status.submitted or task.status is before.status:
             return
         if task.status is Status.REJECTED:
-            self._news.tell(f"'{task.name}' was rejected. {say(task.trouble)}")
+            self._news.tell(Text("'{name}' was rejected. {why}", name=task.name, why=task.trouble or ""))
         elif task.status is Status.UNCERTAIN:
-            self._news.tell(f"Nobody knows whether '{task.name}' was accepted; see the sidebar")
+            self._news.tell(Text("Nobody knows whether '{name}' was accepted; see the sidebar", name=task.name))

@@ -21,6 +21,7 @@ from ..service import keys
 from ..service.errors import BadInput, os_reason
 from ..service.keys import Secret
 from ..storage import api_key, key_command
+from ..texts.text import Text, Trouble
 from ..tracking.messages import Blocker
 from . import folders
 from .session import Session
@@ -45,7 +46,7 @@ class ApiKey:
         self._file = file
         self._folder = ""
         """The user's folder that it is kept in; "" before it was read."""
-        self._trouble = ""
+        self._trouble: Trouble | None = None
         """Why it could not be read."""
         self._reading = ""
         """The folder that a worker reads, or has read."""
@@ -88,13 +89,13 @@ class ApiKey:
         """
         is_command, found = self.find_known()
         if not (found.fixed or self._folder):
-            raise NotYet("The API key is being read.")
+            raise NotYet(Text("The API key is being read."))
         if is_command:
             if self._command != found.value or self._answer is None:
-                raise NotYet("The API key command is being asked.")
+                raise NotYet(Text("The API key command is being asked."))
             if isinstance(self._answer, BadInput):
                 raise self._answer
-            return Setting(self._answer.reveal(), f"the API key command of {found.origin}", found.fixed)
+            return Setting(self._answer.reveal(), found.source, found.fixed)
         return found
 
     def dots(self) -> str:
@@ -104,7 +105,7 @@ class ApiKey:
     def enter(self, key: Secret) -> None:
         """Use this key from now on, and have it kept; with an empty one none is kept any more."""
         folder = folders.user_folder()
-        self.kept, self._folder, self._reading, self._trouble = key, str(folder), str(folder), ""
+        self.kept, self._folder, self._reading, self._trouble = key, str(folder), str(folder), None
         self._write_number = api_key.writer.next_number()
         told = lambda trouble: self._session.tell(trouble) if trouble else None  # noqa: E731
         self._threads.run(partial(api_key.writer.write, self._write_number, folder, key), told)
@@ -145,7 +146,7 @@ class ApiKey:
         self.lookups += 1
         self._on_read(self._write_number, folder, _reading(folder)())
 
-    def _on_read(self, number: int, folder: Path, outcome: tuple[Secret | BadInput, str, bool]) -> None:
+    def _on_read(self, number: int, folder: Path, outcome: tuple[Secret | BadInput, Text | None, bool]) -> None:
         found, news, taken = outcome
         self.lookups -= 1
         if taken:
@@ -156,7 +157,7 @@ class ApiKey:
         if number == self._write_number and str(folder) == self._reading:
             key = Secret("") if isinstance(found, BadInput) else found
             self._folder, self.kept = str(folder), key
-            self._trouble = str(found) if isinstance(found, BadInput) else ""
+            self._trouble = found.trouble if isinstance(found, BadInput) else None
             self._session.needs_redraw = True
 
     def _ask(self) -> None:
@@ -182,25 +183,28 @@ class ApiKey:
         self._threads.run(ask, on_answer)
 
 
-def _reading(folder: Path) -> partial[tuple[Secret | BadInput, str, bool]]:
+def _reading(folder: Path) -> partial[tuple[Secret | BadInput, Text | None, bool]]:
     """What a worker does to read the key; with the one that the preferences of earlier versions held, if they do."""
     old = _of_old_preferences()
     origin = f"Blender {bpy.app.version[0]}.{bpy.app.version[1]}"
     return partial(_read, folder, folders.own_folder(), old, origin)
 
 
-def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Secret | BadInput, str, bool]:
+def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Secret | BadInput, Text | None, bool]:
     """The kept key, news for the user, and whether an old one is kept now, too."""
-    news, taken = "", False
+    news: Text | None = None
+    taken = False
     if old:
         try:
             # The user's own folder gets it, too, where RODIN_FOLDER names another: preferences are the user's own.
             asides = {api_key.migrate(place, old, origin) for place in (own_folder, folder)} - {None}
             taken = True
             if asides:
-                news = f"Another API key is in use than the one of {origin}, which is kept in {asides.pop()}."
+                text = "Another API key is in use than the one of {origin}, which is kept in {file}."
+                news = Text(text, origin=origin, file=str(asides.pop()))
         except OSError as error:
-            news = f"The API key of {origin}'s preferences could not be kept in {folder}: {os_reason(error)}."
+            text = "The API key of {origin}'s preferences could not be kept in {folder}: {reason}."
+            news = Text(text, origin=origin, folder=str(folder), reason=os_reason(error))
     try:
         return api_key.read(folder) or (Secret("") if taken else old), news, taken
     except BadInput as error:

@@ -23,7 +23,6 @@ from .settings import SettingsInUse
 from .studio_files import StudioFiles
 from .task_list import TaskList
 from .threads import Threads
-from .voice import say
 
 
 class App:
@@ -123,7 +122,8 @@ class App:
     def _migrated(self, news: list[Text]) -> None:
         """What an earlier version kept elsewhere is in the user's folder now."""
         if news:
-            self.session.tell(" ".join(map(say, news)))
+            for text in news:
+                self.session.tell(text)
             # The tracker may have looked at the list, and ended, before.
             self.tracker().refresh()
 

@@ -11,6 +11,7 @@ from mathutils import Matrix, Vector
 
 from ..service.errors import BadInput
 from ..tasks.task import Box, Placement, Task
+from ..texts.text import Text
 from . import placement
 from .app import app
 
@@ -100,7 +101,7 @@ def box_of(item: bpy.types.Object, graph: bpy.types.Depsgraph) -> tuple[Vector, 
     high = Vector(map(max, zip(*along, strict=True)))
     size = high - low
     if not size.length > 0.0:
-        raise BadInput(f"'{item.name}' has no size that a model could have. Select another object.")
+        raise BadInput(Text("'{object}' has no size that a model could have. Select another object.", object=item.name))
     quaternion = turn.to_quaternion()
     return turn @ ((low + high) / 2.0), Box(tuple(quaternion), tuple(size))
 

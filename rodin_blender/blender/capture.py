@@ -18,6 +18,7 @@ from mathutils import Matrix, Vector
 
 from ..service.errors import BadInput
 from ..tasks.submission import MAX_PICTURES
+from ..texts.text import Text
 from . import form, picture_files, redraw
 
 PIXELS = 1024
@@ -57,17 +58,16 @@ def add(context: bpy.types.Context, source: str, *, selected_only: bool) -> None
     shots = _four_sides(shown) if source == "FOUR" else [_one(source, context, space, region, shown)]
     room = MAX_PICTURES - len(form.pictures())
     if len(shots) > room:
-        raise BadInput(
-            f"The service takes {MAX_PICTURES} pictures at most, and the form has room for {max(room, 0)} more. "
-            "Remove some first."
-        )
+        text = "The service takes {most} pictures at most, and the form has room for {room} more. Remove some first."
+        raise BadInput(Text(text, most=MAX_PICTURES, room=max(room, 0)))
     with _without_overlays(space), _scene_of(shown, scene, layer) as (drawn_scene, drawn_layer):
         pixels = [_drawn(drawn_scene, drawn_layer, space, region, shot) for shot in shots]
     files = {
         picture_files.new_path(shot.name, ".png"): partial(_picture, raw)
         for shot, raw in zip(shots, pixels, strict=True)
     }
-    picture_files.write(files, "The picture of the viewport" if len(files) == 1 else "The four views", form.add)
+    what = Text("The picture of the viewport" if len(files) == 1 else "The four views")
+    picture_files.write(files, what, form.add)
 
 
 def _one(
@@ -187,7 +187,7 @@ def _drawn(
     try:
         canvas = gpu.types.GPUOffScreen(PIXELS, PIXELS)
     except (RuntimeError, SystemError, ValueError) as error:
-        raise BadInput(f"Blender cannot draw a picture here: {error}") from None
+        raise BadInput(Text("Blender cannot draw a picture here: {reason}", reason=str(error))) from None
     try:
         canvas.draw_view3d(
             scene, layer, space, region, shot.view, shot.projection, do_color_management=True, draw_background=False

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import catalog
 from ..service.errors import os_reason
+from ..texts.text import Text
 from . import importing
 from .app import app
 
@@ -20,10 +21,11 @@ def add_catalog() -> None:
         app().threads.run(partial(_add_to, library), lambda trouble: app().session.tell(trouble) if trouble else None)
 
 
-def _add_to(library: Path) -> str:
-    """Returns what went wrong, "" for nothing."""
+def _add_to(library: Path) -> Text | None:
+    """Returns what went wrong, None for nothing."""
     try:
         catalog.add(library)
     except OSError as error:
-        return f"The asset catalog Rodin could not be noted in {library}: {os_reason(error)}. The asset is there."
-    return ""
+        text = "The asset catalog Rodin could not be noted in {folder}: {reason}. The asset is there."
+        return Text(text, folder=str(library), reason=os_reason(error))
+    return None

@@ -20,6 +20,7 @@ from ..service.errors import BadInput
 from ..service.files import PREVIEW, preview
 from ..storage.model_file import triangles
 from ..tasks.task import Task
+from ..texts.text import Text
 from . import folders, hand_off, importing, network, thumbnail
 from .app import app
 from .importing import textures
@@ -79,7 +80,7 @@ def _import_models(found: list[tuple[Task | None, Path]], how: Import, imported:
             model = _import_model(task, path, how)
         except (BadInput, RuntimeError) as error:
             model = None
-            reasons.append(str(error) if isinstance(error, BadInput) else importing.reason_of(error))
+            reasons.append(str(error if isinstance(error, BadInput) else importing.reason_of(error)))
         if _interrupt.pressed:
             raise KeyboardInterrupt
         if model is None:
@@ -104,10 +105,11 @@ def _import_model(task: Task | None, path: Path, how: Import) -> importing.Impor
     limit = int(settings.value("import_max_triangles")) if how.max_triangles is None else how.max_triangles
     count = triangles(path) or 0
     if 0 < limit < count:
-        raise BadInput(
-            f"'{path.name}' has {count:,} triangles, more than the {limit:,} that are allowed. "
-            f"Give --max-triangles {count} (0 for no limit), or set import_max_triangles."
+        text = (
+            "'{file}' has {count:n} triangles, more than the {limit:n} that are allowed. "
+            "Give --max-triangles {count} (0 for no limit), or set import_max_triangles."
         )
+        raise BadInput(Text(text, file=path.name, count=count, limit=limit))
     height = float(settings.value("import_height")) if how.height is None else how.height
     merge = float(settings.value("import_merge_distance")) if how.merge_distance is None else how.merge_distance
     picture = Path(task.folder) / preview(task.files) if task else path.with_name(PREVIEW)
@@ -147,7 +149,7 @@ def _save(made: list[importing.Imported], how: Import) -> None:
     except RuntimeError as error:
         if _interrupt.pressed:
             raise KeyboardInterrupt from None
-        raise OSError(errno.EIO, importing.reason_of(error).rstrip("."), str(path)) from None
+        raise OSError(errno.EIO, str(importing.reason_of(error)).rstrip("."), str(path)) from None
 
 
 class _Interrupt:

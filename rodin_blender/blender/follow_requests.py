@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from ..service.keys import Generation, Secret
 from ..tasks.task import Task
-from ..texts.wording import listed
+from ..texts.phrases import quoted
+from ..texts.text import Text
 from ..tracking.messages import Followed, Message, NotFollowed
 from ..tracking.tracker import Tracker
 from .news import News
@@ -43,14 +44,16 @@ class FollowRequest:
         self.failed = True
 
     @property
-    def text(self) -> str:
-        """One line for the status bar; "" where the list shows enough."""
+    def text(self) -> Text | None:
+        """One line for the status bar; None where the list shows enough."""
         if not self.known:
-            return f"{self.new} tasks are followed now" if self.new > 1 else ""
-        names = listed([f"'{name}'" for name in self.known], MAX_NAMES)
+            return Text("{count} tasks are followed now", count=self.new) if self.new > 1 else None
+        names = quoted(self.known, MAX_NAMES)
         if not self.new:
-            return f"already in the list: {names}"
-        return f"{self.new} {'task is' if self.new == 1 else 'tasks are'} followed now; already in the list: {names}"
+            return Text("already in the list: {names}", names=names)
+        if self.new == 1:
+            return Text("1 task is followed now; already in the list: {names}", names=names)
+        return Text("{count} tasks are followed now; already in the list: {names}", count=self.new, names=names)
 
 
 class FollowRequests:
@@ -98,5 +101,6 @@ class FollowRequests:
         self.pending.popleft()
         if not request.failed and request.typed == self.typed_key:
             self.typed_key = Secret("")
-        if request.text:
-            self._news.tell(request.text)
+        told = request.text
+        if told:
+            self._news.tell(told)

@@ -30,7 +30,6 @@ from ..texts.text import Text, Trouble
 from ..tracking.messages import Blocker
 from . import folders, option_properties, placement
 from .app import app
-from .voice import say
 
 BALANCE_HOLDS = 600.0
 """Seconds after which the balance that is shown is asked for again: other programs spend, too."""
@@ -76,7 +75,7 @@ def _set_fault(path: str, fault: Text | Trouble | None) -> None:
     session = app().session
     session.form.faults[path] = fault
     if fault and path in pictures():
-        session.news.tell(say(fault))
+        session.news.tell(fault)
         session.needs_redraw = True
 
 
@@ -185,7 +184,7 @@ def _automatic(option: Option) -> object:
 
     return bpy.props.BoolProperty(
         name="Automatic",
-        description=f"{option.label}: the service chooses",
+        description="The service chooses the number",
         get=lambda _self: chosen(option) == option.default,
         set=switch,
     )
@@ -232,9 +231,11 @@ def file_of(text: str) -> str:
             text = text.lstrip("/")
     path = Path(bpy.path.abspath(text)) if text else Path()
     if not path.is_absolute():
-        raise BadInput(f"'{printable(text, 60)}' is no whole path of a picture. Give one such as /home/me/vase.png.")
+        wrong = "'{path}' is no whole path of a picture. Give one such as /home/me/vase.png."
+        raise BadInput(Text(wrong, path=printable(text, 60)))
     if path.suffix.lower() not in PICTURE_ENDINGS:
-        raise BadInput(f"'{printable(path.name, 60)}' is none of the pictures that the service takes: PNG, JPEG, WebP.")
+        wrong = "'{file}' is none of the pictures that the service takes: PNG, JPEG, WebP."
+        raise BadInput(Text(wrong, file=printable(path.name, 60)))
     return str(path)
 
 
@@ -339,7 +340,8 @@ def blocker() -> Blocker | None:
     """Why nothing can be generated at all just now. What is still being looked up is waited for."""
     if not allowed():
         where = app().settings.resolve("allow_generation").origin
-        return Blocker("not_allowed", f"Generating is switched off by {where}: tasks can only be followed.")
+        text = "Generating is switched off by {where}: tasks can only be followed."
+        return Blocker("not_allowed", Text(text, where=where))
     return app().lasting_blocker()
 
 
@@ -353,10 +355,11 @@ def check_price(price: float) -> None:
     """Raises BadInput for more credits than a task may cost."""
     most = float(app().settings.value("max_credits_per_task"))
     if 0.0 < most < price:
-        raise BadInput(
-            f"This costs about {price_text(price)}, and at most {most:g} are allowed for a task "
-            f"({app().settings.resolve('max_credits_per_task').origin}). Choose something cheaper."
+        origin = app().settings.resolve("max_credits_per_task").origin
+        text = (
+            "This costs about {price}, and at most {most} are allowed for a task ({origin}). Choose something cheaper."
         )
+        raise BadInput(Text(text, price=price_text(price), most=most, origin=origin))
 
 
 def trouble() -> Text | Trouble | None:

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from ..service.errors import BadInput
+from ..texts.text import Text
 from .app import app
 from .importing import reason_of
 
@@ -34,5 +35,7 @@ def operator_named(name: str) -> Any:
         if known is not None and "task_id" in known:
             return operator
         if known is not None:
-            raise BadInput(f"The download operator '{name}' takes no task_id; set another one in the preferences.")
-    raise BadInput(f"There is no operator '{name}' to hand the task to; set the download operator in the preferences.")
+            text = "The download operator '{operator}' takes no task_id; set another one in the preferences."
+            raise BadInput(Text(text, operator=name))
+    text = "There is no operator '{operator}' to hand the task to; set the download operator in the preferences."
+    raise BadInput(Text(text, operator=name))

@@ -33,7 +33,7 @@ class ImportRequest:
     """Whether the file is known to be there and whole."""
     triangles: int | None = None
     """About how many it has, None where its file does not tell."""
-    waits_for: str = ""
+    waits_for: Text | None = None
     """What has to happen first, see `importing.blocked_by`."""
 
 

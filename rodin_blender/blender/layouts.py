@@ -9,12 +9,18 @@ from functools import lru_cache
 import blf
 import bpy
 
+from ..texts.text import Text, Trouble
+from .voice import say
+
 _CHARACTER = 6.4
 """Pixels a character takes on the average at resolution scale 1: Blender's labels do not wrap by themselves."""
 
 
-def paragraph(layout: bpy.types.UILayout, text: str, width: float, *, icon: str = "NONE", max_lines: int = 0) -> None:
-    """Text in lines of `width` pixels, `max_lines` at most (0 for all), with an icon before the first."""
+def paragraph(
+    layout: bpy.types.UILayout, said: Text | Trouble | str, width: float, *, icon: str = "NONE", max_lines: int = 0
+) -> None:
+    """What is said, in lines of `width` pixels, `max_lines` at most (0 for all), with an icon before the first."""
+    text = say(said)
     column = layout.column(align=True)
     column.scale_y = 0.8
     room = _characters(width)

@@ -13,6 +13,7 @@ import bpy
 from ..service.errors import BadInput
 from ..storage import library
 from ..storage.disk import write_reason
+from ..texts.text import Text
 from .session import Session
 from .threads import Threads
 
@@ -55,27 +56,27 @@ class Library:
             work = partial(_write, *self.pending[task_id], self._stopped.is_set)
             self._threads.run(work, partial(self._ended, task_id))
 
-    def _ended(self, task_id: str, told: tuple[str, bool]) -> None:
+    def _ended(self, task_id: str, told: tuple[Text | None, bool]) -> None:
         said, trouble = told
         folder, *_ = self.pending.pop(task_id)
         if said and not trouble and not is_registered(folder):
-            said += " Register Library, in the menu beside Import, has the asset browser show it."
+            said = Text("{said} Register Library, in the menu beside Import, has the asset browser show it.", said=said)
         self._session.files.tell(task_id, said, trouble=trouble)
         self._session.needs_redraw = True
         self._begin()
 
 
-def _write(folder: Path, name: str, command: Command, stopped: Callable[[], bool]) -> tuple[str, bool]:
+def _write(folder: Path, name: str, command: Command, stopped: Callable[[], bool]) -> tuple[Text | None, bool]:
     """What is to be told of it, and whether that is a trouble."""
-    failed = "It was not written to the library:"
     try:
         path = library.write(folder, name, command, stopped)
     except BadInput as error:
-        return f"{failed} {error}", True
+        return Text("It was not written to the library: {why}", why=error.trouble), True
     except OSError as error:
         at = Path(error.filename or folder)
-        return f"{failed} {at}: {write_reason(error, at)}. Set another library folder in the preferences.", True
-    return (f"It is in the library as '{path.name}'.", False) if path else ("", False)
+        text = "It was not written to the library: {path}: {reason}. Set another library folder in the preferences."
+        return Text(text, path=str(at), reason=write_reason(error, at)), True
+    return (Text("It is in the library as '{file}'.", file=path.name) if path else None), False
 
 
 def is_registered(folder: Path) -> bool:

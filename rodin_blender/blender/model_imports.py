@@ -49,7 +49,7 @@ def save_textures(task_id: str, imported: importing.Imported) -> bool:
     if not blend:
         return False
 
-    def done(result: tuple[dict[int, Path], str]) -> None:
+    def done(result: tuple[dict[int, Path], Text | None]) -> None:
         saved, trouble = result
         # The file that is open now may be another one, or lie elsewhere.
         if bpy.data.filepath == blend:
@@ -94,7 +94,8 @@ def _start_automatic(task_id: str) -> None:
             if task_id in session.imports.requests:
                 session.imports.requests[task_id].automatic = True
         else:
-            session.tell(f"'{task.name}' is done. Its download needs the task uuid: press Download.")
+            text = "'{name}' is done. Its download needs the task uuid: press Download."
+            session.tell(Text(text, name=task.name))
 
 
 def _hand_off(task_id: str, **more: object) -> None:
@@ -160,5 +161,5 @@ def _import_if_possible(task_id: str) -> None:
             select = not request.automatic
             bpy.ops.rodin.import_model("EXEC_DEFAULT", True, task_id=task_id, select=select, **request.options)
         except RuntimeError as error:
-            why = f"{importing.reason_of(error)} Open Folder shows the files."
+            why = Text("{why} Open Folder shows the files.", why=importing.reason_of(error))
             session.files.tell(task_id, why, trouble=True)

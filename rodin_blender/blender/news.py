@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from ..service.keys import printable
 from ..tasks.task import Status, Task
-from ..texts.wording import listed
+from ..texts.phrases import quoted
+from ..texts.text import Text, Trouble
+from .voice import say
 
 NOTICE_LASTS = 600.0
 """Seconds after which the panel no longer shows a notice that nobody dismissed."""
@@ -43,29 +45,30 @@ class News:
         """What the panel shows, until it is dismissed or old."""
         return self._notice.text if self._notice and time.time() < self._notice.at + NOTICE_LASTS else ""
 
-    def show(self, text: str) -> None:
+    def show(self, said: Text | Trouble) -> None:
         """Tell something that stays in the panel until it is dismissed."""
-        self._notice = NewsEntry(time.time(), text)
-        self.tell(text)
+        self._notice = NewsEntry(time.time(), say(said))
+        self.tell(said)
 
     def dismiss(self) -> None:
         self._notice = None
 
-    def tell(self, text: str) -> None:
+    def tell(self, said: Text | Trouble | str) -> None:
+        text = say(said)
         self._keep(text)
         self._waiting.append(text)
 
     def tell_ended(self, task: Task) -> None:
         """Tell of a task that has become final: in one line with all others that have until it is shown."""
-        self._keep(_ended_text([task]))
+        self._keep(say(_ended_text([task])))
         self._ended.append(task)
 
     def line(self) -> str:
         """All that waits, in one line that the status bar shows whole."""
-        texts = [*self._waiting, *([_ended_text(self._ended)] if self._ended else [])]
+        texts = [*self._waiting, *([say(_ended_text(self._ended))] if self._ended else [])]
         whole = " · ".join(texts)
         if len(whole) > LONGEST_LINE and len(texts) > 1:
-            whole = f"{len(texts)} messages, see Messages in the sidebar"
+            whole = say(Text("{count} messages, see Messages in the sidebar", count=len(texts)))
         return f"Rodin: {whole}"
 
     def clear_pending(self) -> None:
@@ -76,30 +79,40 @@ class News:
         self.entries.append(NewsEntry(time.time(), text))
 
 
-def _ended_text(tasks: list[Task]) -> str:
+def _ended_text(tasks: list[Task]) -> Text:
     """One line for tasks that have become final."""
     if len(tasks) == 1:
         return _one_ended(tasks[0])
-    counts = []
-    for status, words in (
-        (Status.DONE, "done, ready to download"),
-        (Status.PARTLY_FAILED, "failed in part"),
-        (Status.FAILED, "failed"),
-    ):
-        names = [f"'{printable(task.name, 20)}'" for task in tasks if task.status is status]
+    parts = []
+    for status in (Status.FAILED, Status.PARTLY_FAILED, Status.DONE):
+        names = [printable(task.name, 20) for task in tasks if task.status is status]
         if names:
-            count = f"{len(names)} tasks are" if len(names) > 1 and status is Status.DONE else str(len(names))
-            counts.append(f"{count} {words} ({listed(names, MAX_NAMES)})")
-    return "; ".join(counts)
+            parts.append(_several_ended(status, len(names), quoted(names, MAX_NAMES)))
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = Text("{first}; {rest}", first=part, rest=whole)
+    return whole
 
 
-def _one_ended(task: Task) -> str:
+def _several_ended(status: Status, count: int, names: Text) -> Text:
+    match status:
+        case Status.DONE if count == 1:
+            return Text("1 done, ready to download ({names})", names=names)
+        case Status.DONE:
+            return Text("{count} tasks are done, ready to download ({names})", count=count, names=names)
+        case Status.PARTLY_FAILED:
+            return Text("{count} failed in part ({names})", count=count, names=names)
+        case _:
+            return Text("{count} failed ({names})", count=count, names=names)
+
+
+def _one_ended(task: Task) -> Text:
     """One line for the status bar when a task has become final."""
-    of = f"{task.jobs_done} of {len(task.jobs)} jobs"
     match task.status:
         case Status.DONE:
-            return f"'{task.name}' is done, ready to download"
+            return Text("'{name}' is done, ready to download", name=task.name)
         case Status.PARTLY_FAILED:
-            return f"'{task.name}' failed in part ({of} done); the download can be tried"
+            text = "'{name}' failed in part ({done} of {total} jobs done); the download can be tried"
+            return Text(text, name=task.name, done=task.jobs_done, total=len(task.jobs))
         case _:
-            return f"'{task.name}' failed; start it again at Hyper3D, or ask their support"
+            return Text("'{name}' failed; start it again at Hyper3D, or ask their support", name=task.name)

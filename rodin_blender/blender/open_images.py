@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..service.errors import BadInput
+from ..texts.text import Text
 from . import form, picture_files
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def take(image: bpy.types.Image, scene: bpy.types.Scene, then: Callable[[list[st
         then([_render(image, scene)])
         return
     if not _can_be_taken(image):
-        raise BadInput(f"The image '{image.name}' has no pixels that can be read.")
+        raise BadInput(Text("The image '{image}' has no pixels that can be read.", image=image.name))
     plain = image.source == "FILE" and not image.is_dirty
     file = bpy.path.abspath(image.filepath, library=image.library) if plain else ""
     if Path(file).suffix.lower() in form.PICTURE_ENDINGS and not image.packed_file:
@@ -52,9 +53,11 @@ def take(image: bpy.types.Image, scene: bpy.types.Scene, then: Callable[[list[st
         return
     width, height = image.size
     if not width or not height:
-        raise BadInput(f"The image '{image.name}' has no pixels: its file is gone, or nothing was rendered into it.")
+        text = "The image '{image}' has no pixels: its file is gone, or nothing was rendered into it."
+        raise BadInput(Text(text, image=image.name))
     if width * height > MAX_PIXELS:
-        raise BadInput(f"The image '{image.name}' has {width} x {height} pixels; the service takes up to 4096 x 4096.")
+        text = "The image '{image}' has {width} x {height} pixels; the service takes up to 4096 x 4096."
+        raise BadInput(Text(text, image=image.name, width=width, height=height))
     pixels = _pixels(image)
     _write(image.name, ".png", partial(_png, pixels, width, height, linear=image.is_float), then)
 
@@ -75,7 +78,8 @@ def _render(image: bpy.types.Image, scene: bpy.types.Scene) -> str:
         with _saving_as_png(scene.render.image_settings):
             image.save_render(str(path), scene=scene)
     except RuntimeError:
-        raise BadInput(f"The scene '{scene.name}' has no render yet. Render an image (F12), then add it.") from None
+        text = "The scene '{scene}' has no render yet. Render an image (F12), then add it."
+        raise BadInput(Text(text, scene=scene.name)) from None
     return str(path)
 
 
@@ -109,7 +113,8 @@ def _png(pixels: numpy.ndarray, width: int, height: int, *, linear: bool) -> byt
 
     channels = len(pixels) // (width * height)
     if channels not in (1, 3, 4):
-        raise BadInput(f"It has {channels} channels, and the service takes pictures with colors.")
+        text = "It has {channels} channels, and the service takes pictures with colors."
+        raise BadInput(Text(text, channels=channels))
     rows = numpy.clip(pixels.reshape(height, width, channels)[::-1], 0.0, 1.0)
     if linear:
         color = rows[..., :3]
@@ -118,4 +123,4 @@ def _png(pixels: numpy.ndarray, width: int, height: int, *, linear: bool) -> byt
 
 
 def _write(name: str, ending: str, content: Callable[[], bytes], then: Callable[[list[str]], object]) -> None:
-    picture_files.write({picture_files.new_path(name, ending): content}, f"The image '{name}'", then)
+    picture_files.write({picture_files.new_path(name, ending): content}, Text("The image '{image}'", image=name), then)

@@ -10,6 +10,7 @@ from functools import partial
 
 import bpy
 
+from ..texts.text import Text
 from .app import app
 
 OPEN_TIMEOUT = 3.0
@@ -43,5 +44,7 @@ def _opened(target: str) -> bool:
 def _tell(target: str, opened: bool) -> None:
     if not opened:
         bpy.context.window_manager.clipboard = target
-        what = "page" if target.startswith("https://") else "folder"
-        app().session.tell(f"The {what} could not be opened, so its address is in the clipboard now: {target}")
+        text = "The folder could not be opened, so its address is in the clipboard now: {target}"
+        if target.startswith("https://"):
+            text = "The page could not be opened, so its address is in the clipboard now: {target}"
+        app().session.tell(Text(text, target=target))

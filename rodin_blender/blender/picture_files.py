@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ..service.errors import BadInput, os_reason
+from ..texts.text import Text
 from .app import app
 
 if TYPE_CHECKING:
@@ -25,25 +26,26 @@ def new_path(name: str, ending: str) -> Path:
     return Path(bpy.app.tempdir) / f"rodin-{secrets.token_hex(4)}" / f"{plain[:60].strip() or 'picture'}{ending}"
 
 
-def write(pictures: Mapping[Path, Callable[[], bytes]], what: str, then: Callable[[list[str]], object]) -> None:
+def write(pictures: Mapping[Path, Callable[[], bytes]], what: Text, then: Callable[[list[str]], object]) -> None:
     """Write what the functions return to these files, in a thread, and hand the paths to `then` on the main thread.
 
     Where one of them fails nothing is handed over, and the session tells why; `what` names the pictures in that.
     """
 
-    def work() -> str:
+    def work() -> Text | None:
         try:
             for path, content in pictures.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content())
         except BadInput as error:
-            return f"{what} was not added. {error}"
+            return Text("{what} was not added. {why}", what=what, why=error.trouble)
         except (OSError, MemoryError) as error:
-            reason = os_reason(error) if isinstance(error, OSError) else "there is not enough memory"
-            return f"{what} was not added: it could not be written to {folder}: {reason}."
-        return ""
+            reason = os_reason(error) if isinstance(error, OSError) else Text("there is not enough memory")
+            text = "{what} was not added: it could not be written to {folder}: {reason}."
+            return Text(text, what=what, folder=folder, reason=reason)
+        return None
 
-    def done(trouble: str) -> None:
+    def done(trouble: Text | None) -> None:
         if trouble:
             app().session.tell(trouble)
         else:

@@ -9,8 +9,7 @@ import bpy
 
 from ..configuration import FIELDS, GENERATE
 from ..service.proxies import masked
-from ..tasks.options import OPTIONS
-from ..texts.wording import size_text
+from ..texts.text import Text
 from . import links
 from .app import app
 from .folders import user_folder
@@ -18,17 +17,14 @@ from .layouts import paragraph
 from .voice import say
 
 _LABELS = {
-    "deadline": "Stop Checking After (min)",
-    "storage_hint": "Warn Above (GB)",
-    "import_height": "Height in m (0: as it is)",
-    "import_merge_distance": "Merge by Distance in m (0: off)",
-    "import_max_triangles": "Ask Above (triangles)",
-    "max_credits_per_task": "Most Credits (0: no limit)",
-    **{
-        f"{GENERATE}{option.name}": f"{option.label} ({option.default}: automatic)"
-        for option in OPTIONS.values()
-        if type(option.default) is int
-    },
+    "deadline": Text("Stop Checking After (min)"),
+    "storage_hint": Text("Warn Above (GB)"),
+    "import_height": Text("Height in m (0: as it is)"),
+    "import_merge_distance": Text("Merge by Distance in m (0: off)"),
+    "import_max_triangles": Text("Ask Above (triangles)"),
+    "max_credits_per_task": Text("Most Credits (0: no limit)"),
+    f"{GENERATE}faces": Text("Faces (0: automatic)"),
+    f"{GENERATE}seed": Text("Seed (-1: automatic)"),
 }
 """Words for a field where its name alone does not say enough."""
 IMPORT_SETTINGS = tuple(name for name in FIELDS if name.startswith("import_") and name != "import_when_done")
@@ -57,8 +53,9 @@ SECTIONS = (ACCOUNT, MODELS, NEW, NETWORK, STUDIO)
 
 def draw(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences, width: float) -> None:
     layout.use_property_split = True
-    if app().studio_files.trouble:
-        paragraph(layout, app().studio_files.trouble, width, icon="ERROR")
+    trouble = app().studio_files.trouble
+    if trouble:
+        paragraph(layout, trouble, width, icon="ERROR")
     for section in SECTIONS:
         header, body = layout.panel(f"rodin_{section.title}", default_closed=section.closed)
         header.label(text=section.title)
@@ -81,26 +78,29 @@ def _draw_account(layout: bpy.types.UILayout, width: float) -> None:
     session = app().session
     tested = session.key_test.result_for(session.settings.api_key)
     if tested:
-        paragraph(layout, say(tested.said), width, icon="CHECKMARK" if tested.accepted else "ERROR")
+        paragraph(layout, tested.said, width, icon="CHECKMARK" if tested.accepted else "ERROR")
 
 
 def _draw_places(layout: bpy.types.UILayout, width: float) -> None:
-    paragraph(layout, f"Downloaded files take {size_text(app().session.files.bytes_saved)} now.", width, icon="INFO")
-    kept = f"Your list, downloads and API key are kept in {user_folder()}, which outlives the extension."
-    paragraph(layout, kept, width, icon="HOME")
+    taken = Text("Downloaded files take {size:size} now.", size=app().session.files.bytes_saved)
+    paragraph(layout, taken, width, icon="INFO")
+    kept = "Your list, downloads and API key are kept in {folder}, which outlives the extension."
+    paragraph(layout, Text(kept, folder=str(user_folder())), width, icon="HOME")
     layout.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = str(user_folder())
 
 
-def _key_text() -> str:
+def _key_text() -> Text:
     """Which API key is in use."""
     is_command, source = app().api_key.find()
+    if source.fixed and is_command:
+        return Text("In use: what the command prints of {origin}.", origin=source.origin)
     if source.fixed:
-        return f"In use: {'what the command prints' if is_command else 'the key'} of {source.origin}."
+        return Text("In use: the key of {origin}.", origin=source.origin)
     if is_command:
-        return "In use: what the command prints. It is never stored."
+        return Text("In use: what the command prints. It is never stored.")
     if source.value:
-        return f"In use: the key above. It is kept in {source.source}, which only you can read."
-    return "No API key yet."
+        return Text("In use: the key above. It is kept in {file}, which only you can read.", file=source.source)
+    return Text("No API key yet.")
 
 
 def draw_import_settings(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferences) -> None:
@@ -116,10 +116,12 @@ def draw_field(layout: bpy.types.UILayout, preferences: bpy.types.AddonPreferenc
     row = layout.row()
     row.enabled = not found.fixed
     if name in _LABELS:
-        row.prop(preferences, name, text=_LABELS[name])
+        row.prop(preferences, name, text=say(_LABELS[name]), translate=False)
     else:
         row.prop(preferences, name)
     if found.fixed:
         shown = masked(str(found.value)) if name == "proxy" else found.value
-        value_in_use = "" if name.startswith("api_key") else f": {shown}"
-        layout.label(text=f"Fixed by {found.origin}{value_in_use}", icon="LOCKED")
+        text = Text("Fixed by {origin}: {value}", origin=found.origin, value=str(shown))
+        if name.startswith("api_key"):
+            text = Text("Fixed by {origin}", origin=found.origin)
+        layout.label(text=say(text), icon="LOCKED", translate=False)

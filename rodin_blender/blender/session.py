@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import handlers
 from ..tasks.task import Task
+from ..texts.phrases import quoted
 from ..texts.text import Text, Trouble
 from ..tracking.messages import (
     Blocker,
@@ -100,17 +101,18 @@ class Session:
         self.throttled_until = 0.0
         self.follow_requests.pending.clear()
 
-    def tell(self, said: Text | Trouble | str) -> None:
+    def tell(self, said: Text | Trouble) -> None:
         """Show it in the panel until it is dismissed, and once in the status bar."""
-        self.news.show(say(said))
+        self.news.show(said)
         self.needs_redraw = True
 
     def file_loaded(self) -> None:
         """Another file was opened: the properties are empty, and no import was meant for it."""
         interrupted = [self.tasks[task_id] for task_id in self.imports.clear() if task_id in self.tasks]
         if interrupted:
-            names = ", ".join(f"'{task.name}'" for task in interrupted)
-            self.tell(f"For the file before, but not yet imported: {names}. Press Import to have it here.")
+            names = quoted([task.name for task in interrupted], len(interrupted))
+            text = "For the file before, but not yet imported: {names}. Press Import to have it here."
+            self.tell(Text(text, names=names))
         self.started_here.clear()
         self.blockouts.clear()
         self.dirty_tasks = dict.fromkeys(self.tasks)

@@ -16,6 +16,7 @@ from ..storage import folders as places
 from ..storage.paths import NoBlendFile
 from ..tasks import templates
 from ..tasks.task import Task
+from ..texts.text import Text
 from ..tracking.messages import PENDING, Blocker, Settings
 from . import network, option_properties
 from .api_key import ApiKey
@@ -85,9 +86,10 @@ class SettingsInUse:
         try:
             return configuration.path_of(self.resolve(name), blend_folder())
         except BadInput as error:
-            advice = "Save it, or set another folder" if isinstance(error, NoBlendFile) else "Set another folder"
-            label = FIELDS[name].label.lower()
-            raise BadInput(f"The {label} cannot be used: {error} {advice} in the preferences.") from None
+            text = "{setting} cannot be used: {why} Set another folder in the preferences."
+            if isinstance(error, NoBlendFile):
+                text = "{setting} cannot be used: {why} Save it, or set another folder in the preferences."
+            raise BadInput(Text(text, setting=Text(FIELDS[name].label), why=error.trouble)) from None
 
     def collection_name(self, task: Task) -> str:
         """What an imported model is called. Raises BadInput for a template that is wrong."""

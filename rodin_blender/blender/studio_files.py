@@ -8,10 +8,11 @@ from functools import partial
 from .. import configuration
 from ..configuration import Setting
 from ..service.errors import BadInput
+from ..texts.text import Text
 from .session import Session
 from .threads import Threads
 
-_PENDING = "The studio's settings are being read."
+_PENDING = Text("The studio's settings are being read.")
 
 
 class StudioFiles:
@@ -24,8 +25,8 @@ class StudioFiles:
         """What they fix."""
         self.pending = True
         """Whether they are still to be read."""
-        self.trouble = _PENDING
-        """Why nothing is known of them; "" when all is well."""
+        self.trouble: Text | None = _PENDING
+        """Why nothing is known of them; None when all is well."""
 
     def follow(self) -> None:
         """Have them read, in a thread, at first and when RODIN_CONFIG names another one."""
@@ -44,7 +45,7 @@ class StudioFiles:
         if named == self._name:
             self._session.needs_redraw = True
             self.pending = False
-            self.trouble = str(found) if isinstance(found, BadInput) else ""
+            self.trouble = found.trouble.text if isinstance(found, BadInput) else None
             self.values = {} if isinstance(found, BadInput) else found
 
 

@@ -28,7 +28,7 @@ class TaskFiles:
         self._tasks = tasks
         self._news = news
 
-    def tell(self, task_id: str, said: Text | Trouble | str | None, *, trouble: bool) -> None:
+    def tell(self, task_id: str, said: Text | Trouble | None, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""
         text = say(said)
         if task_id in self._tasks and text:

@@ -4,48 +4,51 @@
 from __future__ import annotations
 
 from ..tasks.task import Download, Status, Task, Watch
+from ..texts.text import Text
 from .app import app
 
 _STATES = {
-    Status.UNSENT: ("TIME", "Not sent", "Not sent yet"),
-    Status.SENDING: ("EXPORT", "Sending", "On its way to the service"),
-    Status.UNCERTAIN: ("ERROR", "Uncertain", "It may have been charged, and no answer came"),
-    Status.REJECTED: ("CANCEL", "Rejected", "Rejected by the service, nothing was charged"),
-    Status.UNKNOWN: ("QUESTION", "New", "Its state is not known yet"),
-    Status.WAITING: ("TIME", "Waiting", "Waiting in the service's queue"),
-    Status.GENERATING: ("SORTTIME", "Generating", "Generating"),
-    Status.DONE: ("CHECKMARK", "Done", "Done, ready to download"),
-    Status.PARTLY_FAILED: ("ERROR", "Partly failed", "Failed in part"),
-    Status.FAILED: ("CANCEL", "Failed", "Failed"),
+    Status.UNSENT: ("TIME", Text("Not sent"), Text("Not sent yet")),
+    Status.SENDING: ("EXPORT", Text("Sending"), Text("On its way to the service")),
+    Status.UNCERTAIN: ("ERROR", Text("Uncertain"), Text("It may have been charged, and no answer came")),
+    Status.REJECTED: ("CANCEL", Text("Rejected"), Text("Rejected by the service, nothing was charged")),
+    Status.UNKNOWN: ("QUESTION", Text("New"), Text("Its state is not known yet")),
+    Status.WAITING: ("TIME", Text("Waiting"), Text("Waiting in the service's queue")),
+    Status.GENERATING: ("SORTTIME", Text("Generating"), Text("Generating")),
+    Status.DONE: ("CHECKMARK", Text("Done"), Text("Done, ready to download")),
+    Status.PARTLY_FAILED: ("ERROR", Text("Partly failed"), Text("Failed in part")),
+    Status.FAILED: ("CANCEL", Text("Failed"), Text("Failed")),
 }
 _STOPPED = {
-    Watch.PAUSED: ("PAUSE", "Paused", "Paused: the service is not asked"),
-    Watch.OVERDUE: ("ERROR", "Stopped", "It took too long: the service is not asked any more"),
-    Watch.REFUSED: ("ERROR", "Refused", "The service refuses to tell of it"),
+    Watch.PAUSED: ("PAUSE", Text("Paused"), Text("Paused: the service is not asked")),
+    Watch.OVERDUE: ("ERROR", Text("Stopped"), Text("It took too long: the service is not asked any more")),
+    Watch.REFUSED: ("ERROR", Text("Refused"), Text("The service refuses to tell of it")),
 }
-_DOWNLOADING = ("IMPORT", "Downloading", "Being downloaded")
-_IMPORTING = ("SORTTIME", "Importing", "To be imported")
-_DOWNLOADED = ("FILE_TICK", "Downloaded", "Downloaded")
-_IN_SCENE = ("SCENE_DATA", "In scene", "In the scene")
+_DOWNLOADING = ("IMPORT", Text("Downloading"), Text("Being downloaded"))
+_IMPORTING = ("SORTTIME", Text("Importing"), Text("To be imported"))
+_DOWNLOADED = ("FILE_TICK", Text("Downloaded"), Text("Downloaded"))
+_IN_SCENE = ("SCENE_DATA", Text("In scene"), Text("In the scene"))
 
 
 def icon(task: Task) -> str:
     return state(task)[0]
 
 
-def word(task: Task) -> str:
-    return state(task)[1]
-
-
-def sentence(task: Task) -> str:
+def sentence(task: Task) -> Text:
     """How it stands, without a full stop: "Generating, 1 of 3 jobs done"."""
-    text = state(task)[2]
-    if task.jobs and not task.status.final:
-        text += f", {task.jobs_done} of {len(task.jobs)} jobs done"
-    return text
+    return _with_jobs(task, state(task)[2]) if task.jobs and not task.status.final else state(task)[2]
 
 
-def state(task: Task) -> tuple[str, str, str]:
+def progress(task: Task) -> Text:
+    """The same in fewer words, of one whose jobs are known."""
+    return _with_jobs(task, state(task)[1])
+
+
+def _with_jobs(task: Task, how: Text) -> Text:
+    return Text("{how}, {done} of {total} jobs done", how=how, done=task.jobs_done, total=len(task.jobs))
+
+
+def state(task: Task) -> tuple[str, Text, Text]:
     """The icon, the word and the sentence."""
     running = app()
     if task.task_id in running.session.files.downloads:

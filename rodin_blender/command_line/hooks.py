@@ -23,7 +23,7 @@ def call(output: Output, functions: list[Callable[..., None]], task: Task, *more
     """Call the functions of one of the lists, and tell of those that raised."""
     (name,) = (name for name, known in handlers.LISTS.items() if known is functions)
     for text in handlers.call(functions, task, *more):
-        output.hook_failed(name, task.task_id, task.name, text)
+        output.hook_failed(name, task.task_id, task.name, str(text))
 
 
 @contextmanager

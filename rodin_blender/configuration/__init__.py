@@ -17,7 +17,7 @@ from ..storage import paths
 from ..tasks.schedule import Pace
 from ..tasks.templates import Names
 from ..texts.actions import Action
-from ..texts.text import Trouble
+from ..texts.text import Text, Trouble
 from ..tracking.messages import PENDING, Blocker, Settings
 from .field import Field, Value, checked
 from .fields import FIELDS, GENERATE, SERVICE_ADDRESS
@@ -68,7 +68,8 @@ def path_of(setting: Setting, blend_folder: Path | None) -> Path | None:
 def template_of(setting: Setting, name: str) -> str:
     """The template that a setting says, the usual one where it is empty. Raises BadInput for a wrong one."""
     field = FIELDS[name]
-    found = checked(field, setting.value, f"{field.label} in the preferences is")
+    where = Text("{setting} in the preferences is", setting=Text(field.label))
+    found = checked(field, setting.value, where)
     return str(found).strip() or str(field.default)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..service.errors import BadInput
 from ..storage import paths
+from ..texts.text import Text
 
 Value = str | int | float | bool
 
@@ -54,7 +55,7 @@ class Field:
         return self.check is paths.check
 
 
-def from_text(field: Field, text: str, where: str) -> Value:
+def from_text(field: Field, text: str, where: Text) -> Value:
     """The value that a variable of the environment says. Raises BadInput that begins with `where`."""
     if isinstance(field.default, bool):
         value = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
@@ -67,31 +68,35 @@ def from_text(field: Field, text: str, where: str) -> Value:
     return checked(field, text, where)
 
 
-def checked(field: Field, value: object, where: str) -> Value:
+def checked(field: Field, value: object, where: Text) -> Value:
     """`value` where the field can have it. Raises BadInput that begins with `where`.
 
     What is wrong is not quoted, since it may be a key in the wrong place; but for paths and the like.
     """
     if isinstance(field.default, bool):
         if not isinstance(value, bool):
-            raise BadInput(f"{where} something that is neither true nor false.")
+            raise BadInput(Text("{where} something that is neither true nor false.", where=where))
         return value
     if isinstance(field.default, (int, float)):
         whole = isinstance(field.default, int)
         if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
-            raise BadInput(f"{where} something that is no {'whole ' if whole else ''}number.")
+            text = "{where} something that is no whole number." if whole else "{where} something that is no number."
+            raise BadInput(Text(text, where=where))
         if not field.low <= value <= field.high:
-            raise BadInput(f"{where} a number that is not between {_number(field.low)} and {_number(field.high)}.")
+            text = "{where} a number that is not between {low} and {high}."
+            raise BadInput(Text(text, where=where, low=_number(field.low), high=_number(field.high)))
         return type(field.default)(value)
     if not isinstance(value, str):
-        raise BadInput(f"{where} something that is no text.")
+        raise BadInput(Text("{where} something that is no text.", where=where))
     if field.choices and value not in field.choices:
-        raise BadInput(f"{where} something else than {' or '.join(filter(None, field.choices))}.")
+        choices = ", ".join(filter(None, field.choices))
+        raise BadInput(Text("{where} something else than one of these: {choices}.", where=where, choices=choices))
     if field.check and value.strip():
         try:
             field.check(value)
         except BadInput as error:
-            raise BadInput(f"{where} something that cannot be used: {error}") from None
+            text = "{where} something that cannot be used: {why}"
+            raise BadInput(Text(text, where=where, why=error.trouble)) from None
     return value
 
 

@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..service import keys
-from ..service.errors import BadInput
+from ..service.errors import BadInput, os_reason
 from ..storage import paths
+from ..texts.text import Text
 from .field import Value, checked, from_text
 from .fields import FIELDS
 
@@ -41,9 +42,11 @@ class Setting:
     locked: bool = False
 
     @property
-    def origin(self) -> str:
+    def origin(self) -> Text:
         """The source in words."""
-        return f"the environment variable {self.source[1:]}" if self.source.startswith("$") else self.source
+        if self.source.startswith("$"):
+            return Text("the environment variable {variable}", variable=self.source[1:])
+        return {"preferences": Text("the preferences")}.get(self.source) or Text("{source}", source=self.source)
 
 
 def fixed(name: str, file: Mapping[str, Setting], environment: Mapping[str, str] = os.environ) -> Setting | None:
@@ -53,7 +56,8 @@ def fixed(name: str, file: Mapping[str, Setting], environment: Mapping[str, str]
     if not variable or (of_file and of_file.locked):
         return of_file
     text = environment[variable].strip()
-    return Setting(from_text(field, text, f"The environment variable {variable} holds"), f"${variable}")
+    where = Text("The environment variable {variable} holds", variable=variable)
+    return Setting(from_text(field, text, where), f"${variable}")
 
 
 def variable_set(name: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -81,14 +85,14 @@ def key_source(
     return next(((is_command, found) for is_command, found in places if found and found.value), (False, kept))
 
 
-def wrong_in_environment(file: Mapping[str, Setting]) -> str:
-    """What is wrong among the environment's variables that count, "" for nothing."""
+def wrong_in_environment(file: Mapping[str, Setting]) -> Text | None:
+    """What is wrong among the environment's variables that count, None for nothing."""
     try:
         for name in FIELDS:
             fixed(name, file)
     except BadInput as error:
-        return str(error)
-    return ""
+        return error.trouble.text
+    return None
 
 
 def named_file() -> str:
@@ -117,40 +121,44 @@ def read_files(named: str) -> dict[str, Setting]:
     """
     of_system = system_file()
     try:
-        found = _read(of_system, "The studio's file of settings")
+        found = _read(of_system, Text("The studio's file of settings"))
     except FileNotFoundError:
         found = {}
     if named:
         path = Path(named)
-        what = f"The file that {FILE_VARIABLE} names"
+        what = Text("The file that {variable} names", variable=FILE_VARIABLE)
         try:
             of_named = _read(path, what)
         except FileNotFoundError as error:
-            raise BadInput(f"{what} cannot be read ({path}): {error.strerror}.") from None
+            raise BadInput(_unreadable(what, path, error)) from None
         found |= {name: setting for name, setting in of_named.items() if not (name in found and found[name].locked)}
     return found
 
 
-def _read(path: Path, what: str) -> dict[str, Setting]:
+def _unreadable(what: Text, path: Path, error: OSError) -> Text:
+    return Text("{what} cannot be read ({path}): {reason}.", what=what, path=str(path), reason=os_reason(error))
+
+
+def _read(path: Path, what: Text) -> dict[str, Setting]:
     """Raises BadInput, FileNotFoundError."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise BadInput(f"{what} cannot be read ({path}): {reason}.") from None
+        raise BadInput(_unreadable(what, path, error)) from None
     except (ValueError, RecursionError) as error:
         # TOMLDecodeError tells line and column and not the content; so do the decoder's errors.
         reason = keys.printable(str(error), 120).rstrip(".")
-        raise BadInput(f"{what} is no TOML ({path}): {reason}.") from None
+        text = "{what} is no TOML ({path}): {reason}."
+        raise BadInput(Text(text, what=what, path=str(path), reason=reason)) from None
     locked = _names(content.pop(LOCKED, []), content, path)
     values = {}
     for name, value in content.items():
         if name not in FIELDS:
-            unknown = keys.printable(name, 40)
-            raise BadInput(f"{path} sets '{unknown}', which is not known; known are {', '.join(FIELDS)}.")
-        where = f"{path} sets {name} to"
+            text = "{path} sets '{name}', which is not known; known are {names}."
+            raise BadInput(Text(text, path=str(path), name=keys.printable(name, 40), names=", ".join(FIELDS)))
+        where = Text("{path} sets {name} to", path=str(path), name=name)
         if isinstance(value, dict):
             _check_systems(value, where)
             if paths.SYSTEM not in value:
@@ -160,13 +168,12 @@ def _read(path: Path, what: str) -> dict[str, Setting]:
     return values
 
 
-def _check_systems(table: Mapping[str, object], where: str) -> None:
+def _check_systems(table: Mapping[str, object], where: Text) -> None:
     """Raises BadInput for a table that is not one with a value for each system."""
     for system in table:
         if system not in _SYSTEMS:
-            raise BadInput(
-                f"{where} a table with '{keys.printable(system, 40)}'; {', '.join(_SYSTEMS)} are the names that count."
-            )
+            text = "{where} a table with '{system}'; {names} are the names that count."
+            raise BadInput(Text(text, where=where, system=keys.printable(system, 40), names=", ".join(_SYSTEMS)))
 
 
 def _names(locked: object, content: Mapping[str, object], path: Path) -> frozenset[str]:
@@ -174,10 +181,12 @@ def _names(locked: object, content: Mapping[str, object], path: Path) -> frozens
     if isinstance(locked, bool):
         return frozenset(content) if locked else frozenset()
     if not isinstance(locked, list) or not all(isinstance(name, str) for name in locked):
-        raise BadInput(f"{path} sets {LOCKED} to something that is neither true nor a list of names of settings.")
+        text = "{path} sets {name} to something that is neither true nor a list of names of settings."
+        raise BadInput(Text(text, path=str(path), name=LOCKED))
     for name in locked:
         if name not in content:
             # A locked name without a value would look as if it were locked.
-            raise BadInput(f"{path} locks '{keys.printable(name, 40)}', which it does not set.")
+            text = "{path} locks '{name}', which it does not set."
+            raise BadInput(Text(text, path=str(path), name=keys.printable(name, 40)))
     return frozenset(locked)
 

@@ -21,15 +21,17 @@ from dataclasses import dataclass, field
 from typing import Any, Union
 
 from .actions import WORDS, Action
-from .wording import clock_text, duration_text, size_text
+from .wording import LONGEST_IN_HOURS, clock_text, duration_text, size_text
 
 Value = Union[str, int, float, "Text", "Trouble"]
 """What a field may hold. No secret, ever: it is stored, shown and printed."""
 
 _FIELD = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_KINDS: dict[str, Callable[[float], str]] = {
+_KINDS: dict[str, Callable[[float], Text | str]] = {
     "clock": clock_text,
-    "duration": duration_text,
+    "duration": lambda seconds: (
+        duration_text(seconds) if seconds < LONGEST_IN_HOURS else Text("{days} days", days=int(seconds // 86400))
+    ),
     "n": lambda number: f"{number:,}",
     "size": size_text,
 }
@@ -98,12 +100,12 @@ class Voice:
             value = values.get(name)
             if value is None:
                 return found[0]
-            return _number(value, kind) if isinstance(value, (int, float)) else self.say(value, task=task)
+            return self.say(_number(value, kind) if isinstance(value, (int, float)) else value, task=task)
 
         return _FIELD.sub(word, self.translate(template) if template else "")
 
 
-def _number(value: float, kind: str | None) -> str:
+def _number(value: float, kind: str | None) -> Text | str:
     with suppress(ValueError, OverflowError, OSError):  # Not every number is a time.
         if kind in _KINDS:
             return _KINDS[kind](value)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
+
+LONGEST_IN_HOURS = 2 * 86400
+"""Seconds: what takes longer is told in days."""
 
 
 def duration_text(seconds: float) -> str:
@@ -14,7 +16,7 @@ def duration_text(seconds: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    if whole < 2 * 86400:
+    if whole < LONGEST_IN_HOURS:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} days"
 
@@ -32,18 +34,3 @@ def size_text(size: float) -> str:
     if size < 999.5e6:
         return f"{size / 1e6:.1f} MB"
     return f"{size / 1e9:.1f} GB"
-
-
-def progress_text(received: int, size: int | None, speed: float) -> str:
-    """How much of a file has arrived, and how fast: 3.2 of 12.4 MB, 1.8 MB/s."""
-    amount = size_text(received)
-    if size:
-        whole = size_text(size)
-        amount = f"{amount.removesuffix(whole[-3:])} of {whole}"
-    return f"{amount}, {size_text(speed)}/s" if speed else amount
-
-
-def listed(words: Sequence[str], limit: int, separator: str = ", ") -> str:
-    """Words in a row: a, b and 3 more."""
-    more = f" and {len(words) - limit} more" if len(words) > limit else ""
-    return separator.join(words[:limit]) + more

@@ -183,7 +183,7 @@ def test_it_is_asked_again_after_a_refusal(
     task_id = rodin.track(service.add("one-job"))
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it goes on by itself")
     assert asked() == 2
-    assert rodin.app.api_key.source.origin == "the environment variable RODIN_API_KEY_COMMAND"
+    assert str(rodin.app.api_key.source.origin) == "the environment variable RODIN_API_KEY_COMMAND"
 
 
 def test_its_failure_is_told_and_check_now_asks_it_again(

@@ -289,7 +289,7 @@ def test_a_studios_file_fixes_settings(rodin: Rodin, service: Service, studio: P
     settings = rodin.app.settings
     rodin.until_idle()
     assert (settings.value("import_height"), settings.value("hand_off_operator")) == (2.5, "studio.take")
-    assert settings.resolve("import_height").fixed and settings.resolve("import_height").origin == str(studio)
+    assert settings.resolve("import_height").fixed and settings.resolve("import_height").source == str(studio)
     assert not settings.resolve("storage_hint").fixed
     with pytest.raises(RuntimeError, match=r"no operator 'studio\.take'"):
         task_id = rodin.track(service.add(READY))
@@ -402,7 +402,7 @@ def test_the_environment_goes_before_the_file(
     monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "1.5")
     rodin.until_idle()
     found = rodin.app.settings.resolve("import_height")
-    assert (found.value, found.origin) == (1.5, "the environment variable RODIN_IMPORT_HEIGHT")
+    assert (found.value, str(found.origin)) == (1.5, "the environment variable RODIN_IMPORT_HEIGHT")
 
 
 @pytest.mark.parametrize("content", ["import_height = 'tall'", "no TOML at all", "color = 1", None])

@@ -287,7 +287,7 @@ def test_in_edit_mode_it_waits_and_says_so(rodin: Rodin, done: Callable[..., str
     for _ in range(5):
         assert rodin.module("blender.timer").run() is not None, "the timer goes on"
     assert bpy.context.mode == "EDIT_MESH" and "A glazed vase" not in bpy.data.collections
-    assert rodin.session.imports.requests[task_id].waits_for == "you leave Edit Mode"
+    assert str(rodin.session.imports.requests[task_id].waits_for) == "you leave Edit Mode"
     with pytest.raises(RuntimeError, match="Try again when you leave Edit Mode"):
         bpy.ops.rodin.import_model(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -302,7 +302,7 @@ def test_a_waiting_import_can_be_cancelled(rodin: Rodin, saved: Callable[..., st
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="SCULPT")
     wish_import(rodin, task_id)
-    rodin.until(lambda: rodin.session.imports.requests[task_id].waits_for == "you leave Sculpt Mode", "it waits")
+    rodin.until(lambda: str(rodin.session.imports.requests[task_id].waits_for) == "you leave Sculpt Mode", "it waits")
     bpy.ops.rodin.cancel_download(task_id=task_id)
     bpy.ops.object.mode_set(mode="OBJECT")
     rodin.until_idle()

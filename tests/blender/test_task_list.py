@@ -189,7 +189,7 @@ def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Cal
     task_id = done()
 
     def word() -> Any:
-        return words.word(rodin.session.tasks[task_id])
+        return str(words.state(rodin.session.tasks[task_id])[1])
 
     assert word() == "Done"
     bpy.ops.rodin.download(task_id=task_id, import_model=False)

@@ -85,8 +85,8 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_rest(tmp_p
 
 
 def test_the_source_is_told_in_words() -> None:
-    assert Setting(1.0, "$RODIN_DEADLINE").origin == "the environment variable RODIN_DEADLINE"
-    assert Setting(1.0, "/studio/rodin.toml").origin == "/studio/rodin.toml"
+    assert str(Setting(1.0, "$RODIN_DEADLINE").origin) == "the environment variable RODIN_DEADLINE"
+    assert str(Setting(1.0, "/studio/rodin.toml").origin) == "/studio/rodin.toml"
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_the_source_is_told_in_words() -> None:
         ("RODIN_DEADLINE", "inf", "not between"),
         ("RODIN_DEADLINE", "5,5", "no number"),
         ("RODIN_IMPORT_HEIGHT", "-1", "not between 0 and 1e+06"),
-        ("RODIN_IMPORT_LOCATION", SECRET, "something else than CURSOR or ORIGIN"),
-        ("RODIN_IMPORT_LOCATION", "cursor", "something else than CURSOR or ORIGIN"),
+        ("RODIN_IMPORT_LOCATION", SECRET, "something else than one of these: CURSOR, ORIGIN"),
+        ("RODIN_IMPORT_LOCATION", "cursor", "something else than one of these: CURSOR, ORIGIN"),
         ("RODIN_IMPORT_AS_ASSET", "maybe", "neither true nor false"),
         ("RODIN_DOWNLOAD_WHEN_DONE", SECRET, "neither true nor false"),
     ],
@@ -109,7 +109,7 @@ def test_a_wrong_variable_is_named_and_not_quoted(
     monkeypatch: pytest.MonkeyPatch, variable: str, text: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, text)
-    trouble = wrong_in_environment({})
+    trouble = str(wrong_in_environment({}))
     assert trouble.startswith(f"The environment variable {variable} holds ") and said in trouble
     assert SECRET not in trouble
     blocker = plain().settings.blocker
@@ -127,7 +127,7 @@ def test_a_wrong_variable_is_named_and_not_quoted(
         (f"deadline = {'9' * 400}", "that is not between"),
         ("download_when_done = 1", "sets download_when_done to something that is neither true nor false."),
         ("api_key = 5", "sets api_key to something that is no text."),
-        ('import_location = "HERE"', "sets import_location to something else than CURSOR or ORIGIN."),
+        ('import_location = "HERE"', "sets import_location to something else than one of these: CURSOR, ORIGIN."),
         ("[api_key]\nx = 1", "sets api_key to a table with 'x'; linux, macos, windows are the names that count."),
         ('download_folder = "models"', "models is no whole path: write one such as /show/rodin or ~/rodin"),
         ("download_folder = 'P:/show'", "P:/show is no whole path"),

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 
 from tools import texts
@@ -50,3 +53,48 @@ def test_a_language_says_nothing_that_is_not_said_in_english(language: str) -> N
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_translation_has_the_fields_of_its_text(language: str) -> None:
     assert texts.unlike(language) == []
+
+
+NAMES = {
+    "Render Result",  # Blender's
+    "Rodin Picture",
+    "Made with Rodin",
+    "merged by  m",
+    " units a meter",
+    " bytes",
+    " Root",
+    "Rodin: ",
+    "Blender .",  # with its version
+    "Blender/",
+}
+"""Names, and what is put into a file, which looks the same wherever it was made."""
+
+
+PART = r"^[A-Z][a-z]|[a-z]{2}[,.:;]? |[ ,.:;]{1,2}[a-z]{2}"
+"""What tells words in a literal that is put together with values."""
+
+
+def test_what_the_window_says_is_found_or_no_words() -> None:
+    """A literal with several words in it stands where `tools.texts` looks, and none is put together with values."""
+    known, left = texts.to_translate(), []
+    for name, tree in texts.modules():
+        if not name.startswith("blender/"):
+            continue
+        passed = {inner for node in ast.walk(tree) if _is_no_text(node) for inner in ast.iter_child_nodes(node)}
+        for node in ast.walk(tree):
+            text, words = "", r"[a-z][,.:;]? [a-z]{2}"
+            if isinstance(node, ast.JoinedStr):
+                text, words = "".join(part.value for part in node.values if isinstance(part, ast.Constant)), PART
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value not in known:
+                text = node.value
+            if node not in passed and text not in NAMES and re.search(words, text):
+                left.append(f"{name}:{node.lineno}: {text!r}")
+    assert left == []
+
+
+def _is_no_text(node: ast.AST) -> bool:
+    """Documentation, a part of what is put together, or an error that says how the code is used."""
+    match node:
+        case ast.Expr(value=ast.Constant()) | ast.JoinedStr() | ast.Call(func=ast.Name(id="RuntimeError")):
+            return True
+    return False

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rodin_blender.texts.wording import progress_text, size_text
+from rodin_blender.texts.phrases import progress
+from rodin_blender.texts.wording import size_text
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_a_larger_size_never_reads_smaller(one: int, two: int) -> None:
     ],
 )
 def test_how_much_has_arrived(received: int, size: int | None, speed: float, text: str) -> None:
-    assert progress_text(received, size, speed) == text
+    assert str(progress(received, size, speed)) == text
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**12) | st.none(), st.floats(0, 1e10))
@@ -63,4 +64,4 @@ def test_how_much_has_arrived_is_one_short_line(received: int, size: int | None,
     number = r"[0-9]+(\.[0-9])?"
     unit = "(kB|MB|GB)"
     line = rf"{number}( {unit})?( of {number} {unit})?(, {number} {unit}/s)?"
-    assert re.fullmatch(line, progress_text(received, size, speed))
+    assert re.fullmatch(line, str(progress(received, size, speed)))

@@ -46,13 +46,13 @@ def import_amid_work(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.test.endless("INVOKE_DEFAULT")
     with bpy.context.temp_override(window=ui.window):
-        ui.facts["endless"] = blocked_by()
+        ui.facts["endless"] = str(blocked_by())
     ui.move(500, 400)
     yield 0.3
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.wm.radial_control("INVOKE_DEFAULT", data_path_primary="scene.render.resolution_x")
     with bpy.context.temp_override(window=ui.window):
-        ui.facts["own"] = blocked_by()
+        ui.facts["own"] = str(blocked_by())
     yield from ui.press("ESC")
     view = (space.camera.name, space.region_3d.view_perspective)
     for name, press in (("by itself", False), ("pressed", True)):

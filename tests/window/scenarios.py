@@ -217,7 +217,7 @@ def each_trouble(ui, given):
     _track(ui, given["throttled"])
     yield (lambda: ui.task("throttled") and ui.task("throttled").message), "throttled"
     throttled = ui.session.tasks[ui.task("throttled").task_id]
-    ui.facts["throttled_clock"] = ui.module("blender.panels.details").checked_text(throttled, time.time())
+    ui.facts["throttled_clock"] = str(ui.module("blender.panels.details").checked_text(throttled, time.time()))
     yield from shown("throttled", "throttled")
     yield (lambda: not ui.task("throttled").message), "asked again after the pause"
 
@@ -402,7 +402,7 @@ def import_while_moving(ui, given):
         bpy.ops.transform.translate("INVOKE_DEFAULT")
         bpy.ops.rodin.hand_off(task_id=ui.task("A glazed vase").task_id)
     yield (lambda: any(request.waits_for for request in ui.session.imports.requests.values())), "it waits"
-    ui.facts["waits_for"] = next(iter(ui.session.imports.requests.values())).waits_for
+    ui.facts["waits_for"] = str(next(iter(ui.session.imports.requests.values())).waits_for)
     ui.move(600, 450)
     yield 0.3
     yield from ui.press("RET")

@@ -6,7 +6,7 @@ from __future__ import annotations
 def test_an_import_amid_work(window, simulator, connected):
     vase = simulator.add([[[0, "Done"]]], prompt="A vase")
     facts = window.play("import_amid_work", {"vase": vase}, **connected).facts
-    assert facts["endless"] == "" and facts["own"] == "the operation under way has ended"
+    assert facts["endless"] == "None" and facts["own"] == "the operation under way has ended"
     assert facts["by itself"] == [False] and facts["by itself active"] == "Cube"
     assert facts["pressed"] == [True] and facts["pressed active"] == "A vase"
     assert facts["view stays"]

@@ -16,6 +16,7 @@ from mathutils import Vector
 
 from ...service.errors import BadInput
 from ...tasks.task import Box
+from ...texts.text import Text
 from . import assets, duplicates, finishing, fitting, importers, placing, textures
 from .assets import asset_library, has_assets
 from .duplicates import TASK_UUID
@@ -89,7 +90,7 @@ def import_file(
     """
     reason = blocked_by()
     if reason:
-        raise BadInput(f"No model can be imported just now. Try again when {reason}.")
+        raise BadInput(Text("No model can be imported just now. Try again when {what}.", what=reason))
     scene, layer = bpy.context.scene, bpy.context.view_layer
     units = units_of_a_meter(scene)
     own_collection = own_collection or as_asset
@@ -121,7 +122,7 @@ def import_file(
                 made = created_since(before)
                 objects = _kept({item for item in made if isinstance(item, bpy.types.Object)}, companions=companions)
                 if not any(_shows(item) for item in objects):
-                    raise BadInput(f"'{PurePath(path).name}' holds no model.")
+                    raise BadInput(Text("'{file}' holds no model.", file=PurePath(path).name))
                 if join:
                     finishing.join(objects, temporary)
                 root = placing.one_root(objects, temporary)
@@ -165,24 +166,24 @@ def in_scene(task_uuid: str, layer: bpy.types.ViewLayer) -> list[bpy.types.Objec
     return [item for item in layer.objects if task_uuid and item.get(TASK_UUID) == task_uuid]
 
 
-def blocked_by() -> str:
-    """What has to happen before a model can be imported into the context's window, "" where nothing has to.
+def blocked_by() -> Text | None:
+    """What has to happen before a model can be imported into the context's window, None where nothing has to.
 
     A step of undo that is made in another mode, or in the middle of an operation, would tear that apart.
     """
     context = bpy.context
     if context.mode != "OBJECT":
         item = context.active_object
-        mode = item.bl_rna.properties["mode"].enum_items[item.mode].name if item else "this mode"
-        return f"you leave {mode}"
+        mode = Text(item.bl_rna.properties["mode"].enum_items[item.mode].name) if item else Text("this mode")
+        return Text("you leave {mode}", mode=mode)
     if bpy.app.is_job_running("RENDER"):
-        return "the render has ended"
+        return Text("the render has ended")
     if bpy.app.is_job_running("OBJECT_BAKE"):
-        return "the bake has ended"
+        return Text("the bake has ended")
     running = (item.bl_idname for window in context.window_manager.windows for item in window.modal_operators)
     if any(_blocks_import(name) for name in running):
-        return "the operation under way has ended"
-    return ""
+        return Text("the operation under way has ended")
+    return None
 
 
 def _blocks_import(operator: str) -> bool:
@@ -208,7 +209,8 @@ def _collection_for(
     try:
         parent.children.link(collection)
     except RuntimeError:
-        raise BadInput(f"The scene '{scene.name}' is linked from another file: nothing can be added to it.") from None
+        text = "The scene '{scene}' is linked from another file: nothing can be added to it."
+        raise BadInput(Text(text, scene=scene.name)) from None
     return collection
 
 

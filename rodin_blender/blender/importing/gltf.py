@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from ...storage.model_file import Document, read_gltf
+from ...texts.text import Text
 
 KINDS = (".glb", ".gltf")
 
@@ -107,66 +108,69 @@ def _from_there(item: Document, folder: Path) -> Document:
     return {**item, "uri": quote((folder / unquote(uri)).as_posix())} if uri and ":" not in uri else item
 
 
-def fault(path: Path) -> str:
-    """Why an importer gave up on a file: what is broken, or more than this Blender can read, as a sentence, or "".
+def fault(path: Path) -> Text | None:
+    """Why an importer gave up on a file: what is broken, or more than this Blender can read; None for nothing found.
 
     An importer is more lenient than the specification, so this is no reason not to try.
     """
     try:
         document, _offset = read_gltf(path)
     except (OSError, ValueError):
-        return "Its description is damaged."
+        return Text("Its description is damaged.")
     try:
         return _fault(document, path.parent)
     except (KeyError, TypeError, AttributeError):
-        return "Its description has something of the wrong kind."
+        return Text("Its description has something of the wrong kind.")
 
 
-def _fault(document: Document, folder: Path) -> str:
+def _fault(document: Document, folder: Path) -> Text | None:
     version = document["asset"]["version"]
     if not version.startswith("2."):
-        return f"It is glTF {version[:8]}; Blender reads 2.0."
+        return Text("It is glTF {version}; Blender reads 2.0.", version=version[:8])
     required = document.get("extensionsRequired", [])
     if "KHR_draco_mesh_compression" in required:
-        return (
+        return Text(
             "It is compressed with Draco, and this Blender has no Draco library, which Blender from blender.org has."
         )
     nodes = document.get("nodes", [])
     parents = Counter(child for node in nodes for child in node.get("children", ()))
     twice = next((index for index, count in parents.items() if count > 1), None)
     if twice is not None:
-        return f"Its node {twice} is listed twice."
+        return Text("Its node {number} is listed twice.", number=twice)
     for name, index, kind in _references(document):
         if not 0 <= index < len(document.get(kind, [])):
-            return f"{name} names number {index} of its {kind}, which is not there."
+            text = "{part} names number {number} of its {kind}, which is not there."
+            return Text(text, part=name, number=index, kind=kind)
     for buffer in (*document.get("buffers", ()), *document.get("images", ())):
         uri = buffer.get("uri", "")
         if uri and ":" not in uri and not (folder / unquote(uri)).is_file():
-            return f"Its file '{uri}' is not there."
+            return Text("Its file '{file}' is not there.", file=uri)
     if required:
-        return f"It needs the glTF extension {', '.join(str(name) for name in required)[:100]}."
-    return ""
+        names = ", ".join(str(name) for name in required)[:100]
+        return Text("It needs the glTF extension {names}.", names=names)
+    return None
 
 
-def _references(document: Document) -> list[tuple[str, int, str]]:
+def _references(document: Document) -> list[tuple[Text, int, str]]:
     """What names something else by its index: who it is, the index, and the list that is meant."""
-    found = [("Its default scene", document.get("scene", 0), "scenes")] if "scene" in document else []
+    found = [(Text("Its default scene"), document.get("scene", 0), "scenes")] if "scene" in document else []
     for number, scene in enumerate(document.get("scenes", ())):
-        found += [(f"Scene {number}", index, "nodes") for index in scene.get("nodes", ())]
+        found += [(Text("Scene {number}", number=number), index, "nodes") for index in scene.get("nodes", ())]
     for number, node in enumerate(document.get("nodes", ())):
-        found += [(f"Node {number}", index, "nodes") for index in node.get("children", ())]
+        found += [(Text("Node {number}", number=number), index, "nodes") for index in node.get("children", ())]
         keys = (("mesh", "meshes"), ("skin", "skins"), ("camera", "cameras"))
-        found += [(f"Node {number}", node[key], kind) for key, kind in keys if key in node]
+        found += [(Text("Node {number}", number=number), node[key], kind) for key, kind in keys if key in node]
     for number, mesh in enumerate(document.get("meshes", ())):
         for primitive in mesh["primitives"]:
             indices = [*primitive["attributes"].values(), *([primitive["indices"]] if "indices" in primitive else ())]
-            found += [(f"Mesh {number}", index, "accessors") for index in indices]
-            found += [(f"Mesh {number}", primitive["material"], "materials")] if "material" in primitive else []
+            found += [(Text("Mesh {number}", number=number), index, "accessors") for index in indices]
+            if "material" in primitive:
+                found.append((Text("Mesh {number}", number=number), primitive["material"], "materials"))
     for key, kind in (("accessors", "bufferViews"), ("bufferViews", "buffers"), ("images", "bufferViews"),
                       ("textures", "images")):  # fmt: skip
         name = {"accessors": "bufferView", "bufferViews": "buffer", "images": "bufferView", "textures": "source"}[key]
         found += [
-            (f"Number {number} of its {key}", item[name], kind)
+            (Text("Number {number} of its {key}", number=number, key=key), item[name], kind)
             for number, item in enumerate(document.get(key, ()))
             if name in item
         ]

@@ -14,6 +14,8 @@ from ...service.errors import BadInput, os_reason
 from ...service.files import fault, kind_of
 from ...service.keys import printable
 from ...storage.task_folder import head_of
+from ...texts.text import Text
+from ..voice import say
 from . import gltf
 
 _IMPORTERS = {
@@ -33,16 +35,16 @@ _ARGUMENTS = {
     # Otherwise the importer adds an object of its own as the shape of bones.
     "disable_bone_shape": True,
 }
-_ANOTHER = "Try another model of the task, or have it made in another format."
+_ANOTHER = Text("Try another model of the task, or have it made in another format.")
 _PLAIN = {
-    "IndexError": "It refers to something that is not in it.",
-    "KeyError": "Something that belongs into it is missing.",
-    "AttributeError": "Something that belongs into it is missing.",
-    "TypeError": "Something in it is of the wrong kind.",
-    "RecursionError": "Its parts contain each other.",
-    "UnicodeDecodeError": "It holds text that cannot be read.",
-    "struct.error": "It ends too early.",
-    "MemoryError": "It needs more memory than there is.",
+    "IndexError": Text("It refers to something that is not in it."),
+    "KeyError": Text("Something that belongs into it is missing."),
+    "AttributeError": Text("Something that belongs into it is missing."),
+    "TypeError": Text("Something in it is of the wrong kind."),
+    "RecursionError": Text("Its parts contain each other."),
+    "UnicodeDecodeError": Text("It holds text that cannot be read."),
+    "struct.error": Text("It ends too early."),
+    "MemoryError": Text("It needs more memory than there is."),
 }
 """What an importer's exception means, where its own words are for programmers."""
 
@@ -57,17 +59,20 @@ def run(path: str) -> None:
     try:
         wrong = fault(file.name, *head_of(file))
         if wrong:
-            raise BadInput(f"'{file.name}' cannot be imported. {wrong} {_ANOTHER}")
+            text = "'{file}' cannot be imported. {why} {advice}"
+            raise BadInput(Text(text, file=file.name, why=wrong, advice=_ANOTHER))
         with TemporaryDirectory(prefix="rodin-") as folder:
             source = gltf.with_default_scene_only(file, Path(folder)) if kind in gltf.KINDS else file
             importer(filepath=str(source), **arguments)
     except OSError as error:
-        raise BadInput(f"'{file.name}' cannot be read: {os_reason(error)}.") from None
+        raise BadInput(Text("'{file}' cannot be read: {reason}.", file=file.name, reason=os_reason(error))) from None
     except RuntimeError as error:
         # What an importer reports, it has understood; an exception, it has not.
         surprised = "Traceback" in str(error) and kind in gltf.KINDS
-        why = (gltf.fault(file) if surprised else "") or f"Blender says: {reason_of(error).rstrip('.')}."
-        raise BadInput(f"'{file.name}' could not be imported. {why} {_ANOTHER}") from None
+        why = gltf.fault(file) if surprised else None
+        why = why or Text("Blender says: {said}.", said=say(reason_of(error)).rstrip("."))
+        text = "'{file}' could not be imported. {why} {advice}"
+        raise BadInput(Text(text, file=file.name, why=why, advice=_ANOTHER)) from None
 
 
 def size_of(path: str) -> int:
@@ -89,22 +94,27 @@ def _importer(kind: str) -> Any:
             continue
         return found
     advice = {
-        ".glb": "Enable the add-on glTF 2.0 in the preferences.",
-        ".gltf": "Enable the add-on glTF 2.0 in the preferences.",
-        ".fbx": "Enable the add-on FBX format in the preferences.",
-    }.get(kind, "It may have been built without; Blender from blender.org has it.")
-    raise BadInput(f"This Blender cannot import {kind or 'such'} files. {advice}")
+        ".glb": Text("Enable the add-on glTF 2.0 in the preferences."),
+        ".gltf": Text("Enable the add-on glTF 2.0 in the preferences."),
+        ".fbx": Text("Enable the add-on FBX format in the preferences."),
+    }.get(kind, Text("It may have been built without; Blender from blender.org has it."))
+    if kind:
+        raise BadInput(Text("This Blender cannot import {kind} files. {advice}", kind=kind, advice=advice))
+    raise BadInput(Text("This Blender cannot import such files. {advice}", advice=advice))
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: Exception) -> Text:
     """What an operator that failed said: its reports, or what the exception at the end of its traceback means."""
     lines = [line.strip() for line in str(error).splitlines()]
     # The last line says which of our lines called the operator.
     lines = [line for line in lines if line and not line.startswith("Location: ")]
     if not any("Traceback" in line for line in lines):
-        return printable(" ".join(line.removeprefix("Error: ") for line in lines), 200)
+        # The word for it is in Blender's language.
+        beginning = f"{say(Text('Error'))}: "
+        said = " ".join(line.removeprefix("Error: ").removeprefix(beginning) for line in lines)
+        return Text("{said}", said=printable(said, 200))
     name, _, said = lines[-1].partition(": ")
-    return _PLAIN.get(name) or printable(said or name, 200)
+    return _PLAIN.get(name) or Text("{said}", said=printable(said or name, 200))
 
 
 def missing_of_obj(path: str) -> list[str]:

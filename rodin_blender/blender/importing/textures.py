@@ -12,6 +12,7 @@ import bpy
 
 from ...service.errors import os_reason
 from ...service.files import safe_name
+from ...texts.text import Text
 
 FOLDER = "textures"
 _BEGINNINGS = {
@@ -58,10 +59,10 @@ def _ending(content: bytes) -> str:
     return next((ending for beginning, ending in _BEGINNINGS.items() if content.startswith(beginning)), ".img")
 
 
-def save(folder: Path, found: Sequence[Packed]) -> tuple[dict[int, Path], str]:
+def save(folder: Path, found: Sequence[Packed]) -> tuple[dict[int, Path], Text | None]:
     """Write textures into a folder, in whatever thread. No file is overwritten; one with the same content serves.
 
-    Returns the files by the images' numbers, and why some are not there, "" where all are.
+    Returns the files by the images' numbers, and why some are not there, None where all are.
     """
     saved = {}
     try:
@@ -69,8 +70,9 @@ def save(folder: Path, found: Sequence[Packed]) -> tuple[dict[int, Path], str]:
         for item in found:
             saved[item.number] = _written(folder, item)
     except OSError as error:
-        return saved, f"The textures could not be saved in {folder}: {os_reason(error)}. They are packed into the file."
-    return saved, ""
+        text = "The textures could not be saved in {folder}: {reason}. They are packed into the file."
+        return saved, Text(text, folder=str(folder), reason=os_reason(error))
+    return saved, None
 
 
 def _written(folder: Path, item: Packed) -> Path:

@@ -7,6 +7,7 @@ import bpy
 
 from ...service import keys
 from ...service.errors import BadInput
+from ...texts.text import Text, Trouble
 from .. import links
 from ..app import app
 from ..layouts import paragraph
@@ -57,22 +58,23 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         layout = self.layout
         layout.activate_init = True
         layout.prop(self, "api_key", icon="KEY_HLT", placeholder="Paste it here, then press Enter")
-        text, icon = self._said()
-        paragraph(layout, text, WIDTH * context.preferences.system.ui_scale, icon=icon)
+        said, icon = self._said()
+        paragraph(layout, said, WIDTH * context.preferences.system.ui_scale, icon=icon)
         layout.operator("rodin.open", text="Get a Key", icon="URL").target = links.KEY_PAGE
 
-    def _said(self) -> tuple[str, str]:
+    def _said(self) -> tuple[Text | Trouble, str]:
         """What is known of the key so far, with an icon."""
         try:
             key = keys.api_key(self.api_key)
         except BadInput as error:
-            return say(error.trouble), "ERROR"
+            return error.trouble, "ERROR"
         if not key:
-            return "It is on the page API Dashboard of Hyper3D's website, and comes with the Business plan.", "INFO"
+            where = "It is on the page API Dashboard of Hyper3D's website, and comes with the Business plan."
+            return Text(where), "INFO"
         tested = app().session.key_test.result_for(key)
         if tested is None:
-            return "Hyper3D is being asked about it.", "SORTTIME"
-        return say(tested.said), "CHECKMARK" if tested.accepted else "ERROR"
+            return Text("Hyper3D is being asked about it."), "SORTTIME"
+        return tested.said, "CHECKMARK" if tested.accepted else "ERROR"
 
     def cancel(self, context: bpy.types.Context) -> None:
         app().dialog = None
@@ -85,13 +87,14 @@ class RODIN_OT_enter_api_key(bpy.types.Operator):
         except BadInput as error:
             return refuse(self, error.trouble)
         if not key:
-            return refuse(self, "No API key was entered; nothing has changed.")
+            return refuse(self, Text("No API key was entered; nothing has changed."))
         if app().api_key.source.fixed:
-            return refuse(self, f"The API key comes from {app().api_key.source.origin}, and is changed there.")
+            text = "The API key comes from {origin}, and is changed there."
+            return refuse(self, Text(text, origin=app().api_key.source.origin))
         tested = session.key_test.result_for(key)
         if tested and tested.refused:
             # The dialog has shown the reason already: an error report would open another popup on top of it.
-            self.report({"WARNING"}, f"{say(tested.said)} Nothing has changed.")
+            self.report({"WARNING"}, say(Text("{why} Nothing has changed.", why=tested.said)))
             return {"CANCELLED"}
         app().api_key.enter(key)
         if not (tested and tested.accepted):
@@ -112,7 +115,7 @@ class RODIN_OT_allow_online(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if not bpy.app.online_access_override:
             return True
-        cls.poll_message_set("Blender was started with --offline-mode: start it without")
+        cls.poll_message_set(say(Text("Blender was started with --offline-mode: start it without")))
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -18,6 +18,9 @@ INTERNAL: set[str] = {"INTERNAL"}
 """Of an operator that means nothing without what stands around its button, and so is not to be found by F3."""
 
 
+NOT_BEGUN_HERE = "'{name}' was not begun here: nothing is known of what it was made from."
+NO_MODEL = "'{name}' has no model on the disk: download it first."
+
 WIDTH = 420
 """Pixels of a dialog, at the interface's default size."""
 
@@ -27,7 +30,7 @@ def text_property(name: str, description: str, **more: object) -> object:
     return bpy.props.StringProperty(name=name, description=description, options={"SKIP_SAVE", "HIDDEN"}, **more)
 
 
-def refuse(operator: bpy.types.Operator, said: Text | Trouble | str) -> set[str]:
+def refuse(operator: bpy.types.Operator, said: Text | Trouble) -> set[str]:
     operator.report({"ERROR"}, say(said))
     return {"CANCELLED"}
 
@@ -35,7 +38,8 @@ def refuse(operator: bpy.types.Operator, said: Text | Trouble | str) -> set[str]
 def check_accepted(task: Task) -> None:
     """Raises BadInput for a task that the service is not known to have accepted: there is nothing to ask for."""
     if not task.status.submitted:
-        raise BadInput(f"The service has not said that it accepted '{task.name}', so there is nothing to ask for yet.")
+        text = "The service has not said that it accepted '{name}', so there is nothing to ask for yet."
+        raise BadInput(Text(text, name=task.name))
 
 
 # A mixin is none of Blender's classes, which register theirs; what it uses of them is known to type checkers alone.
@@ -70,7 +74,7 @@ class OfTask(Mixin):
     def poll(cls, context: bpy.types.Context) -> bool:
         if context.window_manager.rodin.tasks:
             return True
-        cls.poll_message_set("The list of tasks is empty: track a task first")
+        cls.poll_message_set(say(Text("The list of tasks is empty: track a task first")))
         return False
 
     def task(self) -> Task:
@@ -78,11 +82,11 @@ class OfTask(Mixin):
         running = app()
         task = running.session.tasks.get(self.task_id) if self.task_id else properties.active_task()
         if task is None:
-            raise BadInput(
-                f"There is no task '{self.task_id}' in the list." if self.task_id else "No task is selected."
-            )
+            unknown = Text("There is no task '{task}' in the list.", task=self.task_id)
+            raise BadInput(unknown if self.task_id else Text("No task is selected."))
         if not self.task_id and task.task_id not in running.task_list.listing:
-            raise BadInput(f"'{task.name}' is chosen, but the list's filter hides it. Choose a task that it shows.")
+            text = "'{name}' is chosen, but the list's filter hides it. Choose a task that it shows."
+            raise BadInput(Text(text, name=task.name))
         return task
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

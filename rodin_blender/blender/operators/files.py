@@ -13,7 +13,6 @@ from ...service.files import Progress, models
 from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.text import Text
-from ...texts.wording import size_text
 from ...tracking.downloads import WAITING
 from .. import (
     blockouts,
@@ -30,16 +29,18 @@ from .. import (
 from ..app import app
 from ..folders import blend_folder
 from ..layouts import paragraph
-from .base import OfTask, check_accepted, text_property
+from ..voice import say
+from .base import NO_MODEL, OfTask, check_accepted, text_property
 
 
 def check_downloadable(task: Task, task_uuid: str) -> None:
     """Raises BadInput for a task whose files cannot be asked for."""
     check_accepted(task)
     if task.status is Status.FAILED:
-        raise BadInput(f"'{task.name}' failed, so there is nothing to download.")
+        raise BadInput(Text("'{name}' failed, so there is nothing to download.", name=task.name))
     if not task_uuid:
-        raise BadInput(f"The download of '{task.name}' needs its task uuid. {keys.WHERE_THE_UUID_IS}")
+        text = "The download of '{name}' needs its task uuid. {where}"
+        raise BadInput(Text(text, name=task.name, where=Text(keys.WHERE_THE_UUID_IS)))
 
 
 class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
@@ -48,13 +49,14 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
     bl_idname = "rodin.hand_off"
     bl_label = "Download Rodin Model"
 
-    task_uuid: text_property("Task UUID", keys.WHERE_THE_UUID_IS.rstrip("."))
+    task_uuid: text_property("Task UUID", 'The "uuid" in the answer that came back when the task was started')
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         if app().settings.value("import_after_download"):
-            return "Download the files of this task, then import its model into the scene as Import Settings say"
-        return "Download the files of this task. Import then brings its model into the scene"
+            text = "Download the files of this task, then import its model into the scene as Import Settings say"
+            return say(Text(text))
+        return say(Text("Download the files of this task. Import then brings its model into the scene"))
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         if task.task_uuid or task.status is Status.FAILED or not task.status.submitted:
@@ -62,11 +64,9 @@ class RODIN_OT_hand_off(OfTask, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self, width=420, title="Task UUID", confirm_text="Download")
 
     def draw(self, context: bpy.types.Context) -> None:
-        paragraph(
-            self.layout,
-            f"The download needs the task's uuid, which the subscription key does not tell. {keys.WHERE_THE_UUID_IS}",
-            420 * context.preferences.system.ui_scale,
-        )
+        text = "The download needs the task's uuid, which the subscription key does not tell. {where}"
+        said = Text(text, where=Text(keys.WHERE_THE_UUID_IS))
+        paragraph(self.layout, said, 420 * context.preferences.system.ui_scale)
         self.layout.activate_init = True
         self.layout.prop(self, "task_uuid")
 
@@ -96,7 +96,7 @@ class RODIN_OT_download(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
         if task.task_id in session.files.downloads:
-            raise BadInput(f"'{task.name}' is being downloaded already.")
+            raise BadInput(Text("'{name}' is being downloaded already.", name=task.name))
         check_downloadable(task, task.task_uuid)
         given_folder = self.directory and paths.absolute(self.directory, blend_folder(), shares=False)
         parent = given_folder or app().settings.download_folder()
@@ -209,8 +209,10 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         session = app().session
         found = [file.name for file in models(task.files)]
         if not found or (self.model and self.model not in found):
-            what = f"file '{self.model}' that can be imported" if self.model else "model on the disk"
-            raise BadInput(f"'{task.name}' has no {what}: download it first.")
+            if self.model:
+                text = "'{name}' has no file '{file}' that can be imported: download it first."
+                raise BadInput(Text(text, name=task.name, file=self.model))
+            raise BadInput(Text(NO_MODEL, name=task.name))
         chosen = self.properties.is_property_set("location")
         for name in ("location", *_OF_SETTINGS):
             # The properties are set so that Adjust Last Operation shows the values that were used.
@@ -252,12 +254,17 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
             if own:
                 variations.put_beside(task, imported.collection, context)
             blockouts.hide(task.task_id, context)
+        told = Text(
+            "A linked duplicate of the model is in the scene." if imported.linked else "The model is in the scene."
+        )
         missing = ", ".join(f"'{keys.printable(name, 60)}'" for name in imported.missing[:3])
-        text = f" It lacks what is not beside it: {missing}. Download brings what is missing." if missing else ""
-        what = "A linked duplicate of the model" if imported.linked else "The model"
+        if missing:
+            text = "{told} It lacks what is not beside it: {missing}. Download brings what is missing."
+            told = Text(text, told=told, missing=missing)
         if self.textures == "BESIDE" and imported.images and not model_imports.save_textures(task.task_id, imported):
-            text += " Its textures are packed into the .blend file, since that is not saved yet."
-        session.files.tell(task.task_id, f"{what} is in the scene.{text}", trouble=bool(missing))
+            text = "{told} Its textures are packed into the .blend file, since that is not saved yet."
+            told = Text(text, told=told)
+        session.files.tell(task.task_id, told, trouble=bool(missing))
         if self.as_asset:
             catalogs.add_catalog()
         in_scene.scan()
@@ -274,7 +281,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Delete {size_text(task.size)} of '{task.name}'?",
+            title=say(Text("Delete {size:size} of '{name}'?", size=task.size, name=task.name)),
             message="Models in your scenes stay. The service keeps files for 7 days: later there is no new download.",
             confirm_text="Delete",
             icon="WARNING",
@@ -282,7 +289,7 @@ class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.folder:
-            raise BadInput(f"'{task.name}' has no files on the disk.")
+            raise BadInput(Text("'{name}' has no files on the disk.", name=task.name))
         app().tracker().delete_files(task.task_id)
 
 

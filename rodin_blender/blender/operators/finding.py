@@ -3,8 +3,10 @@
 
 import bpy
 
+from ...texts.text import Text
 from .. import links, opening, redraw, report
 from ..app import app
+from ..voice import say
 from .base import INTERNAL, OPTIONS, text_property
 
 
@@ -19,7 +21,8 @@ class RODIN_OT_open(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return f"Open {properties.target}. Where nothing on this computer does that, it is copied to the clipboard"
+        text = "Open {target}. Where nothing on this computer does that, it is copied to the clipboard"
+        return say(Text(text, target=properties.target))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         opening.start(self.target)
@@ -41,7 +44,7 @@ class RODIN_OT_show_panel(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if redraw.viewport(context):
             return True
-        cls.poll_message_set("No 3D viewport is open in this window")
+        cls.poll_message_set(say(Text("No 3D viewport is open in this window")))
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -61,8 +64,13 @@ class RODIN_OT_copy_report(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         context.window_manager.clipboard = report.text()
         page = links.own_page()
-        where = f"Paste it at {page}" if page else "Give it to whoever you have the extension from"
-        self.report({"INFO"}, f"The report is in the clipboard. {where}, with what you did and what happened")
+        text = "The report is in the clipboard. Paste it at {page}, with what you did and what happened"
+        if not page:
+            text = (
+                "The report is in the clipboard. Give it to whoever you have the extension from, with what you did and "
+                "what happened"
+            )
+        self.report({"INFO"}, say(Text(text, page=page)))
         if page:
             opening.start(page)
         return {"FINISHED"}

@@ -13,7 +13,8 @@ from ...service.keys import Generation, Secret
 from ...service.paste_parser import ParsedTasks
 from ...tasks import schedule
 from ...tasks.task import Task
-from ...texts.wording import clock_text, listed, size_text
+from ...texts.phrases import listed
+from ...texts.text import Text
 from ..app import app
 from ..layouts import paragraph
 from ..voice import say
@@ -21,7 +22,7 @@ from .base import OPTIONS, WIDTH, OfTask, check_accepted, refuse, text_property
 
 MAX_TROUBLES = 3
 """As many are told at once."""
-UNDO_FORGET = "Undo Forget brings it back, until you quit Blender."
+UNDO_FORGET = Text("Undo Forget brings it back, until you quit Blender.")
 
 
 class RODIN_OT_track(bpy.types.Operator):
@@ -39,7 +40,7 @@ class RODIN_OT_track(bpy.types.Operator):
         typed = Secret("") if self.subscription_key else app().session.follow_requests.typed_key
         try:
             text = self.subscription_key or _whole(typed.reveal(), context.window_manager.clipboard)
-            found = _read(text, "The field is empty.")
+            found = _read(text, Text("The field is empty."))
             uuid, name = keys.task_uuid(self.task_uuid), self.name.strip()
             if uuid or name:
                 if len(found.generations) > 1:
@@ -62,14 +63,14 @@ class RODIN_OT_paste(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            found = _read(context.window_manager.clipboard, "The clipboard holds no text.")
+            found = _read(context.window_manager.clipboard, Text("The clipboard holds no text."))
         except BadInput as error:
             return refuse(self, error.trouble)
         _follow(found, Secret(""))
         return {"FINISHED"}
 
 
-def _read(text: str, when_empty: str) -> ParsedTasks:
+def _read(text: str, when_empty: Text) -> ParsedTasks:
     """Raises BadInput."""
     if not text.strip():
         raise keys.NoTask(when_empty)
@@ -88,8 +89,8 @@ def _follow(found: ParsedTasks, typed: Secret) -> None:
     session.follow_requests.follow(app().tracker(), found.generations, typed)
     troubles = sorted((*found.refused, *found.invalid), key=lambda trouble: trouble.number)
     if troubles:
-        told = listed([f"Number {trouble.number}: {say(trouble.text)}" for trouble in troubles], MAX_TROUBLES, " ")
-        session.tell(f"Not all of it could be followed. {told}")
+        told = [say(Text("Number {number}: {why}", number=one.number, why=one.text)) for one in troubles]
+        session.tell(Text("Not all of it could be followed. {troubles}", troubles=listed(told, MAX_TROUBLES, " ")))
 
 
 class RODIN_OT_check_now(OfTask, bpy.types.Operator):
@@ -102,13 +103,11 @@ class RODIN_OT_check_now(OfTask, bpy.types.Operator):
         session = app().session
         check_accepted(task)
         if task.status.final:
-            raise BadInput(f"'{task.name}' is finished; there is nothing more to ask the service.")
+            raise BadInput(Text("'{name}' is finished; there is nothing more to ask the service.", name=task.name))
         now = time.time()
         if session.throttled_until > now:
-            raise BadInput(
-                f"'{task.name}' is asked about at {clock_text(session.throttled_until)}: "
-                "the service wants to be asked less often."
-            )
+            text = "'{name}' is asked about at {at:clock}: the service wants to be asked less often."
+            raise BadInput(Text(text, name=task.name, at=session.throttled_until))
         app().api_key.renew()
         app().tracker().refresh()
         app().tracker().change(task.task_id, partial(schedule.due_now, now=now))
@@ -122,7 +121,7 @@ class RODIN_OT_pause(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.followed:
-            raise BadInput(f"'{task.name}' is not being asked about, so there is nothing to pause.")
+            raise BadInput(Text("'{name}' is not being asked about, so there is nothing to pause.", name=task.name))
         app().tracker().change(task.task_id, schedule.paused)
 
 
@@ -135,7 +134,8 @@ class RODIN_OT_resume(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         check_accepted(task)
         if task.status.final or task.followed:
-            raise BadInput(f"'{task.name}' is {'finished' if task.status.final else 'being followed'} already.")
+            text = "'{name}' is finished already." if task.status.final else "'{name}' is being followed already."
+            raise BadInput(Text(text, name=task.name))
         app().tracker().change(task.task_id, partial(schedule.resumed, now=time.time()))
 
 
@@ -152,21 +152,22 @@ class RODIN_OT_forget(OfTask, bpy.types.Operator):
     )
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
-        manager, title = context.window_manager, f"Forget '{task.name}'?"
+        manager, title = context.window_manager, say(Text("Forget '{name}'?", name=task.name))
         if task.folder:
             return manager.invoke_props_dialog(self, width=WIDTH, title=title, confirm_text="Forget")
         if task.status.final and not task.status.has_files:
             return self.execute(context)
         return manager.invoke_confirm(
-            self, event, title=title, message=UNDO_FORGET, confirm_text="Forget", icon="WARNING"
+            self, event, title=title, message=say(UNDO_FORGET), confirm_text="Forget", icon="WARNING"
         )
 
     def draw(self, context: bpy.types.Context) -> None:
         task = app().session.tasks.get(self.task_id)
         if task:
-            self.layout.prop(self, "delete_files", text=f"Delete its files, too ({size_text(task.size)})")
-        text = f"{UNDO_FORGET} Deleted files do not come back; the service keeps them for 7 days."
-        paragraph(self.layout, text, WIDTH * context.preferences.system.ui_scale, icon="INFO")
+            text = say(Text("Delete its files, too ({size:size})", size=task.size))
+            self.layout.prop(self, "delete_files", text=text, translate=False)
+        text = "{undo} Deleted files do not come back; the service keeps them for 7 days."
+        paragraph(self.layout, Text(text, undo=UNDO_FORGET), WIDTH * context.preferences.system.ui_scale, icon="INFO")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         app().tracker().forget(task.task_id, files=self.delete_files)
@@ -183,7 +184,7 @@ class RODIN_OT_undo_forget(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if app().session.forgotten:
             return True
-        cls.poll_message_set("No task was forgotten since Blender was started")
+        cls.poll_message_set(say(Text("No task was forgotten since Blender was started")))
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -200,10 +201,12 @@ class RODIN_OT_copy_key(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.subscription_key:
-            raise BadInput(f"'{task.name}' has no subscription key yet: the service has not accepted it.")
+            text = "'{name}' has no subscription key yet: the service has not accepted it."
+            raise BadInput(Text(text, name=task.name))
         whole = Generation(task.subscription_key, task.task_uuid, task.name)
         context.window_manager.clipboard = paste_parser.serialized(whole)
-        self.report({"INFO"}, f"'{task.name}' is in the clipboard. Paste brings it back, here or in another Blender")
+        text = "'{name}' is in the clipboard. Paste brings it back, here or in another Blender"
+        self.report({"INFO"}, say(Text(text, name=task.name)))
 
 
 CLASSES = (

@@ -11,10 +11,12 @@ from ...tasks import options
 from ...tasks.option_words import price_text
 from ...tasks.options import TIERS
 from ...tasks.task import Task
+from ...texts.text import Text
 from .. import blockouts, folders, form, generating, open_images, placement, variations
 from ..app import app
 from ..layouts import paragraph
-from .base import OfTask, StartsGeneration, refuse, text_property
+from ..voice import say
+from .base import NOT_BEGUN_HERE, OfTask, StartsGeneration, refuse, text_property
 
 DIALOG = 400
 """Pixels at a UI scale of 1."""
@@ -28,16 +30,17 @@ class RODIN_OT_generate_from_selected(StartsGeneration, bpy.types.Operator):
     bl_idname = "rodin.generate_from_selected"
     bl_label = "Make This with Rodin"
 
-    prompt: text_property("Prompt", f"What you want to make; {blockouts.NAME} is the object's name", default="{name}")
+    prompt: text_property("Prompt", "What you want to make; {name} is the object's name", default=blockouts.NAME)
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not super().poll(context):
             return False
         if context.mode != "OBJECT":
-            cls.poll_message_set("This is for objects: leave the mode first")
+            cls.poll_message_set(say(Text("This is for objects: leave the mode first")))
         elif not blockouts.selected(context):
-            cls.poll_message_set("Select a rough object first, such as a cube of the size that you want")
+            text = "Select a rough object first, such as a cube of the size that you want"
+            cls.poll_message_set(say(Text(text)))
         else:
             return True
         return False
@@ -47,7 +50,7 @@ class RODIN_OT_generate_from_selected(StartsGeneration, bpy.types.Operator):
             self.prompt = app().session.form.prompt.strip() or blockouts.NAME
         price = options.price(form.all_chosen()) * len(blockouts.selected(context))
         return context.window_manager.invoke_props_dialog(
-            self, width=DIALOG, title="Make This", confirm_text=f"Generate · about {price_text(price)}"
+            self, width=DIALOG, title="Make This", confirm_text=_confirm_text(price)
         )
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -62,14 +65,17 @@ class RODIN_OT_generate_from_selected(StartsGeneration, bpy.types.Operator):
             for prompt in prompts[:MAX_LINES]:
                 lines.label(text=prompt, icon="DOT", translate=False)
             if len(prompts) > MAX_LINES:
-                lines.label(text=f"and {len(prompts) - MAX_LINES} more")
+                more = Text("and {count} more", count=len(prompts) - MAX_LINES)
+                lines.label(text=say(more), translate=False)
         if several and blockouts.NAME not in self.prompt:
-            paragraph(column, f"Write {blockouts.NAME} where the object's name is to stand.", width, icon="INFO")
+            text = Text("Write {name} where the object's name is to stand.", name=blockouts.NAME)
+            paragraph(column, text, width, icon="INFO")
         pictures = len(form.pictures())
         if pictures:
-            text = "With the form's picture" if pictures == 1 else f"With the form's {pictures} pictures"
-            column.label(text=text, icon="IMAGE_DATA")
-        column.label(text=_price_line(len(items), form.all_chosen()))
+            several_ = Text("With the form's {count} pictures", count=pictures)
+            text = Text("With the form's picture") if pictures == 1 else several_
+            column.label(text=say(text), icon="IMAGE_DATA", translate=False)
+        column.label(text=say(_price_line(len(items), form.all_chosen())), translate=False)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         items = blockouts.selected(context)
@@ -107,9 +113,8 @@ class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
         shown = getattr(context.space_data, "image", None)
         image = bpy.data.images.get(self.image) if self.image else shown
         if image is None:
-            raise BadInput(
-                f"No image '{self.image}' is open." if self.image else "Open an image in the Image Editor first."
-            )
+            first = Text("Open an image in the Image Editor first.")
+            raise BadInput(Text("No image '{image}' is open.", image=self.image) if self.image else first)
         return image
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -119,7 +124,7 @@ class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
             return refuse(self, error.trouble)
         price = options.price(form.all_chosen())
         return context.window_manager.invoke_props_dialog(
-            self, width=DIALOG, title="Make a Model of This", confirm_text=f"Generate · about {price_text(price)}"
+            self, width=DIALOG, title="Make a Model of This", confirm_text=_confirm_text(price)
         )
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -127,7 +132,7 @@ class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
         column.label(text=self.image, icon="IMAGE_DATA", translate=False)
         column.activate_init = True
         column.prop(self, "prompt", text="", placeholder="What it is (optional)")
-        column.label(text=_price_line(1, form.all_chosen()))
+        column.label(text=say(_price_line(1, form.all_chosen())), translate=False)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         prompt, wanted = self.prompt.strip(), placement.current(context)
@@ -136,7 +141,8 @@ class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
             try:
                 generating.begin([generating.Draft(prompt, paths, wanted)], typed=True)
             except BadInput as error:
-                app().session.tell(f"No model of the image '{name}' was begun. {error}")
+                text = "No model of the image '{image}' was begun. {why}"
+                app().session.tell(Text(text, image=name, why=error.trouble))
 
         try:
             image = self._found(context)
@@ -145,7 +151,8 @@ class RODIN_OT_generate_from_image(StartsGeneration, bpy.types.Operator):
             open_images.take(image, context.scene, begin)
         except BadInput as error:
             return refuse(self, error.trouble)
-        self.report({"INFO"}, f"A model of '{name}' is begun: see the tab Rodin in the 3D viewport's sidebar")
+        text = "A model of '{image}' is begun: see the tab Rodin in the 3D viewport's sidebar"
+        self.report({"INFO"}, say(Text(text, image=name)))
         return {"FINISHED"}
 
 
@@ -159,18 +166,18 @@ class RODIN_OT_variations(OfTask, bpy.types.Operator):
 
     def begin(self, context: bpy.types.Context, event: bpy.types.Event, task: Task) -> set[str]:
         return context.window_manager.invoke_props_dialog(
-            self, width=DIALOG, title=f"Variations of '{task.name}'", confirm_text="Generate"
+            self, width=DIALOG, title=say(Text("Variations of '{name}'", name=task.name)), confirm_text="Generate"
         )
 
     def draw(self, context: bpy.types.Context) -> None:
         task = app().session.tasks.get(self.task_id)
         if task:
             self.layout.prop(self, "count")
-            self.layout.label(text=_price_line(self.count, task.options))
+            self.layout.label(text=say(_price_line(self.count, task.options)), translate=False)
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.kind:
-            raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
+            raise BadInput(Text(NOT_BEGUN_HERE, name=task.name))
         relatives = variations.family(task)
         pictures = [str(folders.outbox() / task.task_id / name) for name in task.pictures]
         wanted = blockouts.current_placement(task, context) or placement.current(context)
@@ -205,17 +212,23 @@ class RODIN_OT_keep_this_one(OfTask, bpy.types.Operator):
             raise BadInput("Leave the mode first: models are removed in Object mode.")
         count = variations.keep(task, context)
         if not count:
-            raise BadInput(f"No other variation of '{task.name}' is in the scene.")
-        self.report({"INFO"}, f"{count} {'model' if count == 1 else 'models'} removed from the scene")
+            raise BadInput(Text("No other variation of '{name}' is in the scene.", name=task.name))
+        removed = Text("{count} models removed from the scene", count=count)
+        self.report({"INFO"}, say(Text("1 model removed from the scene") if count == 1 else removed))
 
 
-def _price_line(count: int, chosen_options: Mapping[str, Any]) -> str:
+def _confirm_text(price: float) -> str:
+    return say(Text("Generate · about {price}", price=price_text(price)))
+
+
+def _price_line(count: int, chosen_options: Mapping[str, Any]) -> Text:
     """What so many cost, with the tier that makes them."""
     price = options.price(chosen_options)
     tier = TIERS[str(chosen_options["tier"])].label
     if count == 1:
-        return f"About {price_text(price)}, {tier}"
-    return f"{count} × about {price:g} = about {price_text(count * price)}, {tier}"
+        return Text("About {price}, {tier}", price=price_text(price), tier=tier)
+    text = "{count} × about {price} = about {total}, {tier}"
+    return Text(text, count=count, price=price, total=price_text(count * price), tier=tier)
 
 
 CLASSES = (

@@ -6,8 +6,10 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.options import OPTIONS
 from ...tasks.task import Placement
+from ...texts.text import Text
 from .. import blockouts, form, generating, placement
 from ..app import app
+from ..voice import say
 from .base import INTERNAL, StartsGeneration, refuse, text_property
 from .base import OPTIONS as BUTTON
 
@@ -60,12 +62,12 @@ class RODIN_OT_take_back(bpy.types.Operator):
 
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
-        return "Forget these words" if properties.drop else str(cls.__doc__)
+        return say(Text("Forget these words") if properties.drop else Text(str(cls.__doc__)))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         kept = app().session.form.set_aside
         if not 0 <= self.index < len(kept):
-            return refuse(self, "Nothing was set aside.")
+            return refuse(self, Text("Nothing was set aside."))
         if self.drop:
             del kept[self.index]
             form.show()

@@ -5,8 +5,10 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.task import Task
+from ...texts.text import Text
 from .. import importing, redraw
 from ..app import app
+from ..voice import say
 from .base import OPTIONS, OfTask, refuse
 
 
@@ -16,10 +18,12 @@ def select(context: bpy.types.Context, task: Task) -> None:
         raise BadInput("Objects can be selected in Object Mode only.")
     found = importing.in_scene(task.task_uuid, context.view_layer)
     if not found:
-        raise BadInput(f"No object of '{task.name}' is in this view layer: press Import to have its model here.")
+        text = "No object of '{name}' is in this view layer: press Import to have its model here."
+        raise BadInput(Text(text, name=task.name))
     seen = [item for item in found if item.visible_get() and not item.hide_select]
     if not seen:
-        raise BadInput(f"The objects of '{task.name}' are hidden, or cannot be selected: see the Outliner.")
+        text = "The objects of '{name}' are hidden, or cannot be selected: see the Outliner."
+        raise BadInput(Text(text, name=task.name))
     importing.make_selection(context.view_layer, seen, next((item for item in seen if item.type == "MESH"), seen[0]))
 
 
@@ -44,7 +48,7 @@ class RODIN_OT_frame(OfTask, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         if not context.area or context.area.type != "VIEW_3D":
-            cls.poll_message_set("It moves the view of a 3D Viewport: call it in one")
+            cls.poll_message_set(say(Text("It moves the view of a 3D Viewport: call it in one")))
             return False
         return super().poll(context)
 
@@ -67,14 +71,15 @@ class RODIN_OT_show_task(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         if _uuid(context):
             return True
-        cls.poll_message_set("The active object is no Rodin model")
+        cls.poll_message_set(say(Text("The active object is no Rodin model")))
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         uuid = _uuid(context)
         found = next((task for task in app().session.tasks.values() if task.task_uuid == uuid), None)
         if found is None:
-            return refuse(self, "The task of this object is not in the list: it was forgotten, or made elsewhere.")
+            text = "The task of this object is not in the list: it was forgotten, or made elsewhere."
+            return refuse(self, Text(text))
         app().task_list.activate(found.task_id)
         if found.task_id not in app().task_list.listing:
             # The filter hides it.

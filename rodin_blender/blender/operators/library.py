@@ -16,18 +16,18 @@ from ...storage import library as files
 from ...storage import task_folder
 from ...tasks import templates
 from ...tasks.task import Task
+from ...texts.text import Text
 from .. import library
 from ..app import app
 from ..folders import PACKAGE
+from ..voice import say
+from .base import NO_MODEL, OfTask, refuse
 from .base import OPTIONS as BUTTON
-from .base import OfTask, refuse
 from .many import OfMany
 
 
 class RODIN_OT_send_to_library(OfTask, bpy.types.Operator):
-    """Write this task's model into the asset library, as a .blend file with its picture and prompt.
-
-    Another Blender does it in the background. What is in the library stays: the same again is a new version"""
+    """Have another Blender write this task's model into the asset library. What is there stays: it is a new version"""
 
     bl_idname = "rodin.send_to_library"
     bl_label = "Send to Rodin Library"
@@ -35,9 +35,9 @@ class RODIN_OT_send_to_library(OfTask, bpy.types.Operator):
     def act(self, context: bpy.types.Context, task: Task) -> None:
         """Raises BadInput."""
         if not models(task.files):
-            raise BadInput(f"'{task.name}' has no model on the disk: download it first.")
+            raise BadInput(Text(NO_MODEL, name=task.name))
         if task.task_id in app().library.pending:
-            raise BadInput(f"'{task.name}' is being written to the library already.")
+            raise BadInput(Text("'{name}' is being written to the library already.", name=task.name))
         if not bpy.app.binary_path:
             raise BadInput("This Blender is a Python module, which cannot start another Blender for the library.")
         settings = app().settings
@@ -67,7 +67,7 @@ class RODIN_OT_send_selected_to_library(OfMany, bpy.types.Operator):
 
     bl_idname = "rodin.send_selected_to_library"
     bl_label = "Send Selected to Rodin Library"
-    nothing = "No selected task has a model on the disk: download it first"
+    nothing = Text("No selected task has a model on the disk: download it first")
 
     @classmethod
     def fits(cls, task: Task) -> bool:
@@ -84,7 +84,8 @@ class RODIN_OT_cancel_library(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.task_id not in app().library.pending:
-            raise BadInput(f"'{task.name}' is not being written to the library, so there is nothing to cancel.")
+            text = "'{name}' is not being written to the library, so there is nothing to cancel."
+            raise BadInput(Text(text, name=task.name))
         app().library.cancel(task.task_id)
 
 
@@ -99,7 +100,7 @@ class RODIN_OT_register_library(bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         with suppress(BadInput):
             if library.is_registered(app().settings.library_folder()):
-                cls.poll_message_set("The asset browser has the library already")
+                cls.poll_message_set(say(Text("The asset browser has the library already")))
                 return False
         return True
 
@@ -116,12 +117,13 @@ class RODIN_OT_register_library(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _prepare(folder: Path) -> str:
+def _prepare(folder: Path) -> Text:
     try:
         files.prepare(folder)
     except OSError as error:
-        return f"The library cannot be made in {folder}: {os_reason(error)}. Set another folder in the preferences."
-    return "The asset browser now has the library Rodin."
+        text = "The library cannot be made in {folder}: {reason}. Set another folder in the preferences."
+        return Text(text, folder=str(folder), reason=os_reason(error))
+    return Text("The asset browser now has the library Rodin.")
 
 
 CLASSES = (

@@ -7,7 +7,8 @@ from ...service.errors import BadInput
 from ...service.files import models
 from ...tasks.listing import Group
 from ...tasks.task import Download, Status, Task
-from ...texts.wording import listed
+from ...texts.phrases import listed, quoted
+from ...texts.text import Text
 from .. import hand_off, importing, model_imports, placement, properties, words
 from ..app import app
 from ..voice import say
@@ -25,7 +26,7 @@ class OfMany(Mixin):
     """An operator on all tasks of `those` for which it `fits`."""
 
     bl_options = OPTIONS
-    nothing = "No selected task can be used for this"
+    nothing = Text("No selected task can be used for this")
 
     @classmethod
     def those(cls) -> list[Task]:
@@ -43,7 +44,7 @@ class OfMany(Mixin):
     def poll(cls, context: bpy.types.Context) -> bool:
         if any(cls.fits(task) for task in cls.those()):
             return True
-        cls.poll_message_set(cls.nothing)
+        cls.poll_message_set(say(cls.nothing))
         return False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -54,7 +55,7 @@ class OfMany(Mixin):
             except BadInput as error:
                 troubles.append(say(error.trouble))
         if troubles:
-            self.report({"ERROR"}, listed(troubles, 3, " "))
+            self.report({"ERROR"}, say(listed(troubles, 3, " ")))
         return {"FINISHED"}
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
@@ -85,7 +86,7 @@ class RODIN_OT_download_all(_Download, bpy.types.Operator):
 
     bl_idname = "rodin.download_all"
     bl_label = "Download All Rodin Models"
-    nothing = "No task in the list waits to be downloaded"
+    nothing = Text("No task in the list waits to be downloaded")
 
     @classmethod
     def those(cls) -> list[Task]:
@@ -97,7 +98,7 @@ class RODIN_OT_import_selected(OfMany, bpy.types.Operator):
 
     bl_idname = "rodin.import_selected"
     bl_label = "Import Selected Rodin Models"
-    nothing = "No selected task has a model on the disk: download it first"
+    nothing = Text("No selected task has a model on the disk: download it first")
 
     @classmethod
     def fits(cls, task: Task) -> bool:
@@ -122,7 +123,7 @@ class RODIN_OT_pause_selected(OfMany, bpy.types.Operator):
 
     bl_idname = "rodin.pause_selected"
     bl_label = "Pause Selected Rodin Tasks"
-    nothing = "No selected task is being asked about"
+    nothing = Text("No selected task is being asked about")
 
     @classmethod
     def fits(cls, task: Task) -> bool:
@@ -136,7 +137,7 @@ class RODIN_OT_resume_selected(OfMany, bpy.types.Operator):
 
     bl_idname = "rodin.resume_selected"
     bl_label = "Resume Selected Rodin Tasks"
-    nothing = "No selected task is paused"
+    nothing = Text("No selected task is paused")
 
     @classmethod
     def fits(cls, task: Task) -> bool:
@@ -155,12 +156,13 @@ class _Forget(OfMany):
         tasks = self.tasks()
         # Other tasks may match by the time the user answers the dialog.
         self._asked = [task.task_id for task in tasks]
-        names = listed([f"'{task.name}'" for task in tasks], MAX_NAMES)
+        names = quoted([task.name for task in tasks], MAX_NAMES)
+        title = Text("Forget 1 task?") if len(tasks) == 1 else Text("Forget {count} tasks?", count=len(tasks))
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Forget {len(tasks)} {'task' if len(tasks) == 1 else 'tasks'}?",
-            message=f"{names}. Their files stay. {following.UNDO_FORGET}",
+            title=say(title),
+            message=say(Text("{names}. Their files stay. {undo}", names=names, undo=following.UNDO_FORGET)),
             confirm_text="Forget",
             icon="WARNING",
         )
@@ -185,7 +187,7 @@ class RODIN_OT_clear_finished(_Forget, bpy.types.Operator):
 
     bl_idname = "rodin.clear_finished"
     bl_label = "Clear Finished Rodin Tasks"
-    nothing = "No task in the list is downloaded"
+    nothing = Text("No task in the list is downloaded")
 
     @classmethod
     def those(cls) -> list[Task]:
@@ -197,7 +199,7 @@ class RODIN_OT_clear_failed(_Forget, bpy.types.Operator):
 
     bl_idname = "rodin.clear_failed"
     bl_label = "Clear Failed Rodin Tasks"
-    nothing = "No task in the list has failed"
+    nothing = Text("No task in the list has failed")
 
     @classmethod
     def those(cls) -> list[Task]:
@@ -235,7 +237,7 @@ class RODIN_OT_activate(bpy.types.Operator):
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         task = app().session.tasks.get(properties.task_id)
-        return f"{task.name}: {words.sentence(task)}" if task else ""
+        return f"{task.name}: {say(words.sentence(task))}" if task else ""
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         app().task_list.activate(self.task_id)

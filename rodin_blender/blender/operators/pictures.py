@@ -7,7 +7,9 @@ import bpy
 
 from ...service.errors import BadInput
 from ...tasks.submission import MAX_PICTURES
+from ...texts.text import Text
 from .. import capture, form, open_images
+from ..voice import say
 from .base import INTERNAL, OPTIONS, Mixin, refuse, text_property
 
 
@@ -17,7 +19,8 @@ def _add(operator: bpy.types.Operator, paths: list[str]) -> set[str]:
     except BadInput as error:
         return refuse(operator, error.trouble)
     if left:
-        operator.report({"WARNING"}, f"The service takes {MAX_PICTURES} pictures at most; {left} were left out")
+        text = Text("The service takes {most} pictures at most; {left} were left out", most=MAX_PICTURES, left=left)
+        operator.report({"WARNING"}, say(text))
     return {"FINISHED"}
 
 
@@ -44,7 +47,7 @@ class RODIN_OT_add_pictures(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         names = [file.name for file in self.files if file.name]
         if not names:
-            return refuse(self, "No picture was chosen.")
+            return refuse(self, Text("No picture was chosen."))
         return _add(self, [str(Path(self.directory) / name) for name in names])
 
 
@@ -60,11 +63,11 @@ class RODIN_OT_paste_pictures(bpy.types.Operator):
         # GNOME's file managers put this word before the paths.
         paths = [line for line in lines if line not in ("copy", "cut", "x-special/nautilus-clipboard")]
         if not paths:
-            return refuse(
-                self,
+            text = (
                 "The clipboard holds no path of a picture. Copy the picture's file; or paste the picture itself into "
-                "an Image Editor, and add it from Open Images.",
+                "an Image Editor, and add it from Open Images."
             )
+            return refuse(self, Text(text))
         return _add(self, paths)
 
 
@@ -81,7 +84,7 @@ class RODIN_OT_add_open_image(bpy.types.Operator):
         image = bpy.data.images.get(self.image)
         try:
             if image is None:
-                raise BadInput(f"No image '{self.image}' is open.")
+                raise BadInput(Text("No image '{image}' is open.", image=self.image))
             open_images.take(image, context.scene)
         except BadInput as error:
             return refuse(self, error.trouble)
@@ -111,14 +114,16 @@ class RODIN_OT_add_viewport(bpy.types.Operator):
     @classmethod
     def description(cls, _context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         if properties.source == "FOUR":
-            return "Add pictures of the selected objects from the front, the right, the back and the left"
-        seen = "what the scene's camera sees" if properties.source == "CAMERA" else "what the viewport shows"
-        only = ", the selected objects alone" if properties.selected_only else ""
-        return f"Add {seen} as a picture{only}: on a plain ground, in the viewport's shading"
+            return say(Text("Add pictures of the selected objects from the front, the right, the back and the left"))
+        seen = Text("what the scene's camera sees" if properties.source == "CAMERA" else "what the viewport shows")
+        text = "Add {seen} as a picture: on a plain ground, in the viewport's shading"
+        if properties.selected_only:
+            text = "Add {seen} as a picture, the selected objects alone: on a plain ground, in the viewport's shading"
+        return say(Text(text, seen=seen))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         if bpy.app.background:
-            return refuse(self, "A picture of the viewport needs Blender's window, and there is none.")
+            return refuse(self, Text("A picture of the viewport needs Blender's window, and there is none."))
         try:
             capture.add(context, self.source, selected_only=self.selected_only)
         except BadInput as error:
@@ -136,7 +141,7 @@ class _OfPicture(Mixin):
     def execute(self, context: bpy.types.Context) -> set[str]:
         images = form.view().images
         if not 0 <= self.index < len(images):
-            return refuse(self, "There is no such picture in the form.")
+            return refuse(self, Text("There is no such picture in the form."))
         self.act(images)
         form.show()
         return {"FINISHED"}

@@ -12,7 +12,7 @@ from .. import folders, form
 from ..app import app
 from ..layouts import paragraph
 from ..voice import say
-from .base import WIDTH, OfTask
+from .base import NOT_BEGUN_HERE, WIDTH, OfTask
 
 
 class RODIN_OT_send_again(OfTask, bpy.types.Operator):
@@ -26,21 +26,26 @@ class RODIN_OT_send_again(OfTask, bpy.types.Operator):
             return self.execute(context)
         # Enter must not confirm this: it may be paid for twice.
         return context.window_manager.invoke_props_dialog(
-            self, width=WIDTH, title=f"Send '{task.name}' Again?", confirm_text="Send Again", cancel_default=True
+            self,
+            width=WIDTH,
+            title=say(Text("Send '{name}' Again?", name=task.name)),
+            confirm_text="Send Again",
+            cancel_default=True,
         )
 
     def draw(self, context: bpy.types.Context) -> None:
         task = app().session.tasks.get(self.task_id)
         if task:
             width = WIDTH * context.preferences.system.ui_scale
-            paragraph(self.layout, say(task.trouble), width, icon="INFO")
-            again = f"Sent again it costs about {price_text(task.price)}, whatever became of the first one."
-            paragraph(self.layout, again, width, icon="ERROR")
+            paragraph(self.layout, task.trouble or "", width, icon="INFO")
+            again = "Sent again it costs about {price}, whatever became of the first one."
+            paragraph(self.layout, Text(again, price=price_text(task.price)), width, icon="ERROR")
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         session = app().session
         if task.status not in (Status.UNSENT, Status.UNCERTAIN):
-            raise BadInput(f"'{task.name}' is not waiting to be sent. Press Again to make it once more.")
+            text = "'{name}' is not waiting to be sent. Press Again to make it once more."
+            raise BadInput(Text(text, name=task.name))
         blocker = form.blocker()
         if blocker:
             raise BadInput(Text("It cannot be sent. {why}", why=blocker))
@@ -66,7 +71,7 @@ class RODIN_OT_discard(OfTask, bpy.types.Operator):
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=f"Discard '{task.name}'?",
+            title=say(Text("Discard '{name}'?", name=task.name)),
             message="If it was charged, its model is lost: the website does not show what other programs begin.",
             confirm_text="Discard",
             icon="WARNING",
@@ -74,7 +79,8 @@ class RODIN_OT_discard(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.UNSENT, Status.UNCERTAIN, Status.REJECTED):
-            raise BadInput(f"'{task.name}' was accepted or is being sent: it cannot be discarded.")
+            text = "'{name}' was accepted or is being sent: it cannot be discarded."
+            raise BadInput(Text(text, name=task.name))
         app().tracker().forget(task.task_id)
 
 
@@ -86,7 +92,7 @@ class RODIN_OT_paste_answer(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status is not Status.UNCERTAIN:
-            raise BadInput(f"'{task.name}' needs no answer.")
+            raise BadInput(Text("'{name}' needs no answer.", name=task.name))
         app().tracker().settle(task.task_id, answer_in(context.window_manager.clipboard))
 
 
@@ -98,9 +104,10 @@ class RODIN_OT_cancel_submission(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if task.status not in (Status.SENDING, Status.UNSENT):
-            raise BadInput(f"'{task.name}' is not being sent, so there is nothing to cancel.")
+            raise BadInput(Text("'{name}' is not being sent, so there is nothing to cancel.", name=task.name))
         if app().session.account.uploads.get(task.task_id, (0, 0))[0]:
-            raise BadInput(f"'{task.name}' is on its way already, so it can no longer be cancelled.")
+            text = "'{name}' is on its way already, so it can no longer be cancelled."
+            raise BadInput(Text(text, name=task.name))
         app().tracker().cancel_submission(task.task_id)
 
 
@@ -112,13 +119,13 @@ class RODIN_OT_again(OfTask, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context, task: Task) -> None:
         if not task.kind:
-            raise BadInput(f"'{task.name}' was not begun here: nothing is known of what it was made from.")
+            raise BadInput(Text(NOT_BEGUN_HERE, name=task.name))
         if not form.allowed():
             raise BadInput("Generating is switched off: tasks can only be followed.")
         form.load_task(task, folders.outbox() / task.task_id)
         app().settings.set_value("begin_by", "GENERATE")
-        where = "is in the form, at the top of the panel: change it, then press Generate"
-        self.report({"INFO"}, f"What '{task.name}' was made from {where}")
+        text = "What '{name}' was made from is in the form, at the top of the panel: change it, then press Generate"
+        self.report({"INFO"}, say(Text(text, name=task.name)))
 
 
 CLASSES = (

@@ -9,7 +9,9 @@ import bpy
 
 from ...service.files import Progress, models
 from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
-from ...texts.wording import clock_text, duration_text, progress_text, size_text
+from ...texts import phrases
+from ...texts.text import Text
+from ...texts.wording import size_text
 from .. import model_imports, preferences_page, properties, settings, words
 from ..app import app
 from ..layouts import paragraph
@@ -47,16 +49,17 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
         # Blender keeps by its name whether a panel is closed.
         failed = any(map(is_failed, task.jobs))
         header, body = layout.panel("rodin_failed_jobs" if failed else "rodin_jobs", default_closed=not failed)
-        header.label(text=f"Jobs ({task.jobs_done} of {len(task.jobs)} done)")
+        text = Text("Jobs ({done} of {total} done)", done=task.jobs_done, total=len(task.jobs))
+        header.label(text=say(text), translate=False)
         if body:
             _draw_jobs(body, task)
 
 
 def draw_hidden(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
     """In the place of the details of a task that is not to be seen in the list: nothing that acts on it."""
-    text = f"'{task.name}' is chosen, but the filter hides it. Choose a task in the list to see more of it."
+    text = "'{name}' is chosen, but the filter hides it. Choose a task in the list to see more of it."
     column = layout.column()
-    paragraph(column, text, context.region.width, icon="FILTER")
+    paragraph(column, Text(text, name=task.name), context.region.width, icon="FILTER")
     column.operator("rodin.show_all_tasks", text="Show All Tasks", icon="X")
 
 
@@ -64,7 +67,8 @@ def draw_selection(layout: bpy.types.UILayout) -> None:
     """In the place of one task's details while several are selected."""
     tasks = app().task_list.selection()
     column = layout.column()
-    column.label(text=f"{len(tasks)} selected" if tasks else "Check tasks in the list", icon="CHECKBOX_HLT")
+    text = Text("{count} selected", count=len(tasks)) if tasks else Text("Check tasks in the list")
+    column.label(text=say(text), icon="CHECKBOX_HLT", translate=False)
     row = column.row(align=True)
     row.operator("rodin.select_tasks", text="All").action = "ALL"
     row.operator("rodin.select_tasks", text="None").action = "NONE"
@@ -82,13 +86,14 @@ def draw_selection(layout: bpy.types.UILayout) -> None:
 
 def _draw_state(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     if task.jobs and not task.status.final:
-        done = f"{words.word(task)}, {task.jobs_done} of {len(task.jobs)} jobs done"
-        layout.progress(text=done, factor=task.jobs_done / len(task.jobs))
+        text = say(words.progress(task))
+        layout.progress(text=text, factor=task.jobs_done / len(task.jobs), translate=False)
         return
     sentence = words.sentence(task)
-    if task.files:
-        files = "1 file" if len(task.files) == 1 else f"{len(task.files)} files"
-        sentence += f": {files}, {size_text(task.size)}"
+    if len(task.files) == 1:
+        sentence = Text("{how}: 1 file, {size:size}", how=sentence, size=task.size)
+    elif task.files:
+        sentence = Text("{how}: {count} files, {size:size}", how=sentence, count=len(task.files), size=task.size)
     paragraph(layout, sentence, width)
 
 
@@ -96,39 +101,50 @@ def _draw_clock(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     """Always two lines while it is followed."""
     now = time.time()
     column = layout.column(align=True)
-    begun = f"{'Begun' if task.kind else 'Followed since'} {clock_text(task.tracked_at)}"
+    begun = Text("Begun {at:clock}" if task.kind else "Followed since {at:clock}", at=task.tracked_at)
     if task.status.final:
         took = task.finished_at - task.tracked_at
         if task.kind or took >= 1.0:
-            paragraph(column, f"{begun}, took {duration_text(took)}", width)
+            paragraph(column, Text("{begun}, took {time:duration}", begun=begun, time=took), width)
             paragraph(column, _expiry_text(task, now), width)
         else:
-            text = f"It was finished before it came into the list ({clock_text(task.tracked_at)})"
+            text = Text("It was finished before it came into the list ({at:clock})", at=task.tracked_at)
             paragraph(column, text, width)
         return
     column.scale_y = 0.8
     queues = [job.queue_length for job in task.jobs if job.queue_length is not None]
-    queue = (f"{max(queues)} jobs ahead" if max(queues) else "next in the queue") if queues else ""
-    column.label(text=f"{begun}, {queue or duration_text(now - task.tracked_at)}")
-    column.label(text=checked_text(task, now))
+    if not queues:
+        text = Text("{begun}, {time:duration}", begun=begun, time=now - task.tracked_at)
+    elif max(queues):
+        text = Text("{begun}, {count} jobs ahead", begun=begun, count=max(queues))
+    else:
+        text = Text("{begun}, next in the queue", begun=begun)
+    column.label(text=say(text), translate=False)
+    column.label(text=say(checked_text(task, now)), translate=False)
 
 
-def checked_text(task: Task, now: float) -> str:
+def checked_text(task: Task, now: float) -> Text:
     """When the service was last asked about a task, and how long it is until it is asked again."""
-    checked = f"Checked {duration_text(now - task.checked_at)} ago" if task.checked_at else "Not checked yet"
+    checked = Text("Not checked yet")
+    if task.checked_at:
+        checked = Text("Checked {time:duration} ago", time=now - task.checked_at)
     session = app().session
     if task.followed and not session.blocker:
         wait = max(task.next_check_at, session.throttled_until) - now
-        checked += f", next in {duration_text(wait)}" if wait >= 1.0 else ", checking"
+        if wait < 1.0:
+            return Text("{checked}, checking", checked=checked)
+        return Text("{checked}, next in {time:duration}", checked=checked, time=wait)
     return checked
 
 
-def _expiry_text(task: Task, now: float) -> str:
+def _expiry_text(task: Task, now: float) -> Text:
     left = task.finished_at + RESULTS_KEPT - now
     if left < 0.0:
-        return "No longer kept by the service"
+        return Text("No longer kept by the service")
     days = int(left // 86400)
-    return f"Kept by the service for {f'{days} more days' if days > 1 else 'a day or less'}"
+    if days > 1:
+        return Text("Kept by the service for {days} more days", days=days)
+    return Text("Kept by the service for a day or less")
 
 
 def _draw_buttons(layout: bpy.types.UILayout, task: Task) -> None:
@@ -151,37 +167,36 @@ def _draw_news(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     session = app().session
     if task.trouble and not (session.blocker and task.followed):
         harmless = task.watch is Watch.PAUSED or (task.followed and not task.failures)
-        paragraph(layout, say(task.trouble), width, icon="INFO" if harmless else "ERROR")
+        paragraph(layout, task.trouble, width, icon="INFO" if harmless else "ERROR")
     elif task.status is Status.PARTLY_FAILED:
-        failed = len(task.jobs) - task.jobs_done
-        paragraph(layout, f"{failed} of {len(task.jobs)} jobs failed. The download can be tried.", width, icon="ERROR")
+        text, failed = "{failed} of {total} jobs failed. The download can be tried.", len(task.jobs) - task.jobs_done
+        paragraph(layout, Text(text, failed=failed, total=len(task.jobs)), width, icon="ERROR")
     elif task.status is Status.FAILED:
-        again = "Retry puts it back into the form." if task.kind else "Start it again at Hyper3D, or ask their support."
-        text = f"The service could not make it. {again}"
-        paragraph(layout, text, width, icon="ERROR")
+        again = Text("The service could not make it. Retry puts it back into the form.")
+        anew = Text("The service could not make it. Start it again at Hyper3D, or ask their support.")
+        paragraph(layout, again if task.kind else anew, width, icon="ERROR")
     progress = session.files.downloads.get(task.task_id)
     if progress and progress.waiting:
-        paragraph(layout, say(progress.waiting), width, icon="TIME")
+        paragraph(layout, progress.waiting, width, icon="TIME")
     elif task.download is Download.WANTED and not progress:
         text = "Another Blender is downloading it, or was stopped in it. Press Download to have it here."
-        paragraph(layout, text, width, icon="INFO")
+        paragraph(layout, Text(text), width, icon="INFO")
     if task.task_id in app().library.pending:
         row = layout.row(align=True)
         row.label(text="Writing to the library…", icon="TIME")
         row.operator("rodin.cancel_library", text="", icon="X")
     request = session.imports.requests.get(task.task_id)
     if request and request.waits_for and not progress:
-        paragraph(layout, f"It is imported when {request.waits_for}.", width, icon="TIME")
+        paragraph(layout, Text("It is imported when {what}.", what=request.waits_for), width, icon="TIME")
     unconfirmed = session.imports.unconfirmed.get(task.task_id)
     if unconfirmed:
-        paragraph(layout, say(model_imports.too_large(unconfirmed)), width, icon="QUESTION")
+        paragraph(layout, model_imports.too_large(unconfirmed), width, icon="QUESTION")
     trouble = session.files.troubles.get(task.task_id)
     if trouble:
         paragraph(layout, trouble, width, icon="ERROR")
     if is_over_size_warning():
-        taken = size_text(session.files.bytes_saved)
-        taken = f"Downloaded files take {taken}. Delete those of tasks you no longer need."
-        paragraph(layout, taken, width, icon="INFO")
+        taken = "Downloaded files take {size:size}. Delete those of tasks you no longer need."
+        paragraph(layout, Text(taken, size=session.files.bytes_saved), width, icon="INFO")
 
 
 def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
@@ -203,18 +218,18 @@ def _draw_files(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         if task.status.has_files and task.download is not Download.SAVED:
             row = layout.row()
             row.scale_y = 1.5
-            row.operator("rodin.hand_off", text=_download_text(task), icon="IMPORT")
+            row.operator("rodin.hand_off", text=say(_download_text(task)), icon="IMPORT", translate=False)
         elif not task.status.final and task.task_uuid:
             layout.operator("rodin.hand_off", text="Download Available", icon="IMPORT")
         if task.folder:
             _draw_saved(layout, task)
 
 
-def _download_text(task: Task) -> str:
+def _download_text(task: Task) -> Text:
     """What the button does, as the settings have it."""
     if task.files:
-        return "Download Missing Files"
-    return "Download and Import" if app().settings.value("import_after_download") else "Download"
+        return Text("Download Missing Files")
+    return Text("Download and Import" if app().settings.value("import_after_download") else "Download")
 
 
 def is_over_size_warning() -> bool:
@@ -229,13 +244,13 @@ def _draw_progress(layout: bpy.types.UILayout, progress: Progress) -> None:
     if progress.waiting:
         row.label(text="Downloading" if progress.count else "Download", icon="IMPORT")
     else:
-        text = progress_text(progress.received, progress.size, progress.speed)
-        row.progress(text=text, factor=progress.share)
+        text = say(phrases.progress(progress.received, progress.size, progress.speed))
+        row.progress(text=text, factor=progress.share, translate=False)
     row.operator("rodin.cancel_download", text="Cancel" if progress.waiting else "", icon="X")
     row = column.row()
     row.scale_y = 0.5
-    name = f"File {progress.number} of {progress.count}: {progress.name}" if progress.count else ""
-    row.label(text=name, translate=False)
+    file = Text("File {number} of {count}: {name}", number=progress.number, count=progress.count, name=progress.name)
+    row.label(text=say(file) if progress.count else "", translate=False)
 
 
 def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
@@ -269,7 +284,7 @@ class RODIN_MT_models(bpy.types.Menu):
         if task:
             for file in models(task.files):
                 text = f"{file.name}  ({size_text(file.size)})"
-                self.layout.operator("rodin.import_model", text=text).model = file.name
+                self.layout.operator("rodin.import_model", text=text, translate=False).model = file.name
             self.layout.separator()
             copied = self.layout.operator("rodin.import_model", text="Import a Copy", icon="DUPLICATE")
             copied.linked = False
@@ -285,6 +300,7 @@ def _draw_jobs(layout: bpy.types.UILayout, task: Task) -> None:
     for number, job in enumerate(task.jobs, 1):
         row = column.row()
         icon = "CHECKMARK" if is_done(job) else "CANCEL" if is_failed(job) else "TIME"
-        row.label(text=f"Job {number}", icon=icon)
-        queue = f" ({job.queue_length} ahead)" if job.queue_length else ""
-        row.label(text=job.status + queue)
+        row.label(text=say(Text("Job {number}", number=number)), icon=icon, translate=False)
+        ahead = Text("{status} ({count} ahead)", status=job.status, count=job.queue_length or 0)
+        # The status is the service's own word.
+        row.label(text=say(ahead) if job.queue_length else job.status, translate=False)

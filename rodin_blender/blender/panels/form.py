@@ -11,6 +11,7 @@ from ...configuration import GENERATE
 from ...tasks import options
 from ...tasks.option_words import price_text
 from ...tasks.options import OPTIONS
+from ...texts.text import Text
 from ...tracking.messages import Blocker
 from .. import blockouts, form, open_images
 from ..app import app
@@ -36,7 +37,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, blocker: Blocke
         _draw_follow(body, context)
     for prompt, pictures in app().session.form.sent.values():
         name = prompt or PurePath(pictures[0]).name
-        layout.label(text=f"Preparing '{name}'", icon="SORTTIME", translate=False)
+        layout.label(text=say(Text("Preparing '{name}'", name=name)), icon="SORTTIME", translate=False)
 
 
 def _draw_follow(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -86,7 +87,8 @@ def _draw_place(layout: bpy.types.UILayout) -> None:
     task = app().session.tasks.get(app().session.form.in_place_of)
     if task:
         row = layout.row(align=True)
-        row.label(text=f"In the place of '{task.name}'", icon="MESH_CUBE", translate=False)
+        text = Text("In the place of '{name}'", name=task.name)
+        row.label(text=say(text), icon="MESH_CUBE", translate=False)
         row.operator("rodin.leave_place", text="", icon="X", emboss=False)
 
 
@@ -153,29 +155,37 @@ def _draw_button(layout: bpy.types.UILayout, context: bpy.types.Context, blocker
     row.enabled = not trouble
     # The button is beside the other one and not below it, so that selecting an object moves nothing in the panel.
     of_selected = blockouts.is_selected(context)
-    row.operator("rodin.generate", text=_button_text(price, width - 20.0 * ui_scale() * of_selected))
+    text = _button_text(price, width - 20.0 * ui_scale() * of_selected)
+    row.operator("rodin.generate", text=text, translate=False)
     if of_selected:
         both.operator("rodin.generate_from_selected", text="", icon="MESH_CUBE")
     if trouble and not blocker:
-        paragraph(layout, say(trouble), width, icon="INFO" if form.is_empty() else "ERROR")
+        paragraph(layout, trouble, width, icon="INFO" if form.is_empty() else "ERROR")
     elif session.account.balance is not None and session.account.balance < price:
-        paragraph(layout, f"The account has only {price_text(session.account.balance)}.", width, icon="ERROR")
+        only = Text("The account has only {price}.", price=price_text(session.account.balance))
+        paragraph(layout, only, width, icon="ERROR")
 
 
 def _button_text(price: float, width: float) -> str:
     """What it costs and what is left, as far as there is room for it."""
-    session = app().session
-    left = "" if session.account.balance is None else f" ({session.account.balance:,.10g} left)"
-    texts = [f"Generate · about {price_text(price)}{left}", f"Generate · about {price_text(price)}"]
+    balance = app().session.account.balance
+    texts = [
+        Text("Generate · about {price}", price=price_text(price)),
+        Text("Generate · about {price}", price=price),
+    ]
+    if balance is not None:
+        whole = "Generate · about {price} ({balance} left)"
+        texts.insert(0, Text(whole, price=price_text(price), balance=f"{balance:,.10g}"))
     room, size = width - 45 * ui_scale(), font_size()
-    return next((text for text in texts if text_width(text, size) < room), f"Generate · about {price:g}")
+    *longer, shortest = map(say, texts)
+    return next((text for text in longer if text_width(text, size) < room), shortest)
 
 
 _VIEWS = (
-    ("Viewport", "VIEW", False, "VIEW3D"),
-    ("Viewport, Selected Only", "VIEW", True, "RESTRICT_SELECT_OFF"),
-    ("Camera View", "CAMERA", False, "VIEW_CAMERA"),
-    ("Four Views of Selected", "FOUR", True, "AXIS_FRONT"),
+    (Text("Viewport"), "VIEW", False, "VIEW3D"),
+    (Text("Viewport, Selected Only"), "VIEW", True, "RESTRICT_SELECT_OFF"),
+    (Text("Camera View"), "CAMERA", False, "VIEW_CAMERA"),
+    (Text("Four Views of Selected"), "FOUR", True, "AXIS_FRONT"),
 )
 
 
@@ -187,7 +197,7 @@ class RODIN_MT_open_images(bpy.types.Menu):
 
     def draw(self, context: bpy.types.Context) -> None:
         for text, source, selected_only, icon in _VIEWS:
-            operator = self.layout.operator("rodin.add_viewport", text=text, icon=icon)
+            operator = self.layout.operator("rodin.add_viewport", text=say(text), icon=icon, translate=False)
             operator.source, operator.selected_only = source, selected_only
         self.layout.separator()
         names = open_images.names()

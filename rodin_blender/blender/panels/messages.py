@@ -5,16 +5,19 @@ from __future__ import annotations
 
 import bpy
 
+from ...texts.text import Text
 from ...texts.wording import clock_text
 from .. import links
 from ..app import app
 from ..layouts import paragraph
+from ..voice import say
 
 
 def draw(layout: bpy.types.UILayout, width: float) -> None:
     told = app().session.news.entries
     header, body = layout.panel("rodin_messages", default_closed=True)
-    header.label(text=f"Messages ({len(told)})" if told else "Messages")
+    title = Text("Messages ({count})", count=len(told)) if told else Text("Messages")
+    header.label(text=say(title), translate=False)
     if not body:
         return
     for at, text in reversed(told):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bpy
 
+from ...texts.text import Text
 from .. import properties
 from ..app import app
 from ..layouts import paragraph
@@ -36,7 +37,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
         else:
             status.draw_in_full(layout, width, blocker)
             form.draw(layout, context, blocker)
-            paragraph(layout.column(), "Your models show here, from the moment you ask for them.", width)
+            paragraph(layout.column(), Text("Your models show here, from the moment you ask for them."), width)
             status.draw_undo(layout)
         messages.draw(layout, width)
 

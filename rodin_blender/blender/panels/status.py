@@ -8,6 +8,7 @@ import time
 import bpy
 
 from ...tasks.listing import Group
+from ...texts.text import Text
 from ...tracking.messages import Blocker
 from ..app import app
 from ..folders import PACKAGE
@@ -20,13 +21,13 @@ UNITS = 16
 UNDO_SHOWN = 60.0
 """Seconds for which the line offers to have back what was forgotten; the menu does until Blender quits."""
 _SHORT = {
-    "offline": "Blender is offline",
-    "no_key": "No API key",
-    "bad_key": "API key not accepted",
-    "address": "Wrong service address",
-    "client": "A part is missing",
-    "store": "The list is not readable",
-    "settings": "Wrong settings",
+    "offline": Text("Blender is offline"),
+    "no_key": Text("No API key"),
+    "bad_key": Text("API key not accepted"),
+    "address": Text("Wrong service address"),
+    "client": Text("A part is missing"),
+    "store": Text("The list is not readable"),
+    "settings": Text("Wrong settings"),
 }
 
 
@@ -36,7 +37,8 @@ def draw_line(layout: bpy.types.UILayout, width: float, blocker: Blocker | None)
     row = layout.row(align=True)
     if blocker:
         row.alert = True
-        row.popover("RODIN_PT_obstacle", text=_SHORT.get(blocker.code, "Nothing can be asked"), icon="ERROR")
+        text = say(_SHORT.get(blocker.code, Text("Nothing can be asked")))
+        row.popover("RODIN_PT_obstacle", text=text, icon="ERROR", translate=False)
         # The button that removes the blocker stands beside it.
         if blocker.code == "offline":
             row.operator("rodin.allow_online", text="", icon="INTERNET")
@@ -48,7 +50,7 @@ def draw_line(layout: bpy.types.UILayout, width: float, blocker: Blocker | None)
     elif session.forgotten and time.time() < session.forgotten.at + UNDO_SHOWN:
         draw_undo(row)
     else:
-        row.label(text=_summary(width))
+        row.label(text=_summary(width), translate=False)
 
 
 def draw_in_full(layout: bpy.types.UILayout, width: float, blocker: Blocker | None) -> None:
@@ -68,8 +70,10 @@ def undo_text() -> str:
     """What Undo Forget brings back: "Undo Forget 'A vase'"."""
     group = app().session.forgotten.last
     if not group:
-        return "Undo Forget"
-    return f"Undo Forget '{group[0].name}'" if len(group) == 1 else f"Undo Forget of {len(group)} Tasks"
+        return say(Text("Undo Forget"))
+    if len(group) == 1:
+        return say(Text("Undo Forget '{name}'", name=group[0].name))
+    return say(Text("Undo Forget of {count} Tasks", count=len(group)))
 
 
 def _draw_blocker(layout: bpy.types.UILayout, blocker: Blocker, width: float) -> None:
@@ -77,7 +81,7 @@ def _draw_blocker(layout: bpy.types.UILayout, blocker: Blocker, width: float) ->
     paragraph(layout, say(blocker), width, icon="ERROR")
     match blocker.code:
         case "bad_key" if app().api_key.source.fixed:
-            text = f"It comes from {app().api_key.source.origin}: change that and restart Blender."
+            text = Text("It comes from {origin}: change that and restart Blender.", origin=app().api_key.source.origin)
             paragraph(layout, text, width)
         case "offline" | "no_key" | "bad_key":
             welcome.draw_fixes(layout, blocker)
@@ -99,19 +103,17 @@ def draw_preferences_button(layout: bpy.types.UILayout, *, text: str, emboss: bo
 def _summary(width: float) -> str:
     """How many tasks stand how, as far as there is room for it, those first that wait for the user."""
     members = app().task_list.members
-    said = [
-        f"{len(members[group])} {words}"
-        for group, words in (
-            (Group.ATTENTION, "need attention" if len(members[Group.ATTENTION]) > 1 else "needs attention"),
-            (Group.DONE, "to download"),
-            (Group.RUNNING, "in progress"),
-        )
-        if members[group]
+    attention, done, running = (len(members[group]) for group in (Group.ATTENTION, Group.DONE, Group.RUNNING))
+    texts = [
+        Text("{count} need attention", count=attention) if attention > 1 else Text("1 needs attention"),
+        Text("{count} to download", count=done),
+        Text("{count} in progress", count=running),
     ]
+    said = [say(text) for text, count in zip(texts, (attention, done, running), strict=True) if count]
     while len(said) > 1 and not fits(" · ".join(said), width):
         said.pop()
     total = sum(map(len, members.values()))
-    return " · ".join(said) or ("1 task" if total == 1 else f"{total} tasks")
+    return " · ".join(said) or say(Text("1 task") if total == 1 else Text("{count} tasks", count=total))
 
 
 class RODIN_PT_obstacle(bpy.types.Panel):

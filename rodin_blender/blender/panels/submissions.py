@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import bpy
 
-from ...tasks.option_words import price_text
-from ...tasks.options import OPTIONS, TIERS
+from ...tasks.option_words import price_text, words
+from ...tasks.options import OPTIONS, TIERS, Option
 from ...tasks.task import Status, Task
 from ...texts.actions import Action
 from ...texts.text import Text, Trouble
-from ...texts.wording import size_text
 from .. import form, variations
 from ..app import app
 from ..layouts import paragraph
@@ -20,8 +19,8 @@ MAX_LINES = 6
 """Of a prompt."""
 SMALL = 20_000
 """Bytes."""
-_ALL_HAS_LEFT = "All of it has left. The service's answer is awaited."
-_ON_ITS_WAY = "It is on its way, so it can no longer be cancelled."
+_ALL_HAS_LEFT = Text("All of it has left. The service's answer is awaited.")
+_ON_ITS_WAY = Text("It is on its way, so it can no longer be cancelled.")
 
 
 def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
@@ -30,21 +29,21 @@ def draw(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         case Status.SENDING:
             _draw_sending(layout, task, width)
         case Status.UNSENT:
-            paragraph(layout, say(_waits_for(task)), width, icon="TIME")
+            paragraph(layout, _waits_for(task), width, icon="TIME")
             row = layout.row(align=True)
             row.operator("rodin.send_again", text="Send Now", icon="EXPORT")
             row.operator("rodin.discard", text="Discard", icon="TRASH")
         case Status.UNCERTAIN:
-            paragraph(layout, say(task.trouble), width, icon="ERROR")
+            paragraph(layout, task.trouble or "", width, icon="ERROR")
             column = layout.column(align=True)
             column.scale_y = 1.2
-            text = f"Send Again · about {price_text(task.price)}"
-            column.operator("rodin.send_again", text=text, icon="EXPORT")
+            text = Text("Send Again · about {price}", price=price_text(task.price))
+            column.operator("rodin.send_again", text=say(text), icon="EXPORT", translate=False)
             column.operator("rodin.discard", text="Discard", icon="TRASH")
             # Few users have the answer: it stands in the log of a proxy or of a tool in between.
             layout.operator("rodin.paste_answer", text="I Have the Service's Answer", icon="PASTEDOWN")
         case Status.REJECTED:
-            paragraph(layout, say(task.trouble), width, icon="CANCEL")
+            paragraph(layout, task.trouble or "", width, icon="CANCEL")
             row = layout.row(align=True)
             row.operator("rodin.again", text="Change and Try Again", icon="FILE_REFRESH")
             row.operator("rodin.discard", text="", icon="TRASH")
@@ -62,8 +61,8 @@ def _draw_sending(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     row = layout.row(align=True)
     if sent:
         # The size of a request without pictures is not worth showing.
-        text = f"{size_text(sent)} of {size_text(total)}" if total > SMALL else "Sending"
-        row.progress(text=text, factor=sent / max(total, sent))
+        text = Text("{part:size} of {whole:size}", part=sent, whole=total) if total > SMALL else Text("Sending")
+        row.progress(text=say(text), factor=sent / max(total, sent), translate=False)
         paragraph(layout, _ALL_HAS_LEFT if sent >= total else _ON_ITS_WAY, width)
     else:
         row.progress(text="Connecting", factor=0.0)
@@ -94,18 +93,25 @@ def draw_request(layout: bpy.types.UILayout, task: Task, width: float) -> None:
         column.operator("rodin.keep_this_one", text="Keep This One", icon="CHECKMARK")
 
 
-def _options_text(task: Task) -> str:
+def _options_text(task: Task) -> Text:
     """What was chosen, and what it cost: "Gen-2.5 Medium, Material Shaded, Seed 7. Cost 0.5 credits"."""
     tier = str(task.options.get("tier", ""))
     chosen = [TIERS[tier].label if tier in TIERS else tier]
     for name, value in task.options.items():
         option = OPTIONS.get(name)
         if option and name != "tier" and value != option.default:
-            chosen.append(option.label if value is True else f"{option.label} {value}")
+            chosen.append(_chosen_text(option, value))
     if task.credits is not None:
-        cost = f"Cost {price_text(task.credits)}."
+        cost = Text("Cost {price}.", price=price_text(task.credits))
     elif task.status is Status.REJECTED:
-        cost = "Nothing was charged."
+        cost = Text("Nothing was charged.")
     else:
-        cost = f"About {price_text(task.price)}."
-    return f"{', '.join(filter(None, chosen))}. {cost}"
+        cost = Text("About {price}.", price=price_text(task.price))
+    return Text("{options}. {cost}", options=", ".join(filter(None, chosen)), cost=cost)
+
+
+def _chosen_text(option: Option, value: object) -> str:
+    label = say(Text(option.label))
+    if value is True:
+        return label
+    return f"{label} {say(Text(words(option, str(value))[0])) if value in option.choices else value}"

@@ -6,9 +6,11 @@ from typing import Any
 import bpy
 
 from ...tasks.task import Task
+from ...texts.text import Text
 from .. import words
 from ..app import App, app
 from ..layouts import font_size, text_width, ui_scale
+from ..voice import say
 from . import status
 
 MARGINS = 46.0
@@ -60,7 +62,8 @@ def _draw_row(
     if running.task_list.selecting:
         row.prop(item, "selected", text="")
         width -= ICON * scale
-    icon, word, _sentence = words.state(task)
+    icon, state, _sentence = words.state(task)
+    word = say(state)
     if task.followed and (task.trouble or running.session.blocker):
         icon = "ERROR"
     needed = ICON * scale + text_width(word, size) + 2 * PADDING * scale
@@ -76,13 +79,13 @@ def _draw_row(
         row.label(text="", icon=NO_PICTURE)
     split = row.split(factor=min(max(1.0 - needed / max(width, 1.0), 0.3), 0.95))
     split.prop(item, "name", text="", emboss=False)
-    state = split.row()
-    state.alignment = "RIGHT"
+    end = split.row()
+    end.alignment = "RIGHT"
     if alone:
         # The icon is a button, since a label has no tooltip.
-        state.operator("rodin.activate", text="", icon=icon, emboss=False).task_id = task.task_id
+        end.operator("rodin.activate", text="", icon=icon, emboss=False).task_id = task.task_id
     else:
-        state.label(text=word, icon=icon)
+        end.label(text=word, icon=icon, translate=False)
 
 
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -95,7 +98,8 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     listing = app().task_list.listing
     if listing.arrangement.filters:
         row = layout.row()
-        row.label(text=f"{len(listing)} of {len(shown.tasks)} tasks shown", icon="FILTER")
+        text = Text("{shown} of {total} tasks shown", shown=len(listing), total=len(shown.tasks))
+        row.label(text=say(text), icon="FILTER", translate=False)
         row.operator("rodin.show_all_tasks", text="", icon="X", emboss=False)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import bpy
 
+from ...texts.text import Text
 from ...tracking.messages import Blocker
 from .. import links
 from ..layouts import paragraph
 from ..voice import say
 
 _STEPS = (
-    ("offline", "Go online", "Blender asks you before an extension may use the internet."),
-    ("no_key", "Enter your API key", "It is on the page API Dashboard of Hyper3D's website."),
-    ("", "Say what you want to make", ""),
+    ("offline", Text("Go online"), Text("Blender asks you before an extension may use the internet.")),
+    ("no_key", Text("Enter your API key"), Text("It is on the page API Dashboard of Hyper3D's website.")),
+    ("", Text("Say what you want to make"), Text("")),
 )
 """The code of the blocker that each step removes, what it is, and why."""
 _KINDS = [kind for kind, _title, _why in _STEPS]
@@ -33,9 +34,9 @@ def draw_steps(layout: bpy.types.UILayout, blocker: Blocker, width: float) -> No
         row = box.row()
         row.active = number == next_step
         icon = "CHECKMARK" if number < next_step else "RIGHTARROW" if number == next_step else "BLANK1"
-        row.label(text=f"{number + 1}.  {title}", icon=icon)
+        row.label(text=f"{number + 1}.  {say(title)}", icon=icon, translate=False)
         if number == next_step:
-            paragraph(box, say(blocker) if _is_final(blocker) else why, width)
+            paragraph(box, blocker if _is_final(blocker) else why, width)
             draw_fixes(box, blocker)
 
 
@@ -60,8 +61,10 @@ def draw_follow(layout: bpy.types.UILayout, width: float) -> None:
     """What following is, and where what it needs comes from."""
     paragraph(
         layout,
-        "Did a script, your studio's tool or another Blender start it? Copy the answer that Rodin gave there, and "
-        "paste it here: its subscription key says which task it is. (Your account's API key is another one.)",
+        Text(
+            "Did a script, your studio's tool or another Blender start it? Copy the answer that Rodin gave there, and "
+            "paste it here: its subscription key says which task it is. (Your account's API key is another one.)"
+        ),
         width,
     )
     layout.operator("rodin.open", text="About Subscription Keys", icon="URL").target = links.SERVICE_HELP
