@@ -32,8 +32,13 @@ from rodin_blender.tasks.options import OPTIONS
 PACKAGE = ROOT / "rodin_blender"
 LANGUAGES = PACKAGE / "texts" / "languages"
 IN_ENGLISH = (
-    "command_line", "blender/commands.py", "blender/report.py", "blender/studio.py", "texts/languages", "scripting.py"
-)  # fmt: skip
+    "command_line",
+    "blender/commands.py",
+    "blender/report.py",
+    "blender/thumbnail.py",
+    "texts/languages",
+    "scripting.py",
+)
 """Parts of the package whose words are not translated: commands, logs and reports are searched and sent to others."""
 FIELD = re.compile(r"\{\w+(?::\w+)?\}")
 

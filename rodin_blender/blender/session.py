@@ -40,7 +40,6 @@ from .import_queue import ImportQueue
 from .key_test import KeyTest
 from .news import News
 from .task_files import TaskFiles
-from .voice import say
 
 
 class Session:

@@ -8,6 +8,7 @@ service takes depends on the tier and on the mesh mode: ask `Option.takes`, `cho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -319,7 +320,7 @@ def _typed(option: Option, value: object) -> Value:
         found = value if isinstance(value, bool) else _TRUE_OR_FALSE.get(str(value).lower())
         if found is None:
             text = "{option} is either true or false, not '{value}'."
-            raise BadInput(Text(text, option=option.label, value=printable(str(value), 40)))
+            raise BadInput(Text(text, option=Text(option.label), value=printable(str(value), 40)))
         return found
     if isinstance(option.default, int):
         return _number(option, value)
@@ -328,7 +329,7 @@ def _typed(option: Option, value: object) -> Value:
     if choice is None:
         text = "{option} cannot be '{value}'. Choose {choices}."
         choices = _either([choice for choice in option.choices if choice])
-        raise BadInput(Text(text, option=option.label, value=printable(str(value), 40), choices=choices))
+        raise BadInput(Text(text, option=Text(option.label), value=printable(str(value), 40), choices=choices))
     return choice
 
 
@@ -336,19 +337,18 @@ def _number(option: Option, value: object) -> int:
     number = None
     # `int` refuses longer texts, or takes long for them.
     if isinstance(value, str) and len(value) <= 20:
-        try:
+        with suppress(ValueError):
             number = int(value.replace(",", ""))
-        except ValueError:
-            number = None
     elif isinstance(value, float) and value.is_integer():
         number = int(value)
     elif isinstance(value, int) and not isinstance(value, bool):
         number = value
     if number is None:
-        raise BadInput(Text("{option} is a whole number, not '{value}'.", option=option.label, value=_text(value)))
+        text = "{option} is a whole number, not '{value}'."
+        raise BadInput(Text(text, option=Text(option.label), value=_text(value)))
     if number != option.default and not option.low <= number <= option.high:
         text = "{option} must lie between {low:n} and {high:n}, which {value} does not."
-        raise BadInput(Text(text, option=option.label, low=option.low, high=option.high, value=_text(number)))
+        raise BadInput(Text(text, option=Text(option.label), low=option.low, high=option.high, value=_text(number)))
     return number
 
 
@@ -367,7 +367,7 @@ def _trouble(option: Option, values: Mapping[str, Value]) -> Text | None:
         return None
     tier, mesh_mode = str(values["tier"]), str(values["mesh_mode"])
     if not option.takes(tier, mesh_mode):
-        said = partial(Text, tier=tier, option=option.label, default=_named(option.default))
+        said = partial(Text, tier=tier, option=Text(option.label), default=_named(option.default))
         other = next((mode for mode in (RAW, QUAD) if option.takes(tier, mode)), None)
         if other:
             text = "{tier} does not take {option} with the mesh {mesh}: use the mesh {other}, or set it to {default}."
@@ -379,12 +379,12 @@ def _trouble(option: Option, values: Mapping[str, Value]) -> Text | None:
     if option.choices and value not in choices:
         able = _either([name for name in TIERS if option.only(name, str(value))])
         text = "{tier} does not make {option} {value}: choose {choices}, or {able} as the tier."
-        return Text(text, tier=tier, option=option.label, value=str(value), choices=_either(choices), able=able)
+        return Text(text, tier=tier, option=Text(option.label), value=str(value), choices=_either(choices), able=able)
     if not option.choices and not isinstance(value, bool):
         low, high = option.limits_for(tier, mesh_mode)
         if not low <= int(value) <= high:
             text = "For {tier} with the mesh {mesh}, {option} must lie between {low:n} and {high:n}, not {value:n}."
-            return Text(text, option=option.label, low=low, high=high, tier=tier, mesh=mesh_mode, value=value)
+            return Text(text, option=Text(option.label), low=low, high=high, tier=tier, mesh=mesh_mode, value=value)
     return None
 
 

@@ -46,6 +46,12 @@ def test_what_nobody_reads_in_the_window_is_not(text: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_lacks_nothing(language: str) -> None:
+    """`python3 -m tools.texts LANGUAGE` prints what it lacks as lines to fill in."""
+    assert [*texts.lacks(language)] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_language_says_nothing_that_is_not_said_in_english(language: str) -> None:
     assert texts.surplus(language) == []
 

@@ -87,6 +87,24 @@ def list_looks(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
         bpy.ops.wm.call_panel(name="RODIN_PT_filter")
     yield from ui.picture(f"list-filter{given['suffix']}")
+    if given["language"]:
+        yield from _in_language(ui, given["language"], given["suffix"])
+
+
+def _in_language(ui, language, suffix):
+    """The same sidebar and the preferences in another language, in pictures."""
+    yield from ui.press("ESC")
+    ui.rodin.show_groups = set()
+    view = bpy.context.preferences.view
+    view.language, view.use_translate_interface = language, True
+    for begin_by in ("GENERATE", "FOLLOW"):
+        ui.rodin.begin_by = begin_by
+        ui.move(300, 300)
+        yield 0.5
+        ui.sidebar.tag_redraw()
+        yield from ui.picture(f"list-{begin_by.lower()}-{language}{suffix}")
+    text = ui.module("texts.text").Text
+    ui.facts["said"] = ui.module("blender.voice").say(text("{shown} of {total} tasks shown", shown=1, total=2))
 
 
 def _row(ui, row):

@@ -26,10 +26,12 @@ def test_a_list_tells_its_tasks_apart_at_a_glance(window, folder, connected, sim
         "scale": scale,
         "theme": theme,
         "suffix": "" if look == "usual" else f"-{look}",
+        "language": "" if look == "light" else "de_DE",
     }
     size = ("--window-geometry", "0", "0", "700", "900") if scale else ()
     outcome = window.play("list_looks", given, *size, **connected)
     assert outcome.facts["offences"] == []
+    assert outcome.facts.get("said", "") == ("1 von 2 Aufgaben" if given["language"] else "")
 
 
 def test_the_chosen_task_is_active_after_a_restart(window, connected, simulator):

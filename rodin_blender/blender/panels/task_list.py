@@ -105,7 +105,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
 
 def _draw_bar(layout: bpy.types.UILayout, shown: bpy.types.PropertyGroup) -> None:
     row = layout.row(align=True)
-    row.prop(shown, "search", text="", icon="VIEWZOOM", placeholder="Search")
+    row.prop(shown, "search", text="", icon="VIEWZOOM", placeholder="Search Tasks")
     row.popover("RODIN_PT_filter", text="", icon="FILTER")
     row.prop(shown, "selecting", text="", icon="CHECKBOX_HLT", toggle=True)
     row.menu("RODIN_MT_tasks", text="", icon="DOWNARROW_HLT")
