@@ -67,8 +67,6 @@ def list_looks(ui, given):
     if given["scale"]:
         yield from _narrow(ui, 0.62)
         ui.rodin.begin_by = "FOLLOW"
-    if given["theme"]:
-        _theme(given["theme"])
     for prompt in given["prompts"]:
         bpy.ops.rodin.generate(prompt=prompt, images="\n".join(given["pictures"]))
         yield (lambda prompt=prompt: ui.task(prompt) is not None), "it is in the list"
@@ -87,13 +85,16 @@ def list_looks(ui, given):
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
         bpy.ops.wm.call_panel(name="RODIN_PT_filter")
     yield from ui.picture(f"list-filter{given['suffix']}")
-    if given["language"]:
-        yield from _in_language(ui, given["language"], given["suffix"])
+    yield from ui.press("ESC")
+    if not given["scale"]:
+        _theme("Blender_Light.xml")
+        ui.move(300, 300)
+        yield from ui.picture("list-hidden-light")
+    yield from _in_language(ui, given["language"], given["suffix"])
 
 
 def _in_language(ui, language, suffix):
     """The same sidebar and the preferences in another language, in pictures."""
-    yield from ui.press("ESC")
     ui.rodin.show_groups = set()
     view = bpy.context.preferences.view
     view.language, view.use_translate_interface = language, True
