@@ -11,7 +11,6 @@ import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import bpy
 
@@ -211,17 +210,9 @@ def _read(folder: Path, own_folder: Path, old: Secret, origin: str) -> tuple[Sec
         return error, news, taken
 
 
-def _old_properties() -> Any:
-    """What holds the values of the preferences' properties as they were stored, past their getters."""
-    own = folders.addon_preferences()
-    # From Blender 5.0 on they stand apart from a script's own custom properties.
-    apart = getattr(own, "bl_system_properties_get", None)
-    return apart() if apart else own
-
-
 def _of_old_preferences() -> Secret:
     """The key that an earlier version kept in the preferences, empty for none."""
-    stored = _old_properties()
+    stored = folders.stored_preferences()
     text = stored.get("api_key") if stored else None
     with suppress(BadInput):
         return keys.api_key(text) if isinstance(text, str) else Secret("")
@@ -230,7 +221,7 @@ def _of_old_preferences() -> Secret:
 
 def _forget_old_preferences() -> None:
     """Leave the key out of the preferences from the next time on that Blender saves them."""
-    stored = _old_properties()
+    stored = folders.stored_preferences()
     if stored and "api_key" in stored:
         del stored["api_key"]
         bpy.context.preferences.is_dirty = True

@@ -76,6 +76,7 @@ class App:
         self.studio_files.follow()
         self.api_key.follow()
         self.logging.configure(self.settings.resolve, folders.blend_folder())
+        self.settings.follow()
         settings = self.settings.for_tracker()
         session.needs_redraw |= settings != session.settings
         if settings.api_key != session.settings.api_key:

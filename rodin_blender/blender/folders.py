@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -19,6 +20,14 @@ def addon_preferences() -> bpy.types.AddonPreferences | None:
     """None where a script enabled the extension without an entry in Blender's preferences."""
     addon = bpy.context.preferences.addons.get(PACKAGE)
     return addon.preferences if addon else None
+
+
+def stored_preferences() -> Any:
+    """What holds the values of the preferences' properties as they were stored, past their getters; None for none."""
+    own = addon_preferences()
+    # From Blender 5.0 on they stand apart from a script's own custom properties.
+    apart = getattr(own, "bl_system_properties_get", None)
+    return apart() if apart else own
 
 
 def user_folder() -> Path:

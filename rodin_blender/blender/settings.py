@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,7 +23,7 @@ from ..texts.text import Text
 from ..tracking.messages import PENDING, Blocker, Settings
 from . import network, option_properties
 from .api_key import ApiKey
-from .folders import addon_preferences, blend_folder, user_folder
+from .folders import addon_preferences, blend_folder, stored_preferences, user_folder
 from .studio_files import StudioFiles
 
 
@@ -33,6 +36,33 @@ class SettingsInUse:
     def __init__(self, file: StudioFiles, api_key: ApiKey) -> None:
         self._file = file
         self._api_key = api_key
+        self._environment = dict(os.environ)
+        """As it was when it was last followed."""
+        self._drawing = False
+        self._drawn: dict[str, Setting] = {}
+        """What was worked out to be drawn, as long as nothing is set in another way."""
+        self._drawn_trouble: Text | None = None
+        """What is wrong in the environment then."""
+        self._drawn_from: tuple[object, ...] = ()
+
+    def follow(self) -> None:
+        """Have what is drawn be as the environment is now."""
+        self._environment = dict(os.environ)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Within one draw, which asks for a hundred values: look once whether anything is set in another way."""
+        stored = stored_preferences()
+        now = self._environment, self._file.values, dict(stored.items()) if stored else {}
+        if now != self._drawn_from:
+            self._drawn_from = now
+            self._drawn_trouble = configuration.wrong_in_environment(self._file.values, self._environment)
+            self._drawn.clear()
+        self._drawing = True
+        try:
+            yield
+        finally:
+            self._drawing = False
 
     def resolve(self, name: str) -> Setting:
         """The value in use, and where it comes from. What the environment holds wrongly is passed over.
@@ -41,8 +71,15 @@ class SettingsInUse:
         """
         if name == "api_key":
             return self._api_key.in_use()
+        if not self._drawing:
+            return self._find(name, os.environ)
+        if name not in self._drawn:
+            self._drawn[name] = self._find(name, self._environment)
+        return self._drawn[name]
+
+    def _find(self, name: str, environment: Mapping[str, str]) -> Setting:
         try:
-            found = configuration.fixed(name, self._file.values)
+            found = configuration.fixed(name, self._file.values, environment)
         except BadInput:
             found = None
         if found:
@@ -112,7 +149,7 @@ class SettingsInUse:
             return Settings(timeout=network.timeout(), blocker=Blocker(code, self._file.trouble))
         return configuration.tracker_settings(
             resolve,
-            self._file.values,
+            self._drawn_trouble if self._drawing else configuration.wrong_in_environment(self._file.values),
             blend_folder=blend_folder(),
             timeout=network.timeout(),
             connection_limit=network.connection_limit(),

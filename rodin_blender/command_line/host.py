@@ -22,6 +22,7 @@ from ..configuration import (
     path_of,
     read_files,
     tracker_settings,
+    wrong_in_environment,
 )
 from ..service import keys
 from ..service.errors import BadInput
@@ -92,7 +93,7 @@ class Host:
         program = f"Blender/{blender}" if blender else ""
         return tracker_settings(
             self.resolve,
-            self.file,
+            wrong_in_environment(self.file),
             timeout=self.timeout,
             connection_limit=self.connection_limit,
             offline=self.offline,

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def template_of(setting: Setting, name: str) -> str:
 
 def tracker_settings(
     resolve: Callable[[str], Setting],
-    file: Mapping[str, Setting],
+    trouble: Text | None,
     *,
     blend_folder: Path | None = None,
     timeout: float = 20.0,
@@ -85,15 +85,14 @@ def tracker_settings(
 ) -> Settings:
     """What the tracker is to know, with what keeps it from asking, if anything does.
 
-    `resolve` raises BadInput; `file` is what `read_files` found, `blend_folder` that of the .blend file. `offline` says
-    why the internet may not be used; a loopback address needs no permission. `program` is what the service is told
-    that asks.
+    `resolve` raises BadInput; `trouble` is `wrong_in_environment`, `blend_folder` that of the .blend file. `offline`
+    says why the internet may not be used; a loopback address needs no permission. `program` is what the service is
+    told that asks.
     """
 
     def value(name: str) -> Value:
         return resolve(name).value
 
-    trouble = wrong_in_environment(file)
     if trouble:
         return Settings(timeout=timeout, blocker=Blocker("settings", trouble))
     try:

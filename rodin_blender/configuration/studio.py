@@ -85,11 +85,11 @@ def key_source(
     return next(((is_command, found) for is_command, found in places if found and found.value), (False, kept))
 
 
-def wrong_in_environment(file: Mapping[str, Setting]) -> Text | None:
+def wrong_in_environment(file: Mapping[str, Setting], environment: Mapping[str, str] = os.environ) -> Text | None:
     """What is wrong among the environment's variables that count, None for nothing."""
     try:
         for name in FIELDS:
-            fixed(name, file)
+            fixed(name, file, environment)
     except BadInput as error:
         return error.trouble.text
     return None

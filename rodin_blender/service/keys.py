@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from ..texts.actions import WORDS, Action
@@ -131,6 +132,7 @@ def api_key(text: str) -> Secret:
     return Secret(text)
 
 
+@lru_cache(maxsize=16)
 def service_address(text: str) -> str:
     """The service's base address without a trailing slash: https, or http on a loopback address. Raises BadInput."""
     text = text.strip().rstrip("/")
@@ -150,6 +152,7 @@ def service_address(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=16)
 def is_loopback(address: str) -> bool:
     """Whether the address is on this computer itself, and so not the internet."""
     # What stands before a backslash is the host for `requests`, and user information for `urlsplit`.

@@ -48,3 +48,54 @@ def test_again_brings_pictures_back_by_their_names(
     assert [picture["name"] for picture in service.submissions()[-1]["pictures"]] == ["1.png"]
     bpy.ops.rodin.again(task_id=task_id)
     assert [PurePath(item.path).name for item in form.images] == ["vase from the front.png"]
+
+
+def test_what_is_drawn_follows_each_place_that_a_setting_comes_from(
+    rodin: Rodin, form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, name = rodin.app.settings, "import_height"
+
+    def drawn() -> object:
+        with settings.drawing():
+            return settings.value(name)
+
+    def code() -> str:
+        with settings.drawing():
+            blocker = rodin.app.blocker()
+        return blocker.code if blocker else ""
+
+    def look() -> None:
+        rodin.app.settings_read_at = float("-inf")
+        rodin.module("blender.timer").run()
+
+    rodin.until(lambda: not code(), "the API key is read")
+    assert drawn() == 0.0
+    rodin.preferences.import_height = 2.0
+    assert drawn() == 2.0, "what is set in the preferences is drawn at once"
+    rodin.preferences.property_unset(name)
+    assert drawn() == 0.0
+    settings.set_value(name, 2.5)
+    assert drawn() == 2.5
+    rodin.preferences.service_address = "nonsense"
+    monkeypatch.delenv("RODIN_API_URL")
+    look()
+    assert code() == "address"
+    rodin.preferences.property_unset("service_address")
+    monkeypatch.setenv("RODIN_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "3")
+    look()
+    assert (drawn(), code()) == (3.0, "")
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "tall")
+    look()
+    assert (drawn(), code()) == (2.5, "settings"), "a wrong one is passed over, and told"
+    monkeypatch.delenv("RODIN_IMPORT_HEIGHT")
+    look()
+    assert (drawn(), code()) == (2.5, "")
+    (tmp_path / "studio.toml").write_text("import_height = 4.0\n")
+    monkeypatch.setenv("RODIN_CONFIG", str(tmp_path / "studio.toml"))
+    look()
+    rodin.until(lambda: drawn() == 4.0, "the studio's file is read")
+    monkeypatch.delenv("RODIN_CONFIG")
+    look()
+    rodin.until(lambda: drawn() == 2.5, "nothing names it any more")
+    rodin.preferences.property_unset(name)

@@ -171,7 +171,7 @@ def test_the_tracker_is_told_what_is_set_or_what_is_in_the_way() -> None:
 
     def told(offline: Trouble | None = None, **changed: object):
         found = {name: Setting(value, "preferences", fixed=False) for name, value in {**values, **changed}.items()}  # type: ignore[arg-type]
-        return tracker_settings(found.__getitem__, {}, offline=offline)
+        return tracker_settings(found.__getitem__, None, offline=offline)
 
     good = told(api_key="k", shortest_interval=50.0, longest_interval=20.0, deadline=2.0)
     assert good.blocker is None and good.api_key == Secret("k") and good.address == configuration.SERVICE_ADDRESS

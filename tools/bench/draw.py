@@ -70,13 +70,17 @@ def _text(measured: Measured) -> str:
     rows = {tasks: max(max(values) for of, values in _each(measured, "rows") if of == tasks) for tasks in NUMBERS}
     arranged = max(statistics.median(values) for _tasks, values in _each(measured, "arranged"))
     drawn = max(arranged, *(max(values) for values in medians.values()))
+    drawn_cpu = max(
+        statistics.median(values) for what in ("draws_cpu", "arranged_cpu") for _tasks, values in _each(measured, what)
+    )
     promises = promised(
         Promise("A call of the timer takes next to nothing while nothing happens", f"median {_us(IDLE_AIM)}",
                 _us(idle), idle <= IDLE_AIM),
         Promise(f"… and never much, with {CHANGING:,} tasks changing at once", f"at most {_ms(BUSY_AIM)}",
                 f"longest call {_ms(busy)}, of the processor's time {_ms(busy_cpu)}", busy <= BUSY_AIM),
         Promise("All our code in one redraw of the sidebar is quick, with up to 10,000 tasks, searched and sorted, too",
-                f"median {_ms(DRAW_AIM)}", _ms(drawn), drawn <= DRAW_AIM),
+                f"median {_ms(DRAW_AIM)}", f"{_ms(drawn)}, of the processor's time {_ms(drawn_cpu)}",
+                drawn <= DRAW_AIM),
         Promise("… and draws the rows on the screen, and not the list", "as many rows of 10,000 tasks as of 10",
                 f"{rows[NUMBERS[-1]]} and {rows[NUMBERS[0]]}", rows[NUMBERS[-1]] <= rows[NUMBERS[0]]),
     )  # fmt: skip
@@ -120,12 +124,14 @@ def _draw_table(measured: Measured) -> str:
         for tasks, facts in windows.items():
             draws, sidebar = facts["draws"], statistics.median(facts["sidebar"])
             lines.append([
-                version, f"{tasks:,}", max(facts["rows"]), _ms(statistics.median(draws)), _ms(_percentile(draws, 0.99)),
+                version, f"{tasks:,}", max(facts["rows"]), _ms(statistics.median(draws)),
+                _ms(statistics.median(facts["draws_cpu"])), _ms(_percentile(draws, 0.99)),
                 _ms(sidebar), _ms(statistics.median(facts["arranged"])),
                 f"{_ms(facts['arranging'])} for {facts['found']:,} found",
             ])  # fmt: skip
     header = (
-        "Blender", "tasks", "rows drawn", "our draw functions: median", "99 % below", "all, with the pixels",
+        "Blender", "tasks", "rows drawn", "our draw functions: median", "of the processor's time",
+        "99 % below", "all, with the pixels",
         "searched and sorted by name", "to search and sort once",
     )  # fmt: skip
     return f"""**Drawing the sidebar once**

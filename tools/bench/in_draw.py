@@ -14,7 +14,8 @@ PATIENCE = 60.0
 
 given = json.loads(Path(os.environ["RODIN_BENCH"]).read_text())
 facts = {"idle": [], "busy": [], "draws": [], "arranged": [], "rows": [], "sidebar": []}
-spent = {"code": 0.0, "rows": 0, "began": 0.0, "timer": []}
+facts |= {"draws_cpu": [], "arranged_cpu": []}
+spent = {"code": 0.0, "cpu": 0.0, "rows": 0, "began": 0.0, "timer": []}
 
 
 def ours(name):
@@ -36,9 +37,10 @@ def time_drawing():
     draw_item = panels.RODIN_UL_tasks.draw_item
 
     def timed(function, *arguments):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.thread_time()
         spent["began"] = spent["began"] or began
         function(*arguments)
+        spent["cpu"] += time.thread_time() - used
         spent["code"] += time.perf_counter() - began
 
     def timed_item(self, context, layout, data, item, icon, active_data, active_property, index):
@@ -70,10 +72,11 @@ def time_timer():
 def sidebar_drawn():
     if spent["began"] and given["drawing"]:
         facts[given["drawing"]].append(spent["code"])
+        facts[f"{given['drawing']}_cpu"].append(spent["cpu"])
         if given["drawing"] == "draws":
             facts["rows"].append(spent["rows"])
             facts["sidebar"].append(time.perf_counter() - spent["began"])
-    spent.update(code=0.0, rows=0, began=0.0)
+    spent.update(code=0.0, cpu=0.0, rows=0, began=0.0)
 
 
 def play():

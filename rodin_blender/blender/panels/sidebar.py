@@ -26,8 +26,12 @@ class RODIN_PT_tasks(bpy.types.Panel):
             self.layout.label(text="", icon="BLANK1")
 
     def draw(self, context: bpy.types.Context) -> None:
+        with app().settings.drawing():
+            self._draw(context)
+
+    def _draw(self, context: bpy.types.Context) -> None:
         layout, width = self.layout, context.region.width
-        # The blocker is worked out once for all parts of the panel, since that reads every setting.
+        # The blocker is worked out once for all parts of the panel.
         blocker = app().lasting_blocker()
         if context.window_manager.rodin.tasks:
             status.draw_line(layout, width, blocker)
