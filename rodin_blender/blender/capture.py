@@ -51,10 +51,6 @@ def add(context: bpy.types.Context, source: str, *, selected_only: bool) -> None
     shown = [*layer.objects.selected] if selected_only or source == "FOUR" else []
     if not shown and (selected_only or source == "FOUR"):
         raise BadInput("No object is selected. Select what the picture is to show.")
-    if shown and (space.local_view or space.use_local_collections):
-        raise BadInput(
-            "Leave the local view (Numpad /) first, and local collections: else the selection cannot be drawn alone."
-        )
     shots = _four_sides(shown) if source == "FOUR" else [_one(source, context, space, region, shown)]
     room = MAX_PICTURES - len(form.pictures())
     if len(shots) > room:

@@ -214,3 +214,39 @@ def submissions_in_trouble(ui, given):
     ui.sidebar.tag_redraw()
     yield from ui.picture(f"again{suffix}")
     pathlib.Path(ui.folder / "played").touch()
+
+
+def pictures_in_local_view(ui, given):
+    """Put the selection alone into the form while the viewport shows but a part of the scene."""
+    yield from ui.open_sidebar("GENERATE")
+    bpy.ops.mesh.primitive_monkey_add(size=1.5, location=(2.5, 0.5, 0.0))
+    monkey, cube = bpy.context.object, bpy.data.objects["Cube"]
+    space, region = ui.area.spaces[0], next(region for region in ui.area.regions if region.type == "WINDOW")
+    here = {"window": ui.window, "area": ui.area, "region": region}
+
+    def add(name, count=1):
+        before = len(ui.rodin.form.images)
+        with bpy.context.temp_override(**here):
+            bpy.ops.rodin.add_viewport("EXEC_DEFAULT", selected_only=True, source="FOUR" if count == 4 else "VIEW")
+        yield (lambda: len(ui.rodin.form.images) == before + count), f"the pictures {name} are in the form"
+        for number, item in enumerate(list(ui.rodin.form.images)[before:]):
+            path = pathlib.Path(item.path)
+            (ui.folder / f"{name}-{number}.png").write_bytes(path.read_bytes())
+
+    yield from add("whole scene")
+    with bpy.context.temp_override(**here):
+        bpy.ops.view3d.localview(frame_selected=False)
+    yield (lambda: space.local_view), "it shows the monkey only"
+    seen = [item.local_view_get(space) for item in (monkey, cube)]
+    yield from add("local view")
+    ui.module("blender.form").clear()
+    yield from add("four sides", 4)
+    ui.facts["seen as before"] = seen == [item.local_view_get(space) for item in (monkey, cube)]
+    with bpy.context.temp_override(**here):
+        bpy.ops.view3d.localview(frame_selected=False)
+    ui.module("blender.form").clear()
+    space.use_local_collections = True
+    yield 0.5
+    yield from add("local collections")
+    ui.facts["local"] = [bool(space.local_view), space.use_local_collections]
+    ui.facts["scenes"] = len(bpy.data.scenes)

@@ -81,6 +81,16 @@ def test_the_viewport_becomes_pictures_of_the_form(window, folder, connected, si
     assert colors[0] != colors[1], "another side looks different"
 
 
+def test_the_selection_becomes_a_picture_in_local_view_too(window, connected):
+    outcome = window.play("pictures_in_local_view", **connected)
+    plain = _check_picture(outcome.folder / "whole scene-0.png")
+    for name in ("local view-0", "local collections-0"):
+        assert _check_picture(outcome.folder / f"{name}.png") == plain, name
+    assert len({_check_picture(outcome.folder / f"four sides-{number}.png") for number in range(4)}) == 4
+    assert outcome.facts["seen as before"] and outcome.facts["local"] == [False, True], "the view stays"
+    assert outcome.facts["scenes"] == 1 and outcome.facts["offences"] == []
+
+
 def _check_picture(path: Path) -> bytes:
     """That the object stands out from a plain ground that is all around it. Returns the pixels."""
     from PIL import Image

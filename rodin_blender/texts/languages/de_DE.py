@@ -15,7 +15,6 @@ TEXTS = {
     # blender/capture.py
     "There is no 3D viewport in this window. Open one, then add its picture.": "In diesem Fenster ist kein 3D-Ansichtsfenster. Eines öffnen, dann sein Bild hinzufügen.",
     "No object is selected. Select what the picture is to show.": "Kein Objekt ist ausgewählt. Auswählen, was das Bild zeigen soll.",
-    "Leave the local view (Numpad /) first, and local collections: else the selection cannot be drawn alone.": "Zuerst die lokale Ansicht (Numpad /) und lokale Sammlungen verlassen: Sonst kann die Auswahl nicht allein gezeichnet werden.",
     "The service takes {most} pictures at most, and the form has room for {room} more. Remove some first.": "Der Dienst nimmt höchstens {most} Bilder, und im Formular ist Platz für {room} weitere. Zuerst einige entfernen.",
     "The picture of the viewport": "Das Bild des Ansichtsfensters",
     "The four views": "Die vier Ansichten",
