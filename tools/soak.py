@@ -2,9 +2,9 @@
 
     python -m tools.soak [--tasks 10000] [--seconds 180]      (make soak)
 
-Three processes: a simulated service that answers one question in five with a fault; a tracker with its list of tasks,
-of which some finish, are paused, resumed and forgotten, and new ones take their place; and this one, which looks at
-the tracker's process from outside. Time is accelerated: intervals of a second, and more requests a minute than in use.
+Two processes: this one, with a simulated service that answers one question in five with a fault; and a tracker with its
+list of tasks, of which some finish, are paused, resumed and forgotten, and new ones take their place. It is looked at
+from outside. Time is accelerated: intervals of a second, and more requests a minute than in use.
 Needs Linux, for /proc. Exit code 0: all that is claimed holds. The figures go into docs/reliability.md.
 """
 
@@ -28,7 +28,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import Any, TextIO
 
 from rodin_blender.service import paste_parser
 from rodin_blender.service.answers import Job
@@ -85,25 +85,20 @@ class FaultySimulator(Simulator):
             return fault
 
 
-def serve(tasks: int, seconds: float, folder: Path) -> None:
-    """For another process: the service, and a list of tasks that end throughout the run and after it."""
+def fill(path: Path, simulator: Simulator, tasks: int, seconds: float, events: TextIO) -> None:
+    """Make a list of tasks that end throughout the run and after it."""
     chance = random.Random(2)
-    with FaultySimulator() as simulator, closing(store.Store(folder / "tasks.sqlite")) as listed:
-        uuids: dict[str, list[str]] = {}
-        with (folder / "events").open("w") as events:
-            for number in range(tasks):
-                answer = simulator.add(story(chance, seconds), prompt=f"Model {number}", files={})
-                task = listed.add(schedule.new_task(paste_parser.generation_answer(answer), time.time()))
-                print(time.time(), "followed", answer["jobs"]["subscription_key"], file=events)
-                uuids[task.task_id] = answer["jobs"]["uuids"]
+    uuids: dict[str, list[str]] = {}
+    with closing(store.Store(path)) as listed:
+        for number in range(tasks):
+            answer = simulator.add(story(chance, seconds), prompt=f"Model {number}", files={})
+            task = listed.add(schedule.new_task(paste_parser.generation_answer(answer), time.time()))
+            print(time.time(), "followed", answer["jobs"]["subscription_key"], file=events)
+            uuids[task.task_id] = answer["jobs"]["uuids"]
         use(listed, uuids, chance)
-        with closing(sqlite3.connect(folder / "tasks.sqlite")) as db:
-            # Of use only where the minute's requests are thousands.
-            db.execute("CREATE INDEX request_at ON request (at)")
-        print(simulator.url, flush=True)
-        sys.stdin.readline()
-        asked = [(request.at, request.subscription_key) for request in simulator.asked("status")]
-        print(json.dumps({"asked": asked, "faults": simulator.told}), flush=True)
+    with closing(sqlite3.connect(path)) as db:
+        # Of use only where the minute's requests are thousands.
+        db.execute("CREATE INDEX request_at ON request (at)")
 
 
 def use(listed: store.Store, uuids: dict[str, list[str]], chance: random.Random) -> None:
@@ -285,33 +280,26 @@ def measured(tasks: int, seconds: float) -> Run:
     memory_disk = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory_disk if memory_disk.is_dir() else None) as name:
         folder = Path(name)
-        this = [sys.executable, "-m", "tools.soak", "--tasks", str(tasks), "--seconds", str(seconds)]
-        with subprocess.Popen(
-            [*this, "--serve", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-        ) as service:
-            try:
-                assert service.stdout and service.stdin
-                url = service.stdout.readline().strip()
-                if not url:
-                    raise SystemExit("The service did not begin.")
-                with subprocess.Popen([*this, "--own", name, url], cwd=ROOT) as owner:
-                    try:
-                        began = time.monotonic()
-                        while time.monotonic() - began < seconds - 1.0:
-                            time.sleep(1 / SAMPLES_A_SECOND)
-                            run.sample(owner.pid, folder / "tasks.sqlite", began)
-                        run.exit_code = owner.wait(60)
-                    finally:
-                        owner.kill()
-                answer, _ = service.communicate("\n", timeout=60)
-            finally:
-                service.kill()
-        told = json.loads(answer)
-        run.asked, run.faults = [tuple(asked) for asked in told["asked"]], told["faults"]
+        path = folder / "tasks.sqlite"
+        with FaultySimulator() as simulator:
+            with (folder / "events").open("w") as events:
+                fill(path, simulator, tasks, seconds, events)
+            command = [sys.executable, "-m", "tools.soak", "--seconds", str(seconds), "--own", name, simulator.url]
+            with subprocess.Popen(command, cwd=ROOT) as owner:
+                try:
+                    began = time.monotonic()
+                    while time.monotonic() - began < seconds - 1.0:
+                        time.sleep(1 / SAMPLES_A_SECOND)
+                        run.sample(owner.pid, path, began)
+                    run.exit_code = owner.wait(60)
+                finally:
+                    owner.kill()
+            run.asked = [(request.at, request.subscription_key) for request in simulator.asked("status")]
+            run.faults = simulator.told
         for line in (folder / "events").read_text().splitlines():
             at, what, key = line.split()
             run.events.append((float(at), what, key))
-        with closing(store.Store(folder / "tasks.sqlite")) as listed:
+        with closing(store.Store(path)) as listed:
             run.listed = {task.subscription_key.reveal() for task in listed.tasks()}
     return run
 
@@ -339,12 +327,8 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=180.0)
     parser.add_argument("--dry", action="store_true", help="leave docs/ as it is")
-    parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--own", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.serve:
-        serve(given.tasks, given.seconds, given.serve)
-        return 0
     if given.own:
         own(Path(given.own[0]), given.own[1], given.seconds)
         return 0
