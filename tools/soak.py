@@ -168,6 +168,7 @@ class Owner:
         for task_id in some[:1]:
             if self.tasks[task_id].followed:
                 self.tracker.change(task_id, schedule.paused)
+                self.note("paused", self.tasks[task_id])
                 self.paused.append((now, task_id))
         for task_id in some[1:]:
             if not self.tasks[task_id].status.final:
@@ -243,14 +244,16 @@ class Run:
 
     def claims(self) -> list[tuple[str, str, bool]]:
         """(what is claimed, what was seen, whether it holds)"""
-        final, followed, forgotten = ({} for _ in range(3))  # type: ignore[var-annotated]
+        at_first: dict[str, dict[str, float]] = defaultdict(dict)
         for at, what, key in self.events:
-            {"final": final, "followed": followed, "forgotten": forgotten}[what].setdefault(key, at)
+            at_first[what].setdefault(key, at)
+        final, followed, forgotten, paused = (at_first[w] for w in ("final", "followed", "forgotten", "paused"))
         asked_after = sum(at > final.get(key, at) for at, key in self.asked)
         lost = followed.keys() - forgotten.keys() - self.listed
         asked = {key for _, key in self.asked}
         half = self.events[0][0] + self.seconds / 2
-        never = [key for key in self.listed if followed.get(key, half) < half and key not in asked]
+        # Whoever was paused comes last again.
+        never = [k for k in self.listed if followed.get(k, half) < half and k not in asked and k not in paused]
         kinds = len(self.faults)
         claims = [
             ("no task is lost", f"{len(lost)} of {len(followed)} lost, {len(forgotten)} forgotten on purpose",
