@@ -248,8 +248,11 @@ def test_it_keeps_to_what_the_account_may_have_at_once(rows: Rows) -> None:
 
 def test_an_account_without_credits_is_not_asked_for_every_row(rows: Rows) -> None:
     rows.simulator.balance = 1.0
+    # A request takes its time, as it does on a real line: the batch hears of an answer before it has sent all.
+    rows.simulator.upload_rate = 2000
     rows.write(*({"prompt": text} for text in "abcdefghi"))
     ran = rows.run()
+    rows.simulator.upload_rate = None
     assert ran.code == 1 and rows.paid.total() == 2 and len(rows.simulator.submissions) <= 6
     assert len(by_name(ran)) == 7 and "too few credits" in ran.err
     rows.simulator.balance = 100.0
