@@ -23,7 +23,12 @@ LONGEST_LINE = 140
 
 class NewsEntry(NamedTuple):
     at: float
-    text: str
+    said: Text | Trouble | str
+
+    @property
+    def text(self) -> str:
+        """In Blender's language, as that is now."""
+        return say(self.said)
 
 
 class News:
@@ -33,7 +38,7 @@ class News:
         self.announcing = False
         """Whether a line for the status bar waits to be seen."""
         self._notice: NewsEntry | None = None
-        self._waiting: list[str] = []
+        self._waiting: list[Text | Trouble | str] = []
         self._ended: list[Task] = []
 
     def __bool__(self) -> bool:
@@ -47,25 +52,24 @@ class News:
 
     def show(self, said: Text | Trouble) -> None:
         """Tell something that stays in the panel until it is dismissed."""
-        self._notice = NewsEntry(time.time(), say(said))
+        self._notice = NewsEntry(time.time(), said)
         self.tell(said)
 
     def dismiss(self) -> None:
         self._notice = None
 
     def tell(self, said: Text | Trouble | str) -> None:
-        text = say(said)
-        self._keep(text)
-        self._waiting.append(text)
+        self._keep(said)
+        self._waiting.append(said)
 
     def tell_ended(self, task: Task) -> None:
         """Tell of a task that has become final: in one line with all others that have until it is shown."""
-        self._keep(say(_ended_text([task])))
+        self._keep(_ended_text([task]))
         self._ended.append(task)
 
     def line(self) -> str:
         """All that waits, in one line that the status bar shows whole."""
-        texts = [*self._waiting, *([say(_ended_text(self._ended))] if self._ended else [])]
+        texts = [*map(say, self._waiting), *([say(_ended_text(self._ended))] if self._ended else [])]
         whole = " · ".join(texts)
         if len(whole) > LONGEST_LINE and len(texts) > 1:
             whole = say(Text("{count} messages, see Messages in the sidebar", count=len(texts)))
@@ -75,8 +79,8 @@ class News:
         self._waiting.clear()
         self._ended.clear()
 
-    def _keep(self, text: str) -> None:
-        self.entries.append(NewsEntry(time.time(), text))
+    def _keep(self, said: Text | Trouble | str) -> None:
+        self.entries.append(NewsEntry(time.time(), said))
 
 
 def _ended_text(tasks: list[Task]) -> Text:

@@ -13,7 +13,6 @@ from ..texts.wording import clock_text
 from . import links
 from .app import app
 from .folders import PACKAGE
-from .voice import say
 
 
 def text() -> str:
@@ -25,8 +24,8 @@ def text() -> str:
             f"Rodin for Blender {links.version()} ({PACKAGE})",
             f"Blender {bpy.app.version_string}, {sys.platform} {platform.machine()}, Python {sys.version.split()[0]}",
             f"Tasks: {', '.join(f'{count} {status}' for status, count in counts.items()) or 'none'}",
-            f"Nothing can be asked: {say(blocker)}" if blocker else "The service can be asked.",
+            f"Nothing can be asked: {blocker}" if blocker else "The service can be asked.",
             "Messages:",
-            *(f"{clock_text(told.at)} {told.text}" for told in session.news.entries),
+            *(f"{clock_text(told.at)} {told.said}" for told in session.news.entries),
         ]
     )

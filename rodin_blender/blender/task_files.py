@@ -35,7 +35,7 @@ class TaskFiles:
             self.troubles.pop(task_id, None)
             if trouble:
                 self.troubles[task_id] = text
-            self._news.tell(f"'{self._tasks[task_id].name}': {text}")
+            self._news.tell(Text("'{name}': {said}", name=self._tasks[task_id].name, said=said or ""))
 
     def handle(self, message: Message, before: Task | None) -> None:
         match message:

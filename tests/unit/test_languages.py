@@ -61,6 +61,12 @@ def test_a_translation_has_the_fields_of_its_text(language: str) -> None:
     assert texts.unlike(language) == []
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_translation_names_rodin_where_its_text_does(language: str) -> None:
+    """F3 finds all operators by that word, in each language."""
+    assert [text for text, said in texts.translations(language).items() if "Rodin" in text and "Rodin" not in said] == []
+
+
 NAMES = {
     "Render Result",  # Blender's
     "Rodin Picture",

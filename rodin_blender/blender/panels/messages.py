@@ -20,8 +20,8 @@ def draw(layout: bpy.types.UILayout, width: float) -> None:
     header.label(text=say(title), translate=False)
     if not body:
         return
-    for at, text in reversed(told):
-        paragraph(body, f"{clock_text(at)}  {text}", width)
+    for entry in reversed(told):
+        paragraph(body, f"{clock_text(entry.at)}  {entry.text}", width)
     if not told:
         body.label(text="None since Blender was started")
     links.draw(body)

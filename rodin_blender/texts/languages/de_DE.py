@@ -247,7 +247,7 @@ TEXTS = {
     "'{name}' has no files on the disk.": "„{name}“ hat keine Dateien auf der Platte.",
     # blender/operators/finding.py
     "Open it. Where nothing on this computer does that, its address is copied": "Öffnen. Wo nichts auf diesem Rechner das kann, wird die Adresse kopiert",
-    "Open What Rodin Refers To": "Öffnen",
+    "Open What Rodin Refers To": "Öffnen, worauf Rodin verweist",
     "Target": "Ziel",
     "A folder's path, or a page's address": "Der Pfad eines Ordners oder die Adresse einer Seite",
     "Open {target}. Where nothing on this computer does that, it is copied to the clipboard": "{target} öffnen. Wo nichts auf diesem Rechner das kann, wird es in die Zwischenablage kopiert",
@@ -350,7 +350,7 @@ TEXTS = {
     "Forget these words": "Diese Worte vergessen",
     "Nothing was set aside.": "Nichts wurde beiseitegelegt.",
     "Have the model where the 3D cursor is, and not in the place and the proportions of that object": "Das Modell dahin, wo der 3D-Cursor ist, und nicht an die Stelle und in die Proportionen dieses Objekts",
-    "Leave Place for Rodin Model": "Stelle des Objekts verlassen",
+    "Leave Place for Rodin Model": "Stelle für Rodin-Modell verlassen",
     "Empty the prompt and take all pictures out. Options stay": "Den Prompt leeren und alle Bilder herausnehmen. Optionen bleiben",
     "Clear Rodin Form": "Rodin-Formular leeren",
     "Set all options but the tier back to how they are when nothing is chosen": "Alle Optionen außer der Stufe so setzen, wie sie ohne Wahl sind",
