@@ -39,6 +39,15 @@ def test_labels_tooltips_and_sentences_with_values_are_german(
     assert german[template].format(name="Filter and Sort") in str(raised.value)
 
 
+def test_what_is_told_is_in_blenders_language_and_what_others_say_stays(rodin: Rodin, german: dict[str, str]) -> None:
+    say, texts = rodin.module("blender.voice").say, rodin.module("texts.text")
+    trouble = texts.Trouble("large", texts.Text("{freed:size} deleted.", freed=12_400_000), texts.Action.RESUME)
+    assert say(trouble) == f"12.4 MB gelöscht. {german['Press Resume to go on.']}"
+    assert say("Press Resume to go on.") == "Press Resume to go on."
+    bpy.context.preferences.view.use_translate_interface = False
+    assert say(trouble) == "12.4 MB deleted. Press Resume to go on."
+
+
 def test_every_language_is_gone_with_the_extension(rodin: Rodin, german: dict[str, str]) -> None:
     rodin.disable()
     assert bpy.app.translations.pgettext_iface("Filter and Sort") == "Filter and Sort"

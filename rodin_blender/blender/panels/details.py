@@ -266,7 +266,9 @@ def _draw_saved(layout: bpy.types.UILayout, task: Task) -> None:
         row.menu("RODIN_MT_models", text="", icon="DOWNARROW_HLT")
         if again:
             row = layout.row(align=True)
-            row.operator("rodin.select_objects", text="Select Objects", icon="RESTRICT_SELECT_OFF")
+            # As a text of ours, since Blender's own catalog has longer words for it.
+            text = say(Text("Select Objects"))
+            row.operator("rodin.select_objects", text=text, icon="RESTRICT_SELECT_OFF", translate=False)
             row.operator("rodin.frame", text="Frame", icon="VIEWZOOM")
     row = layout.row(align=True)
     row.operator("rodin.open", text="Open Folder", icon="FILE_FOLDER").target = task.folder
