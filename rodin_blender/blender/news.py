@@ -119,4 +119,6 @@ def _one_ended(task: Task) -> Text:
             text = "'{name}' failed in part ({done} of {total} jobs done); the download can be tried"
             return Text(text, name=task.name, done=task.jobs_done, total=len(task.jobs))
         case _:
+            if task.kind:
+                return Text("'{name}' failed; Retry puts it back into the form", name=task.name)
             return Text("'{name}' failed; start it again at Hyper3D, or ask their support", name=task.name)

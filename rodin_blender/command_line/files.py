@@ -65,7 +65,7 @@ class _Found:
 
 
 def run(host: Host, output: Output, given: Namespace) -> Exit:
-    """Raises BadInput, Ended where files are not as they were saved, or could not be deleted."""
+    """Raises BadInput, CommandEnd where files are not as they were saved, or could not be deleted."""
     if given.dry_run and not given.delete:
         raise BadInput("--dry-run belongs to --delete.")
     if given.delete and not given.tasks and given.older_than is None:

@@ -41,7 +41,7 @@ def go_on(host: Host) -> str:
 
 
 def submit(host: Host, output: Output, given: Namespace) -> list[str]:
-    """Have the tasks generated, as far as being accepted. Returns their ids; none for a dry run. Raises Ended."""
+    """Have the tasks generated, as far as being accepted. Returns their ids; none for a dry run. Raises CommandEnd."""
     prompt = arguments.standard_input() if given.prompt == "-" else given.prompt
     requests = _requests(host, given, prompt)
     total = sum(options.price(request.options) for request in requests)
@@ -57,7 +57,7 @@ def submit(host: Host, output: Output, given: Namespace) -> list[str]:
 
 
 def settle(host: Host, output: Output, given: Namespace) -> Exit:
-    """End what is uncertain as the user says. Raises BadInput, Ended."""
+    """End what is uncertain as the user says. Raises BadInput, CommandEnd."""
     host = host.of_batch(given.batch)
     outbox = Outbox(host.outbox)
     answer = answer_in(arguments.read(given.answer)) if given.answer else b""
@@ -161,7 +161,7 @@ def _describe_request(output: Output, request: GenerationRequest) -> None:
 
 
 def _send(host: Host, output: Output, requests: list[GenerationRequest]) -> list[str]:
-    """Returns the ids of tasks that were accepted, all of them. Raises Ended where one was not."""
+    """Returns the ids of tasks that were accepted, all of them. Raises CommandEnd where one was not."""
     with Follower(host, output) as follower:
         for request in requests:
             follower.tracker.generate(request)
@@ -179,7 +179,7 @@ def _send(host: Host, output: Output, requests: list[GenerationRequest]) -> list
 
 
 def _until_settled(follower: Follower, output: Output, left: set[str]) -> None:
-    """Until it is known of each task what became of its submission. Raises Ended with the worst that was."""
+    """Until it is known of each task what became of its submission. Raises CommandEnd with the worst that was."""
     troubles: list[tuple[Exit, str]] = []
     reported: dict[str, int] = {}
     for message in follower.messages(float("inf")) if left else ():
@@ -226,7 +226,7 @@ def _said(output: Output, task: Task) -> str:
 
 
 def _send_again(host: Host, output: Output, tasks: list[Task]) -> None:
-    """What was not sent, and what is uncertain once more, which may be charged twice. Raises BadInput, Ended."""
+    """What was not sent, and what is uncertain once more, which may be charged twice. Raises BadInput, CommandEnd."""
     check_allowed(host)
     check_price(host, max(task.price for task in tasks))
     for task in tasks:

@@ -38,8 +38,6 @@ class Field:
     is_folder: bool = False
     is_time: bool = False
     """In seconds."""
-    for_pipeline: bool = False
-    """Whether it is made for whoever looks after many artists."""
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -110,7 +110,6 @@ FIELDS = {
             240,
             label="Requests per Minute",
             description="How often the service is asked at most, by all Blenders of yours together",
-            for_pipeline=True,
         ),
         Field(
             "parallel_generations",
@@ -120,7 +119,6 @@ FIELDS = {
             label="Parallel Generations",
             description="How many tasks that were begun here may be under way at a time, in all Blenders of yours "
             "together. The others wait. 0 for as many as the account's plan allows",
-            for_pipeline=True,
         ),
         Field(
             "hand_off_operator",
@@ -277,7 +275,6 @@ FIELDS = {
             label="Folder Names",
             description="What a task's folder is called: of {name}, {date}, {tier}, {task_id} and {user}, with "
             "{task_id} among them",
-            for_pipeline=True,
         ),
         Field(
             "file_template",
@@ -285,7 +282,6 @@ FIELDS = {
             check=templates.check_file,
             label="File Names",
             description="What a model's file is called: the same, and at the end {file}, which is the service's name",
-            for_pipeline=True,
         ),
         Field(
             "collection_template",
@@ -293,7 +289,6 @@ FIELDS = {
             check=templates.check_free,
             label="Collection Names",
             description="What an imported model is called: of {name}, {date}, {tier}, {task_id} and {user}",
-            for_pipeline=True,
         ),
         Field(
             "blend_template",
@@ -301,7 +296,6 @@ FIELDS = {
             check=templates.check_free,
             label="Blend File Names",
             description="What a .blend file is called in the library, and by the command import in a folder",
-            for_pipeline=True,
         ),
         Field(
             "log_file",
@@ -309,7 +303,6 @@ FIELDS = {
             check=paths.check,
             label="Log File",
             description="Gets a line for each submission, end and trouble. None when empty",
-            for_pipeline=True,
         ),
         Field(
             "log_level",
@@ -317,21 +310,18 @@ FIELDS = {
             choices=_LOG_LEVELS,
             label="Log Level",
             description="What is logged: from this on",
-            for_pipeline=True,
         ),
         Field(
             "log_json",
             False,
             label="Log as JSON",
             description="Each line of the log file is a JSON object",
-            for_pipeline=True,
         ),
         Field(
             "log_prompts",
             False,
             label="Log Prompts",
             description="Prompts, and the names that are made of them, stand in the log, too",
-            for_pipeline=True,
         ),
         *(_of_option(option) for option in OPTIONS.values()),
     )

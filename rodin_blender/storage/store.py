@@ -26,7 +26,7 @@ from . import recovery, rows, second_copy
 from .database import FOLLOWED, connect, connect_or_none, store_errors
 
 CLAIM_LASTS = 90.0
-"""Seconds; longer than the longest call, see `tracker.LONGEST_CALL`."""
+"""Seconds; longer than the longest call, see `tracking.workers.LONGEST_CALL`."""
 LOCK_TIMEOUT = 5.0
 """Seconds; shorter than `CLOCK_SLACK`."""
 
