@@ -116,7 +116,7 @@ TEXTS = {
     "{count} failed ({names})": "{count} fehlgeschlagen ({names})",
     "'{name}' is done, ready to download": "„{name}“ ist fertig, bereit zum Herunterladen",
     "'{name}' failed in part ({done} of {total} jobs done); the download can be tried": "„{name}“ ist teilweise fehlgeschlagen ({done} von {total} Jobs fertig); das Herunterladen kann versucht werden",
-    "'{name}' failed; Retry puts it back into the form": "„{name}“ ist fehlgeschlagen; Neu versuchen legt es wieder ins Formular",
+    "'{name}' failed; Retry puts it back into the form": "„{name}“ ist fehlgeschlagen; Wiederholen legt es zurück ins Formular",
     "'{name}' failed; start it again at Hyper3D, or ask their support": "„{name}“ ist fehlgeschlagen; bei Hyper3D neu beginnen oder deren Support fragen",
     # blender/open_images.py
     "The image '{image}' has no pixels that can be read.": "Das Bild „{image}“ hat keine Pixel, die gelesen werden können.",
