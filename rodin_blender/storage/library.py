@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -14,13 +15,16 @@ from pathlib import Path
 from .. import catalog
 from ..service.errors import BadInput, os_reason
 from ..texts.text import Text
-from . import locks, processes
+from . import processes
 from .disk import replace_file
 
 LONGEST_RUN = 600.0
 """Seconds: importing a very large model takes minutes."""
-_ASIDE, _LOCK = ".rodin-", ".lock"
-"""How the names begin of folders that files are written in, and end of the locks beside them."""
+LEFT_AFTER = 24 * 3600.0
+"""Seconds after which nobody is at work in a folder any more: many times the longest run, since computers that share a
+library do not agree on the time. A lock would not tell: on some shares it is each computer's own."""
+_ASIDE = ".rodin-"
+"""How the names begin of folders that files are written in."""
 
 
 def prepare(folder: Path) -> None:
@@ -70,25 +74,24 @@ def write(
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder for what is being written, beside its final place, so that it can be renamed. Raises OSError, Locked.
+    """A folder for what is being written, beside its final place, so that it can be renamed. Raises OSError.
 
     The asset browser passes over what begins with a dot.
     """
     aside = folder / f"{_ASIDE}{secrets.token_hex(8)}"
-    # Held from before the folder is there until it is gone: a folder without a holder is one that was left behind.
-    with locks.acquire(aside.with_suffix(_LOCK), timeout=1.0):
-        aside.mkdir(0o700)
-        try:
-            yield aside
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(0o700)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _remove_left(folder: Path) -> None:
-    """Remove what a Blender that was killed has left behind. Of one that is alive the lock is held."""
-    for lock in folder.glob(f"{_ASIDE}*{_LOCK}"):
-        with suppress(locks.Locked, OSError), locks.acquire(lock):
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+    """Remove what a Blender that was killed has left behind."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        with suppress(OSError):
+            if left.stat().st_mtime < time.time() - LEFT_AFTER:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _reason(told: str) -> str:

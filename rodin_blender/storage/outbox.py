@@ -129,16 +129,14 @@ class Outbox:
         return State.SENDING if state is State.UNSENT and self._is_locked(task_id) else state
 
     def _is_locked(self, task_id: str) -> bool:
-        lock = self.folder / task_id / LOCK
-        with _disk_errors(lock.parent):
-            try:
-                # Taking the lock makes its file, which a folder that is only read may not allow.
-                if lock.exists():
-                    with locks.acquire(lock):
-                        pass
-            except locks.Locked:
-                return True
-        return False
+        try:
+            with locks.acquire(self.folder / task_id / LOCK):
+                return False
+        except locks.Locked:
+            return True
+        except OSError:
+            # The lock's file cannot be made, by a sender neither: the folder is only read, or gone.
+            return False
 
     def _state_and_attempt(self, task_id: str) -> tuple[State, int]:
         """The state, and the number of the attempt that it follows from."""

@@ -16,20 +16,24 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+READ_AT_START = ("PYTHON", "LD_", "LC_", "LANG", "TZ", "TMPDIR")
+"""How the names of variables begin that a fork comes too late for."""
 _SUBREAPER = 36
 """Of prctl(2): a descendant whose parent ends becomes a child of this process."""
 _LONGEST_REQUEST = 1 << 20
+_asking = threading.Lock()
 
 
 class Forked(subprocess.Popen[bytes]):
     """Like `python -c PROGRAM WORDS` in ROOT: a Popen whose program is forked. On Linux only.
 
-    What Python reads at its start, such as PYTHONIOENCODING, has no effect.
+    What is read at a program's start, see `READ_AT_START`, has no effect.
     """
 
     def __init__(self, program: str, words: list[str], env: dict[str, str]) -> None:
@@ -39,10 +43,11 @@ class Forked(subprocess.Popen[bytes]):
     def _execute_child(self, args: list[str], *how: Any) -> None:  # type: ignore[override]
         """In place of Popen's own, which forks and executes."""
         env, stdin, _stdin, _stdout, stdout, _stderr, stderr = how[5], *how[9:15]
-        forker = _forker()
         request = json.dumps({"words": args[1:], "environment": env}).encode()
-        socket.send_fds(forker, [len(request).to_bytes(4, "big") + request], [stdin, stdout, stderr])
-        self.pid = int(forker.recv(32))
+        with _asking:
+            forker = _forker()
+            socket.send_fds(forker, [len(request).to_bytes(4, "big") + request], [stdin, stdout, stderr])
+            self.pid = int(forker.recv(32))
         self._child_created = True
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)

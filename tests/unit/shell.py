@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from rodin_blender import handlers
-from tests.unit.forking import Forked
+from tests.unit.forking import READ_AT_START, Forked
 from tools.simulator import API_KEY, Simulator
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ class Shell:
     ) -> subprocess.Popen[bytes]:
         """A test that is about how a program is started has it not forked."""
         variables = {name: value for name, value in {**self.environment, **environment}.items() if value is not None}
-        if forked and sys.platform == "linux" and not any(name.startswith("PYTHON") for name in environment):
+        if forked and sys.platform == "linux" and not any(name.startswith(READ_AT_START) for name in environment):
             return Forked(FAST if fast else PROGRAM, [*map(str, words)], variables)
         program = ["-c", FAST] if fast else ["-m", "rodin_blender"]
         return subprocess.Popen(

@@ -317,7 +317,6 @@ def test_one_refused_of_21_does_not_fail_the_step(shell: Shell, tmp_path: Path, 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_step_that_is_killed_by_force_at_random_has_nothing_paid_twice(shell: Shell, tmp_path: Path) -> None:
-    """The long form is a row of `make faults`."""
     chance = random.Random(7)
     simulator = shell.simulator
     simulator.story, simulator.speed, simulator.result_files = "one-job", 20.0, shells.FILES

@@ -238,15 +238,19 @@ def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: S
     """kill -9 at random moments from the start to the stored answer; the service counts."""
     pictures = [png_file(tmp_path / "1.png"), large_file(tmp_path / "2.png", 3_000_000)]
     simulator, moments = shell.simulator, random.Random(5)
+    # What the tests' first program needs to begin is no part of the time in which one is killed.
+    shell.run("list")
     began = time.monotonic()
     shell.run("generate", "--prompt", "whole", "--image", pictures[0], "--image", pictures[1])
     whole = time.monotonic() - began
-    count = int(os.environ.get("RODIN_KILLS", "6"))
+    count, killed = int(os.environ.get("RODIN_KILLS", "6")), 0
     for number in range(count):
         process = shell.start("generate", "--prompt", f"wish {number}", "--image", pictures[0], "--image", pictures[1])
-        time.sleep(moments.uniform(0.3, 1.0) * whole)
+        time.sleep(moments.uniform(0.2, 0.9) * whole)
+        killed += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
+    assert killed >= count // 2
     time.sleep(1.0)
     # Whoever looks next finds what became of each.
     shell.run("generate", "--prompt", "last")
@@ -264,7 +268,6 @@ def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: S
         if not folder.name.startswith("."):
             sizes = [path.stat().st_size for path in sorted(folder.glob("*.png"))]
             assert sizes in ([], [path.stat().st_size for path in pictures])
-    wait_until(lambda: True)
 
 
 def test_what_was_accepted_is_said_to_wait_for_its_first_answer(shell: Shell) -> None:

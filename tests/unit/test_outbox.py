@@ -26,7 +26,7 @@ from rodin_blender.storage.stored_request import StoredRequest, to_json
 from rodin_blender.tasks import options
 from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Box, Placement
-from tests.unit.disks import fill, read_only, small_disk  # noqa: F401
+from tests.unit.disks import fill, read_only, refusing, small_disk  # noqa: F401
 from tests.unit.pictures import large_file, png_file
 
 ANSWER = RawAnswer(201, "7", b'{"uuid": "u", "jobs": {"subscription_key": "k"}}')
@@ -44,14 +44,15 @@ def request(task_id: str = "0a1b2c3d", pictures: tuple[Path, ...] = (), prompt: 
     )  # fmt: skip
 
 
-def in_other_process(outbox: Outbox, script: str) -> subprocess.Popen[str]:
+def in_other_process(outbox: Outbox, script: str, environment: dict[str, str] | None = None) -> subprocess.Popen[str]:
     """A Python that has the outbox as `box`, and that tells `ready` on a line of its own."""
     head = (
         "import sys, time; from pathlib import Path; from rodin_blender.storage.outbox import *\n"
         "from rodin_blender.service.answers import RawAnswer\n"
         f"box = Outbox(Path({str(outbox.folder)!r}))\n"
     )
-    return subprocess.Popen([sys.executable, "-c", head + script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", head + script], stdin=pipe, stdout=pipe, text=True, env=environment)
 
 
 def _with_option(name: str, value: str) -> bytes:
@@ -155,6 +156,13 @@ def test_a_sender_that_asks_for_the_balance_is_sending(outbox: Outbox) -> None:
     with outbox.sending("0a1b2c3d", lambda: seen.append(outbox.state("0a1b2c3d"))) as sending:
         sending.unsent()
     assert (seen, outbox.state("0a1b2c3d")) == ([State.SENDING], State.UNSENT)
+
+
+def test_so_it_is_where_the_file_system_has_no_locks(outbox: Outbox, refusing: Callable[..., dict[str, str]]) -> None:  # noqa: F811
+    outbox.add(request())
+    script = "with box.sending('0a1b2c3d', lambda: print(box.state('0a1b2c3d').name)) as sending: sending.unsent()"
+    process = in_other_process(outbox, script, refusing(outbox.folder, flock=errno.ENOLCK))
+    assert process.communicate(timeout=30)[0] == "SENDING\n"
 
 
 def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbox: Outbox) -> None:

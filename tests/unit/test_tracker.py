@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -227,6 +227,42 @@ def test_trouble_leaves_the_last_known_status_and_jobs(begin: Begin, simulator: 
     troubled = watched.becomes(task, lambda t: t.failures == 1)
     assert (troubled.status, troubled.jobs) == (Status.GENERATING, task.jobs)
     assert watched.becomes(task, lambda t: t.failures == 0).message == ""
+
+
+@contextmanager
+def _without_room() -> Iterator[int]:
+    """The port of one who listens and accepts nobody: a connection to it hangs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+@contextmanager
+def _without_service() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    yield port
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"), [(_without_service, "unreachable_refused"), (_without_room, "unreachable_timeout")], ids=["refused", "hangs"]
+)
+def test_a_service_that_lets_nobody_in_is_told_and_asked_again(
+    begin: Begin, lost: Callable[[], AbstractContextManager[int]], told: str
+) -> None:
+    with lost() as port:
+        watched = begin(address=f"http://127.0.0.1:{port}/api/v2", timeout=0.5)
+        with Simulator(begins_when_asked=True) as elsewhere:
+            answer = elsewhere.add(AT_ONCE)
+        task = watched.follow(answer)
+        for _ in range(2):
+            watched.becomes(task, lambda t: t.code == told and t.status is Status.UNKNOWN)
+    with Simulator(port=port, begins_when_asked=True) as simulator:
+        simulator._tasks |= elsewhere._tasks
+        watched.gets(task, Status.DONE)
 
 
 @pytest.mark.parametrize(
