@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from rodin_blender.configuration import FIELDS, GENERATE
+from rodin_blender.tasks.kinds import KINDS
 from rodin_blender.tasks.option_words import words
-from rodin_blender.tasks.options import OPTIONS
 
 PACKAGE = ROOT / "rodin_blender"
 LANGUAGES = PACKAGE / "texts" / "languages"
@@ -104,7 +104,7 @@ def _of_tables() -> Iterator[str]:
         if not field.name.startswith(GENERATE):
             yield from (field.label, field.description)
             yield from (text for choice in field.choice_words for text in choice)
-    for option in OPTIONS.values():
+    for option in (option for kind in KINDS.values() for option in kind.options.values()):
         yield from (option.label, option.description)
         yield from (text for choice in option.choices for text in words(option, choice))
 

@@ -94,6 +94,7 @@ class Client:
 
     def submit(
         self,
+        path: str,
         fields: Sequence[tuple[str, str]],
         pictures: Sequence[Picture] = (),
         report: Callable[[int, int], None] = lambda _sent, _total: None,
@@ -102,10 +103,10 @@ class Client:
     ) -> answers.RawAnswer:
         """Submit a generation, once, and pay for it: on a fresh connection, without redirect or retry.
 
-        `timeout` is in seconds of silence: however slow the line is, the upload goes on. Returns the answer as it
-        came, or as much of it as came; `answers.read` and `submission.accepted` make sense of it. `report` is told
-        how many bytes have left, of how many. `begin` is called right before the first byte leaves, and may raise
-        NotSent to keep it.
+        `path` is that of the paid call, below the service's address. `timeout` is in seconds of silence: however slow
+        the line is, the upload goes on. Returns the answer as it came, or as much of it as came; `answers.read` and
+        `submission.accepted` make sense of it. `report` is told how many bytes have left, of how many. `begin` is
+        called right before the first byte leaves, and may raise NotSent to keep it.
         Raises NotSent where surely no byte of the request has left. By any other ServiceError the service may have it.
         """
         connected = threading.Event()
@@ -120,7 +121,7 @@ class Client:
                 Multipart(fields, pictures, report) as body,
                 transport.session(self._route, self._sockets, stands) as session,
                 session.post(
-                    self.connection.address + "/rodin",
+                    self.connection.address + path,
                     data=body,
                     headers={"Content-Type": body.content_type},
                     auth=self._authorize,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..tasks.generation_request import GenerationRequest
+from ..tasks.kinds import GENERATE, KINDS
 from ..tasks.options import checked
 from ..tasks.submission import Picture
 from ..tasks.task import Box, Placement
@@ -30,6 +31,7 @@ def to_json(stored: StoredRequest) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "task_id": request.task_id,
+        "kind": request.kind.name,
         "name": request.name,
         "prompt": request.prompt,
         "options": dict(request.options),
@@ -43,14 +45,17 @@ def to_json(stored: StoredRequest) -> dict[str, Any]:
 def from_json(said: dict[str, Any]) -> StoredRequest:
     """Raises ValueError, TypeError, KeyError, AttributeError, BadInput for what is none."""
     pictures = tuple(Picture(str(found["name"]), str(found["kind"])) for found in said["pictures"])
+    # Requests had no kind as long as there was one only.
+    kind = KINDS[said.get("kind", GENERATE.name)]
     request = GenerationRequest(
         str(said["task_id"]),
         str(said["prompt"]),
         tuple(Path(picture.name) for picture in pictures),
-        checked(said["options"]),
+        checked(said["options"], kind.options),
         str(said["name"]),
         _placement(said["placement"]),
         str(said["parent"]),
+        kind,
     )
     return StoredRequest(request, pictures, float(said["made_at"]))
 

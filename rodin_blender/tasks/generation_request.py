@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..service.keys import Secret, redacted
-from .options import Value, price
+from .kinds import GENERATE, Kind
+from .options import Value
 from .task import Placement, Status, Task
 
 
@@ -17,7 +18,8 @@ class GenerationRequest:
     """A model to be generated.
 
     The caller makes the `task_id`, see `task.new_task_id`. `pictures` are the user's own files in their order:
-    copies are made of them before anything is sent. `options` are such as `options.checked` returns.
+    copies are made of them before anything is sent. `options` are such as `options.checked` returns for
+    its kind.
     """
 
     task_id: str
@@ -27,6 +29,7 @@ class GenerationRequest:
     name: str = ""
     placement: Placement | None = None
     parent: str = ""
+    kind: Kind = GENERATE
 
     @property
     def proportions(self) -> tuple[int, int, int] | None:
@@ -48,11 +51,11 @@ def unsent_task(request: GenerationRequest, now: float, pictures: tuple[str, ...
         Secret(""),
         status=Status.UNSENT,
         tracked_at=now,
-        kind="generate",
+        kind=request.kind.name,
         parent=request.parent,
         prompt=request.prompt,
         options=dict(request.options),
         pictures=pictures,
         placement=request.placement,
-        price=price(request.options),
+        price=request.kind.price(request.options),
     )

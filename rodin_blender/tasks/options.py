@@ -70,7 +70,7 @@ def _has_creative(tier: str) -> bool:
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a generation.
+    """One option of a generation: one of `choices` or, without these, any text; a number; or true or false.
 
     `field` is the service's form field. The type is that of `default`, which is not sent unless `always_sent`: "", 0
     and -1 leave the matter to the service. A number is `default` or lies between `low` and `high`, whatever the tier.
@@ -255,20 +255,19 @@ def defaults() -> dict[str, Value]:
     return {option.name: option.default for option in OPTIONS.values()}
 
 
-def checked(options: Mapping[str, Any]) -> dict[str, Value]:
-    """All options, typed, in the order of the form; those that are not given at their defaults.
+def checked(options: Mapping[str, Any], known: Mapping[str, Option] = OPTIONS) -> dict[str, Value]:
+    """All of the `known` options, typed, in the order of the form; those that are not given at their defaults.
 
     Texts stand for values, as a command line and a spreadsheet have them. Raises BadInput with what to change for an
     unknown name, a value that cannot be, and what the chosen tier does not take.
     """
     for name in options:
-        if name not in OPTIONS:
+        if name not in known:
             text = "There is no option '{name}'. The options are {options}."
-            raise BadInput(Text(text, name=printable(str(name), 40), options=", ".join(OPTIONS)))
-    values = {name: _typed(option, options.get(name, option.default)) for name, option in OPTIONS.items()}
-    for option in OPTIONS.values():
-        trouble = _trouble(option, values)
-        if trouble:
+            raise BadInput(Text(text, name=printable(str(name), 40), options=", ".join(known)))
+    values = {name: _typed(option, options.get(name, option.default)) for name, option in known.items()}
+    for option in known.values():
+        if trouble := _trouble(option, values):
             raise BadInput(trouble)
     return values
 
@@ -324,6 +323,8 @@ def _typed(option: Option, value: object) -> Value:
         return found
     if isinstance(option.default, int):
         return _number(option, value)
+    if not option.choices:
+        return str(value)
     by_word = {choice.casefold(): choice for choice in option.choices}
     choice = by_word.get(value.casefold()) if isinstance(value, str) else None
     if choice is None:
@@ -365,11 +366,10 @@ def _trouble(option: Option, values: Mapping[str, Value]) -> Text | None:
     value = values[option.name]
     if value == option.default:
         return None
-    tier, mesh_mode = str(values["tier"]), str(values["mesh_mode"])
+    tier, mesh_mode = str(values.get("tier", "")), str(values.get("mesh_mode", ""))
     if not option.takes(tier, mesh_mode):
         said = partial(Text, tier=tier, option=Text(option.label), default=_named(option.default))
-        other = next((mode for mode in (RAW, QUAD) if option.takes(tier, mode)), None)
-        if other:
+        if other := next((mode for mode in (RAW, QUAD) if option.takes(tier, mode)), None):
             text = "{tier} does not take {option} with the mesh {mesh}: use the mesh {other}, or set it to {default}."
             return said(text, mesh=mesh_mode, other=other)
         able = _either([name for name in TIERS if any(option.takes(name, mode) for mode in (RAW, QUAD))])
@@ -380,9 +380,9 @@ def _trouble(option: Option, values: Mapping[str, Value]) -> Text | None:
         able = _either([name for name in TIERS if option.only(name, str(value))])
         text = "{tier} does not make {option} {value}: choose {choices}, or {able} as the tier."
         return Text(text, tier=tier, option=Text(option.label), value=str(value), choices=_either(choices), able=able)
-    if not option.choices and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
         low, high = option.limits_for(tier, mesh_mode)
-        if not low <= int(value) <= high:
+        if not low <= value <= high:
             text = "For {tier} with the mesh {mesh}, {option} must lie between {low:n} and {high:n}, not {value:n}."
             return Text(text, option=Text(option.label), low=low, high=high, tier=tier, mesh=mesh_mode, value=value)
     return None

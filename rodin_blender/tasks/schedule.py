@@ -49,10 +49,10 @@ class Pace:
 
 
 def pace_kind(task: Task) -> str:
-    """What tasks of about the same duration share: tier and material, or of tracked ones the number of jobs."""
-    if task.options:
-        return f"{task.options.get('tier')} {task.options.get('material')}"
-    return f"{len(task.jobs)} jobs"
+    """What tasks of about the same duration share: kind, tier and material, or of tracked ones the number of jobs."""
+    options = task.options
+    what = f"{options.get('tier')} {options.get('material')}" if options else f"{len(task.jobs)} jobs"
+    return f"{task.kind} {what}".lstrip()
 
 
 def durations(tasks: Iterable[Task]) -> dict[str, list[float]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one paid call, POST /rodin: what is sent, and what an answer that means yes promises. Pure functions.
+"""The paid call: what is sent, by the kind of the generation, and what an answer that means yes promises. Pure.
 
 A submission is sent once. Whether it may be sent again is said by `refusals.of_submission`: only where the service
 surely has not taken it.
@@ -18,13 +18,14 @@ from ..service import keys, paste_parser
 from ..service.errors import BadAnswer, BadInput
 from ..service.keys import LONGEST_KEY, Secret
 from ..texts.text import Text
-from .options import GEN_2_5, OPTIONS, TIERS, Value, checked
+from .kinds import GENERATE, Kind
+from .options import GEN_2_5, TIERS, Value, checked
 
 LONGEST_PROMPT = 1024
 """Characters."""
 LONGEST_PROMPT_ECHO = 60
 """Characters of the prompt of an answer, which may have been shortened to a name."""
-MAX_PICTURES = 5
+MAX_PICTURES = GENERATE.max_pictures
 VIEWS = {"front": "F", "right": "R", "back": "B", "left": "L"}
 """The service's `image_label` for a picture whose name ends with this word."""
 
@@ -39,13 +40,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Submission:
-    """What is asked for. `options` are such as `checked` returns. The first picture decides the material."""
+    """What is asked for. `options` are such as `checked` returns for `kind`. The first picture decides the material."""
 
     prompt: str
     options: Mapping[str, Value]
     pictures: tuple[Picture, ...] = ()
     proportions: tuple[int, int, int] | None = None
     """See `task.Box.proportions`."""
+    kind: Kind = GENERATE
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Accepted:
     credits: float | None
 
 
-def submission(prompt: str, picture_count: int, options: Mapping[str, Any]) -> Submission:
+def submission(prompt: str, picture_count: int, options: Mapping[str, Any], kind: Kind = GENERATE) -> Submission:
     """A submission whose pictures are still to be checked and added. Raises BadInput with what to change."""
     prompt = prompt.strip()
     if not prompt and not picture_count:
@@ -68,24 +70,24 @@ def submission(prompt: str, picture_count: int, options: Mapping[str, Any]) -> S
         raise BadInput(Text(text, length=len(prompt), most=LONGEST_PROMPT))
     if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
         raise BadInput("The text holds characters that are no text. Type it again.")
-    if picture_count > MAX_PICTURES:
+    if picture_count > kind.max_pictures:
         text = "There are {count} pictures, and the service takes {most} at most. Remove some."
-        raise BadInput(Text(text, count=picture_count, most=MAX_PICTURES))
-    return Submission(prompt, checked(options))
+        raise BadInput(Text(text, count=picture_count, most=kind.max_pictures))
+    return Submission(prompt, checked(options, kind.options), kind=kind)
 
 
 def fields(wanted: Submission) -> list[tuple[str, str]]:
     """The form's text fields, in a stable order. Without a prompt there is no such field: an empty one is refused."""
     form = [("prompt", wanted.prompt)] if wanted.prompt else []
-    tier, mesh_mode = str(wanted.options["tier"]), str(wanted.options["mesh_mode"])
-    for option in OPTIONS.values():
+    tier, mesh_mode = str(wanted.options.get("tier", "")), str(wanted.options.get("mesh_mode", ""))
+    for option in wanted.kind.options.values():
         value = wanted.options[option.name]
         if option.takes(tier, mesh_mode) and (option.always_sent or value != option.default):
             form.append((option.field, _form_text(option.name, value)))
     labels = view_labels([picture.name for picture in wanted.pictures], tier)
     if labels:
         form.append(("image_label", json.dumps(labels)))
-    if wanted.proportions:
+    if wanted.proportions and wanted.kind.takes_box:
         form.append(("bbox_condition", json.dumps(wanted.proportions)))
     return form
 
@@ -98,7 +100,7 @@ def view_labels(names: Sequence[str], tier: str) -> list[str]:
     """
     words = [PurePath(name).stem.rpartition(" ")[2].lower() for name in names]
     fine = len(words) > 1 and len(set(words)) == len(words) and VIEWS.keys() >= set(words)
-    return [VIEWS[word] for word in words] if fine and TIERS[tier].family == GEN_2_5 else []
+    return [VIEWS[word] for word in words] if fine and tier in TIERS and TIERS[tier].family == GEN_2_5 else []
 
 
 def accepted(answer: Mapping[str, Any]) -> Accepted:

@@ -134,7 +134,7 @@ class Task:
     """Seconds from tracking to Done, where that was seen closely enough to learn from; else 0.0."""
 
     kind: str = ""
-    """How it was begun: "" for one that was tracked by its key, "generate" for one that was begun here."""
+    """How it was begun: "" for one that was tracked by its key, else the name of its kind, see `tasks.kinds`."""
     parent: str = ""
     """The id of the task that this one was made from, such as the one that was sent again."""
     prompt: str = ""

@@ -89,7 +89,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     """
     stored = outbox.read(task_id)
     request = stored.request
-    wanted = Submission(request.prompt, request.options, stored.pictures, request.proportions)
+    wanted = Submission(request.prompt, request.options, stored.pictures, request.proportions, request.kind)
     folder = outbox.folder / task_id
     # What a picture is called on the user's disk is not the service's business.
     names = [f"{number}{PurePath(picture.name).suffix}" for number, picture in enumerate(stored.pictures, 1)]
@@ -115,7 +115,7 @@ def _attempt(
     report: Callable[[int, int], None],
 ) -> Outcome:
     try:
-        answer = client.submit(submission.fields(wanted), pictures, report, begin=gate.enter)
+        answer = client.submit(wanted.kind.path, submission.fields(wanted), pictures, report, begin=gate.enter)
     except Exception as error:
         if not isinstance(error, ServiceError):
             if not gate.passed:

@@ -23,6 +23,7 @@ from ..storage.store import KeyTaken
 from ..storage.stored_request import StoredRequest
 from ..tasks import transitions
 from ..tasks.generation_request import GenerationRequest, unsent_task
+from ..tasks.kinds import GENERATE
 from ..tasks.refusals import Refusal
 from ..tasks.submission import Accepted
 from ..tasks.task import Status, Task
@@ -371,7 +372,7 @@ class Submissions:
             stored = self.outbox.read(task_id)
         except OutboxError as error:
             # What is left of it may be the key of a paid model, and the user is to see it to discard it.
-            found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind="generate")
+            found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind=GENERATE.name)
             return replace(found, trouble=error.trouble, tracked_at=time.time())
         return _task(stored) if stored.request.task_id == task_id else None
 

@@ -23,7 +23,7 @@ from rodin_blender.storage import locks
 from rodin_blender.storage import outbox as outbox_module
 from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, State
 from rodin_blender.storage.stored_request import StoredRequest, to_json
-from rodin_blender.tasks import options
+from rodin_blender.tasks import kinds, options
 from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Box, Placement
 from tests.unit.disks import fill, read_only, refusing, small_disk  # noqa: F401
@@ -58,6 +58,11 @@ def in_other_process(outbox: Outbox, script: str, environment: dict[str, str] | 
 def _with_option(name: str, value: str) -> bytes:
     described = to_json(StoredRequest(request(), (), 1.0))
     return json.dumps({**described, "options": {**described["options"], name: value}}).encode()
+
+
+def _of_kind(name: str | None) -> bytes:
+    described = {**to_json(StoredRequest(request(), (), 1.0)), "kind": name}
+    return json.dumps({key: value for key, value in described.items() if value is not None}).encode()
 
 
 # Kept before it is sent.
@@ -231,10 +236,16 @@ def test_a_note_that_a_kill_left_empty_is_an_attempt_all_the_same(outbox: Outbox
 
 def test_a_damaged_request_is_a_sentence_with_its_place(outbox: Outbox) -> None:
     outbox.add(request())
-    for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe", _with_option("tier", "Gen-9")):
+    for content in (b"", b"{", b"[]", b'{"schema": 1}', b"null", b"\xff\xfe", _with_option("tier", "Gen-9"), _of_kind("later")):
         (outbox.folder / "0a1b2c3d" / "request.json").write_bytes(content)
         with pytest.raises(OutboxError, match=r"request\.json is damaged"):
             outbox.read("0a1b2c3d")
+
+
+def test_a_request_from_before_there_were_kinds_is_a_generation(outbox: Outbox) -> None:
+    outbox.add(request())
+    (outbox.folder / "0a1b2c3d" / "request.json").write_bytes(_of_kind(None))
+    assert outbox.read("0a1b2c3d").request.kind is kinds.GENERATE
 
 
 def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: Outbox) -> None:

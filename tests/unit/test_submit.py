@@ -57,7 +57,7 @@ def kept(folder: Path, *contents: bytes) -> list[tuple[str, Path, str]]:
 def outcome(client: Client, **given: Any) -> Any:
     """What a submission comes to: what was accepted, or the error."""
     try:
-        answer = client.submit(FIELDS, **{"timeout": 1.0, **given})
+        answer = client.submit("/rodin", FIELDS, **{"timeout": 1.0, **given})
         return accepted(answers.read(answer.http_status, answer.body, answer.retry_after))
     except ServiceError as error:
         return error
@@ -67,7 +67,7 @@ def outcome(client: Client, **given: Any) -> Any:
 
 
 def test_a_sentence_is_generated(service: Simulator) -> None:
-    answer = client_of(service.url).submit(FIELDS)
+    answer = client_of(service.url).submit("/rodin", FIELDS)
     promised = accepted(answers.read(answer.http_status, answer.body))
     assert promised.credits == 0.5
     (sent,) = service.submissions
@@ -78,7 +78,7 @@ def test_a_sentence_is_generated(service: Simulator) -> None:
 def test_pictures_arrive_whole_and_in_their_order(service: Simulator, tmp_path: Path) -> None:
     contents = [png(512, 512, size) for size in (0, 100_000, 1_000_001, 65_536, 65_537)]
     told: list[tuple[int, int]] = []
-    client_of(service.url).submit(FIELDS, kept(tmp_path, *contents), lambda sent, total: told.append((sent, total)))
+    client_of(service.url).submit("/rodin", FIELDS, kept(tmp_path, *contents), lambda sent, total: told.append((sent, total)))
     (sent,) = service.submissions
     assert [picture["sha256"] for picture in sent.pictures] == [hashlib.sha256(c).hexdigest() for c in contents]
     assert [picture["name"] for picture in sent.pictures] == ["1.png", "2.png", "3.png", "4.png", "5.png"]
@@ -99,7 +99,7 @@ def test_each_kind_of_picture_from_whatever_opens(service: Simulator) -> None:
 
 @pytest.mark.parametrize("prompt", ["花瓶 🏺", 'a "vase"\r\n--boundary\r\n', "100 %0D", "é" * 1024])
 def test_a_prompt_arrives_as_it_was_typed(service: Simulator, prompt: str) -> None:
-    client_of(service.url).submit([("prompt", prompt), *FIELDS[1:]])
+    client_of(service.url).submit("/rodin", [("prompt", prompt), *FIELDS[1:]])
     assert [sent.prompt for sent in service.submissions] == [prompt]
 
 
@@ -316,12 +316,12 @@ def test_an_answer_that_says_no_is_a_refusal(service: Simulator, tmp_path: Path,
 
 def test_the_time_to_wait_comes_with_the_answer(service: Simulator) -> None:
     service.fail("rodin", "429-seconds")
-    assert client_of(service.url).submit(FIELDS).retry_after == "3"
+    assert client_of(service.url).submit("/rodin", FIELDS).retry_after == "3"
 
 
 def test_a_cut_answer_is_returned_as_far_as_it_came(service: Simulator) -> None:
     service.fail("rodin", "answer-cut")
-    answer = client_of(service.url).submit(FIELDS)
+    answer = client_of(service.url).submit("/rodin", FIELDS)
     assert answer.http_status == 201
     assert answer.body.startswith(b'{"error": null')
 
@@ -384,7 +384,11 @@ def test_a_line_slow_as_a_modem_is_not_cut(tmp_path: Path) -> None:
     with serving(slow_server(200_000, received), window=WINDOW) as address:
         begun = time.monotonic()
         answer = client_of(address).submit(
-            FIELDS, kept(tmp_path, png(512, 512, size)), lambda sent, _total: told.append(sent), timeout=3.0
+            "/rodin",
+            FIELDS,
+            kept(tmp_path, png(512, 512, size)),
+            lambda sent, _total: told.append(sent),
+            timeout=3.0,
         )
         assert time.monotonic() - begun > 7.0
     assert answer.body == b"{}"
@@ -394,7 +398,7 @@ def test_a_line_slow_as_a_modem_is_not_cut(tmp_path: Path) -> None:
 
 def test_a_line_may_rest_longer_than_the_time_to_connect(tmp_path: Path) -> None:
     with serving(slow_server(1e9, [], rests=2.0), window=WINDOW) as address:
-        assert client_of(address).submit(FIELDS, kept(tmp_path, png(512, 512, 1_000_000)), timeout=20.0).body == b"{}"
+        assert client_of(address).submit("/rodin", FIELDS, kept(tmp_path, png(512, 512, 1_000_000)), timeout=20.0).body == b"{}"
 
 
 def test_a_line_that_stands_still_is_uncertain(tmp_path: Path) -> None:
@@ -413,7 +417,7 @@ from rodin_blender.service.keys import Secret
 client = Client(Connection(sys.argv[1], Secret(sys.argv[2]), 5.0, 5.0))
 pictures = [(f"{number}.png", Path(sys.argv[3]), "image/png") for number in range(5)]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-assert client.submit([("prompt", "a vase"), ("tier", "Gen-2.5-Low")], pictures).http_status == 201
+assert client.submit("/rodin", [("prompt", "a vase"), ("tier", "Gen-2.5-Low")], pictures).http_status == 201
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 

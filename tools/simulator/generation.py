@@ -59,6 +59,8 @@ class Sent:
     price: float
     outcome: str = ""
     task_uuid: str = ""
+    call: str = "rodin"
+    """The path of the paid call."""
 
 
 @dataclass(frozen=True)

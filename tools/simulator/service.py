@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
@@ -23,7 +23,7 @@ from werkzeug.wrappers import Request, Response
 from tools.models import result_files
 
 from .faults import FAULTS, FILE_FAULTS, as_error, as_json, version_of
-from .generation import Form, Outage, Sent, described, read_form, trouble
+from .generation import Outage, Sent, described, read_form, trouble
 from .generation_faults import GENERATION_FAULTS, REFUSALS, SlowInput, drain
 from .stories import STORIES, Files, Story, Task
 
@@ -76,6 +76,7 @@ class Simulator:
         self._urls = Map(
             [
                 Rule("/api/v2/rodin", methods=["POST"], endpoint=self._generate),
+                Rule("/api/v2/<call>", methods=["POST"], endpoint=self._generate),
                 Rule("/api/v2/status", methods=["POST"], endpoint=self._status),
                 Rule("/api/v2/download", methods=["POST"], endpoint=self._download),
                 Rule("/api/v2/check_balance", methods=["GET"], endpoint=self._check_balance),
@@ -107,6 +108,8 @@ class Simulator:
         self.link_life = 600.0
         self.submissions: list[Sent] = []
         """All that arrived whole, those that were refused included."""
+        self.other_calls: dict[str, float] = {}
+        """What other paid calls cost than rodin, by their paths; whatever fields they are given are taken."""
         self.story: str | Story = "done"
         """Of the tasks that are generated, and the files that they have; None for those by the prompt."""
         self.result_files: Files | None = None
@@ -179,19 +182,21 @@ class Simulator:
 
     # The service's calls.
 
-    def _generate(self, request: Request) -> Response:
-        self._note("rodin", request)
-        fault = self._next_fault("rodin")
+    def _generate(self, request: Request, call: str = "rodin") -> Response:
+        if call not in {"rodin", *self.other_calls}:
+            raise NotFound
+        self._note(call, request)
+        fault = self._next_fault(call)
         if self.upload_rate:
             request.environ["wsgi.input"] = SlowInput(request.environ["wsgi.input"], self.upload_rate)
         if fault in GENERATION_FAULTS:
-            return GENERATION_FAULTS[fault](self, request, lambda: self._take(request))
+            return GENERATION_FAULTS[fault](self, request, lambda: self._take(request, call))
         if fault:
             drain(request)
             return FAULTS[fault](self, request)
-        return self._take(request)
+        return self._take(request, call)
 
-    def _take(self, request: Request) -> Response:
+    def _take(self, request: Request, call: str) -> Response:
         """All that the service does with a submission."""
         refusal = self._refusal_or_none(request)
         if refusal:
@@ -202,29 +207,30 @@ class Simulator:
         except Outage:
             return Response("<html>Internal Server Error</html>", 500)
         pictures = [described(picture) for picture in form.pictures]
+        price = self.other_calls.get(call, form.price)
         with self._taking:
-            code, message = self._objection(form)
+            code, message = self._objection(price, "" if call in self.other_calls else trouble(form))
             answer: dict[str, Any] = {"error": code, "message": message}
             if not code:
-                self.balance -= form.price
+                self.balance -= price
                 prompt = form.values.get("prompt", "")
                 story, files = self.made.get(prompt, (self.story, self.result_files))
                 files = result_files(prompt, form.proportions) if files is None else files
                 made = self.add(story, prompt=prompt, files=files)
-                answer = {**made, "consumed": form.price}
+                answer = {**made, "consumed": price}
             prompt, tier, task_uuid = form.values.get("prompt", ""), form.tier, answer.get("uuid", "")
-            self.submissions.append(Sent(time.time(), prompt, form.texts, pictures, tier, form.price, code, task_uuid))
+            sent = Sent(time.time(), prompt, form.texts, pictures, tier, price, code, task_uuid, call)
+            self.submissions.append(sent)
         return as_json(answer, 201)
 
-    def _objection(self, form: Form) -> tuple[str, str]:
-        """The code and the text of the refusal of a form, both "" where it is taken."""
-        wrong = trouble(form)
+    def _objection(self, price: float, wrong: str) -> tuple[str, str]:
+        """The code and the text of the refusal of a form that is `wrong`, both "" where it is taken."""
         if wrong:
             return "INVALID_REQUEST", wrong
         running = sum(not task.ended(self._age(task)) for task in [*self._tasks.values()])
         if self.parallel is not None and running >= self.parallel:
             return "PARALLELISM_LIMIT_REACHED", REFUSALS["PARALLELISM_LIMIT_REACHED"]
-        if self.balance < form.price:
+        if self.balance < price:
             return "INSUFFICIENT_FUND", REFUSALS["INSUFFICIENT_FUND"]
         return "", ""
 
