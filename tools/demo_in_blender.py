@@ -99,7 +99,7 @@ class Follower:
         running = self._session.files.downloads.get(task.task_id)
         if running:
             return f"Downloading {running.name}".rstrip()
-        trouble = self._session.files.troubles.get(task.task_id, "")
+        trouble = str(self._session.files.troubles.get(task.task_id, ""))
         imported = any(model.name == task.name for model in self.models())
         return task.message or trouble or ("In the scene" if imported else "Saved" if task.downloaded else "")
 

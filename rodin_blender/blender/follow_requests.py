@@ -84,9 +84,11 @@ class FollowRequests:
                     self.typed_key = Secret("")
                 self._oldest.succeed(task.name, was_known)
                 self._end_oldest()
-            case NotFollowed():
+            case NotFollowed(said):
                 self._oldest.fail()
                 self._end_oldest()
+                # After the line of the press, which may have ended with it.
+                self._news.show(said)
 
     @property
     def _oldest(self) -> FollowRequest:

@@ -22,7 +22,6 @@ from ..tracking.messages import (
     Followed,
     Idle,
     Message,
-    NotFollowed,
     Notice,
     NotSubmitted,
     RequestsThrottled,
@@ -143,7 +142,7 @@ class Session:
                 self.started_here.add(task.task_id)
             case Restored(task_id):
                 self.select = task_id
-            case NotFollowed(said) | Notice(said):
+            case Notice(said):
                 self.tell(said)
             case NotSubmitted(task_id, said):
                 self.tell(said)

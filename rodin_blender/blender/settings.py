@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,9 @@ from .api_key import ApiKey
 from .folders import addon_preferences, blend_folder, stored_preferences, user_folder
 from .studio_files import StudioFiles
 
+FOLLOW_EVERY = 1.0
+"""Seconds for which a draw takes the environment as it was: a script may change it while the timer rests."""
+
 
 def own() -> bpy.types.AddonPreferences | SimpleNamespace:
     """The user's preferences; their defaults where a script enabled the extension without an entry in Blender's."""
@@ -38,6 +42,7 @@ class SettingsInUse:
         self._api_key = api_key
         self._environment = dict(os.environ)
         """As it was when it was last followed."""
+        self._followed_at = time.monotonic()
         self._drawing = False
         self._drawn: dict[str, Setting] = {}
         """What was worked out to be drawn, as long as nothing is set in another way."""
@@ -47,11 +52,14 @@ class SettingsInUse:
 
     def follow(self) -> None:
         """Have what is drawn be as the environment is now."""
-        self._environment = dict(os.environ)
+        self._environment, self._followed_at = dict(os.environ), time.monotonic()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """Within one draw, which asks for a hundred values: look once whether anything is set in another way."""
+        if time.monotonic() > self._followed_at + FOLLOW_EVERY:
+            # Nobody else follows it while Blender rests.
+            self.follow()
         stored = stored_preferences()
         now = self._environment, self._file.values, dict(stored.items()) if stored else {}
         if now != self._drawn_from:

@@ -10,14 +10,13 @@ from ..tasks.task import Task
 from ..texts.text import Text, Trouble
 from ..tracking.messages import DownloadEnded, DownloadProgress, FilesDeleted, Message, TaskChanged, TaskRemoved
 from .news import News
-from .voice import say
 
 
 class TaskFiles:
     def __init__(self, tasks: Mapping[str, Task], news: News) -> None:
         self.downloads: dict[str, Progress] = {}
         """How far running downloads are, by task id."""
-        self.troubles: dict[str, str] = {}
+        self.troubles: dict[str, Text | Trouble] = {}
         """What kept the last download or import of a task from its end, by task id."""
         self.ended: list[str] = []
         """The ids of tasks that have become final, and whose files may be wanted."""
@@ -30,12 +29,11 @@ class TaskFiles:
 
     def tell(self, task_id: str, said: Text | Trouble | None, *, trouble: bool) -> None:
         """News of a task's files or its import; a trouble stays in the panel until the next attempt."""
-        text = say(said)
-        if task_id in self._tasks and text:
+        if task_id in self._tasks and said:
             self.troubles.pop(task_id, None)
             if trouble:
-                self.troubles[task_id] = text
-            self._news.tell(Text("'{name}': {said}", name=self._tasks[task_id].name, said=said or ""))
+                self.troubles[task_id] = said
+            self._news.tell(Text("'{name}': {said}", name=self._tasks[task_id].name, said=said))
 
     def handle(self, message: Message, before: Task | None) -> None:
         match message:

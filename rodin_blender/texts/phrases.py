@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .text import Text
+from .text import Text, Value
 from .wording import size_text
 
 
@@ -18,11 +18,12 @@ def progress(received: int, size: int | None, speed: float) -> Text:
     return Text("{amount}, {speed:size}/s", amount=amount, speed=speed) if speed else Text("{amount}", amount=amount)
 
 
-def listed(words: Sequence[str], limit: int, separator: str = ", ") -> Text:
-    """Words in a row: a, b and 3 more."""
-    some = separator.join(words[:limit])
+def listed(words: Sequence[Value], limit: int, separator: str = ", ") -> Text:
+    """Words or texts in a row: a, b and 3 more."""
+    fields = {f"word{number}": word for number, word in enumerate(words[:limit])}
+    some = Text(separator.join(f"{{{name}}}" for name in fields), **fields)
     if len(words) <= limit:
-        return Text("{some}", some=some)
+        return some
     return Text("{some} and {count} more", some=some, count=len(words) - limit)
 
 

@@ -257,7 +257,7 @@ def test_where_they_cannot_be_saved_textures_stay_packed(
     task_id = saved()
     bpy.ops.rodin.import_model(task_id=task_id)
     rodin.until(lambda: rodin.session.files.troubles, "it is told")
-    assert "They are packed into the file" in rodin.session.files.troubles[task_id]
+    assert "They are packed into the file" in str(rodin.session.files.troubles[task_id])
     images = [image for image in bpy.data.images if image.source == "FILE"]
     assert images and all(image.packed_file for image in images)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path, PurePath
 
 import bpy
@@ -50,6 +51,16 @@ def test_again_brings_pictures_back_by_their_names(
     assert [PurePath(item.path).name for item in form.images] == ["vase from the front.png"]
 
 
+def test_a_variable_that_a_script_sets_is_drawn_while_the_timer_rests(
+    rodin: Rodin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rodin.until_idle()
+    monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "5")
+    time.sleep(1.1)
+    with rodin.app.settings.drawing():
+        assert rodin.app.settings.value("import_height") == 5.0
+
+
 def test_what_is_drawn_follows_each_place_that_a_setting_comes_from(
     rodin: Rodin, form, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +95,8 @@ def test_what_is_drawn_follows_each_place_that_a_setting_comes_from(
     monkeypatch.setenv("RODIN_API_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "3")
     look()
-    assert (drawn(), code()) == (3.0, "")
+    rodin.until(lambda: code() == "", "the API key is read")
+    assert drawn() == 3.0
     monkeypatch.setenv("RODIN_IMPORT_HEIGHT", "tall")
     look()
     assert (drawn(), code()) == (2.5, "settings"), "a wrong one is passed over, and told"

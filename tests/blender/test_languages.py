@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import bpy
 import pytest
@@ -46,6 +48,46 @@ def test_what_is_told_is_in_blenders_language_and_what_others_say_stays(rodin: R
     assert say("Press Resume to go on.") == "Press Resume to go on."
     bpy.context.preferences.view.use_translate_interface = False
     assert say(trouble) == "12.4 MB deleted. Press Resume to go on."
+
+
+def test_what_is_kept_follows_the_language_when_it_changes(
+    rodin: Rodin, service: Service, german: dict[str, str]
+) -> None:
+    say, text = rodin.module("blender.voice").say, rodin.module("texts.text").Text
+    task_id = rodin.track(service.add("stuck", prompt="A vase"))
+    rodin.session.files.tell(task_id, text("It ends too early."), trouble=True)
+    refused = {"error": "API_INSUFFICIENT_FUND", "message": "The fund in your wallet is insufficient."}
+    bpy.ops.rodin.track(subscription_key="\n".join(map(json.dumps, [service.add("stuck"), refused])))
+    trouble = rodin.session.files.troubles[task_id]
+    assert say(trouble) == german["It ends too early."] and "Nummer 2: Das ist" in rodin.session.news.notice
+    bpy.context.preferences.view.use_translate_interface = False
+    assert say(trouble) == "It ends too early."
+    assert "Number 2: This is an error answer" in rodin.session.news.notice
+
+
+def test_why_an_import_failed_is_english_for_a_shell(
+    rodin: Rodin, german: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class STUDIO_OT_surprised(bpy.types.Operator):
+        bl_idname = "studio.surprised"
+        bl_label = "Surprised"
+        filepath: bpy.props.StringProperty()
+
+        def execute(self, context):
+            raise KeyError("materials")
+
+    importers, errors = rodin.module("blender.importing.importers"), rodin.module("service.errors")
+    monkeypatch.setitem(importers._IMPORTERS, ".obj", ("studio.surprised",))
+    (tmp_path / "vase.obj").write_text("v 0 0 0\n")
+    bpy.utils.register_class(STUDIO_OT_surprised)
+    try:
+        with pytest.raises(errors.BadInput) as raised:
+            importers.run(str(tmp_path / "vase.obj"))
+    finally:
+        bpy.utils.unregister_class(STUDIO_OT_surprised)
+    why = "Something that belongs into it is missing."
+    assert f"Blender says: {why} Try another model" in str(raised.value)
+    assert f"Blender sagt: {german[why]} " in rodin.module("blender.voice").say(raised.value.trouble)
 
 
 def test_every_language_is_gone_with_the_extension(rodin: Rodin, german: dict[str, str]) -> None:

@@ -157,12 +157,12 @@ def test_a_model_that_cannot_be_imported_is_told_and_leaves_nothing(
     broken = b"glTF\x02\x00\x00\x00\x10\x00\x00\x00abcd"
     task_id = saved({"base_basic_pbr.glb": broken})
     send(rodin, task_id)
-    said = rodin.session.files.troubles[task_id]
+    said = rodin.module("blender.voice").say(rodin.session.files.troubles[task_id])
     assert "It was not written to the library: 'A glazed vase' was not imported: " in said
     assert not list(folder.iterdir())
     Path(rodin.item(task_id).folder, "base_basic_pbr.glb").unlink()
     send(rodin, task_id)
-    assert "press Download Missing Files" in rodin.session.files.troubles[task_id]
+    assert "press Download Missing Files" in rodin.module("blender.voice").say(rodin.session.files.troubles[task_id])
     assert not list(folder.iterdir()) and not rodin_threads()[1:]
 
 
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_made_is_told(rodin: Rodin, saved: Callable[...,
     rodin.preferences.library_folder = str(tmp_path / "file" / "library")
     task_id = saved()
     send(rodin, task_id)
-    assert "Set another library folder in the preferences." in rodin.session.files.troubles[task_id]
+    assert "Set another library folder in the preferences." in rodin.module("blender.voice").say(rodin.session.files.troubles[task_id])
 
 
 def test_without_a_model_it_is_told(rodin: Rodin, done: Callable[..., str], folder: Path) -> None:

@@ -237,3 +237,14 @@ def test_jobs_are_counted_in_words(rodin: Rodin, service: Service) -> None:
     rodin.until(lambda: rodin.item(task_id).jobs_done == 1, "one job is done")
     said = rodin.module("blender.words").sentence(rodin.session.tasks[task_id])
     assert str(said) == "Generating, 1 of 2 jobs done"
+
+
+def test_the_line_of_a_press_comes_before_what_it_could_not_follow(rodin: Rodin, service: Service) -> None:
+    task_id = rodin.track(service.add("stuck", prompt="A chair"))
+    session, messages = rodin.session, rodin.module("tracking.messages")
+    session.follow_requests.pending.append(rodin.module("blender.follow_requests").FollowRequest(2))
+    session.handle(messages.Followed(session.tasks[task_id], was_known=True))
+    session.handle(messages.NotFollowed(rodin.module("texts.text").Text("The disk is full.")))
+    told = [entry.text for entry in session.news.entries][-2:]
+    assert told == ["already in the list: 'A chair'", "The disk is full."]
+    assert session.news.notice == "The disk is full."

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rodin_blender.command_line.output import Exit
 from rodin_blender.command_line.voice import SHELL, of_batch
 from rodin_blender.texts.actions import WORDS, Action
+from rodin_blender.texts.phrases import listed, quoted
 from rodin_blender.texts.text import PLAIN, Text, Trouble, Voice, as_json, from_json
 
 PACKAGE = Path(__file__).parents[2] / "rodin_blender"
@@ -81,6 +82,15 @@ def test_it_is_the_same_after_it_was_on_the_disk_and_always_reads_somehow(said: 
 def test_what_is_no_text_is_refused(found: object) -> None:
     with pytest.raises(ValueError):
         from_json(found)
+
+
+def test_texts_in_a_row_are_each_in_the_language_of_the_voice() -> None:
+    told = [Text("Number {number}", number=number) for number in range(3)]
+    assert str(listed(told, 3, "; ")) == "Number 0; Number 1; Number 2"
+    assert Voice(lambda text: text.replace("Number", "Nummer")).say(listed(told, 3)) == "Nummer 0, Nummer 1, Nummer 2"
+    assert str(listed(told, 2)) == "Number 0, Number 1 and 1 more"
+    assert str(quoted(["{word0}"], 2)) == "'{word0}'" and str(listed([], 2)) == ""
+    assert len(str(quoted(["a vase"] * 5000, 5000))) > 5000
 
 
 def test_each_action_has_words_in_whole_sentences() -> None:

@@ -448,7 +448,7 @@ def test_the_deadline_ends_the_asking_until_resume(begin: Begin, simulator: Simu
     assert len(asked_for(simulator, task)) >= count + 2
 
 
-def test_an_blocker_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
+def test_a_blocker_keeps_all_requests_back_and_its_end_lets_them_go_by_itself(
     begin: Begin, simulator: Simulator, tmp_path: Path
 ) -> None:
     offline = Blocker("offline", "Blender is not allowed to go online.")

@@ -124,7 +124,7 @@ def to_the_library(ui, given):
     yield (lambda: not ui.app.library.pending), "it is in the library"
     yield 0.5
     ui.facts["drawn"] = ui.viewport_draws
-    ui.facts["trouble"] = dict(ui.session.files.troubles)
+    ui.facts["trouble"] = {task_id: str(said) for task_id, said in ui.session.files.troubles.items()}
     with bpy.context.temp_override(window=ui.window):
         bpy.ops.rodin.register_library()
     folder = ui.app.settings.library_folder()

@@ -43,7 +43,7 @@ class Shown:
                 item.task_id,
                 status=item.status,
                 jobs_done=item.jobs_done,
-                message=item.message or known.files.troubles.get(item.task_id, ""),
+                message=item.message or str(known.files.troubles.get(item.task_id, "")),
                 saved=item.downloaded,
                 loading=item.task_id in known.files.downloads and bool(known.files.downloads[item.task_id].received),
                 text=repr(task),

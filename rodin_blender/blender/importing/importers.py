@@ -47,6 +47,7 @@ _PLAIN = {
     "MemoryError": Text("It needs more memory than there is."),
 }
 """What an importer's exception means, where its own words are for programmers."""
+_LOCATION = re.compile(r"^Location: |\.py:\d+$")
 
 
 def run(path: str) -> None:
@@ -70,7 +71,7 @@ def run(path: str) -> None:
         # What an importer reports, it has understood; an exception, it has not.
         surprised = "Traceback" in str(error) and kind in gltf.KINDS
         why = gltf.fault(file) if surprised else None
-        why = why or Text("Blender says: {said}.", said=say(reason_of(error)).rstrip("."))
+        why = why or Text("Blender says: {said}", said=reason_of(error))
         text = "'{file}' could not be imported. {why} {advice}"
         raise BadInput(Text(text, file=file.name, why=why, advice=_ANOTHER)) from None
 
@@ -104,17 +105,23 @@ def _importer(kind: str) -> Any:
 
 
 def reason_of(error: Exception) -> Text:
-    """What an operator that failed said: its reports, or what the exception at the end of its traceback means."""
+    """What an operator that failed said, with a full stop: its reports, or what the exception at its end means."""
     lines = [line.strip() for line in str(error).splitlines()]
-    # The last line says which of our lines called the operator.
-    lines = [line for line in lines if line and not line.startswith("Location: ")]
+    # The last line says, in Blender's language, which line called the operator: Location: …/ops.py:109.
+    lines = [line for line in lines if line and not _LOCATION.search(line)]
     if not any("Traceback" in line for line in lines):
         # The word for it is in Blender's language.
         beginning = f"{say(Text('Error'))}: "
         said = " ".join(line.removeprefix("Error: ").removeprefix(beginning) for line in lines)
-        return Text("{said}", said=printable(said, 200))
+        return _sentence(said)
     name, _, said = lines[-1].partition(": ")
-    return _PLAIN.get(name) or Text("{said}", said=printable(said or name, 200))
+    return _PLAIN.get(name) or _sentence(said or name)
+
+
+def _sentence(said: str) -> Text:
+    """What others say, with the full stop that most of them leave out."""
+    said = printable(said, 200)
+    return Text("{said}", said=said if said.endswith((".", "!", "?", "…", "。")) else f"{said}.")
 
 
 def missing_of_obj(path: str) -> list[str]:

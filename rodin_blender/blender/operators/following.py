@@ -89,7 +89,7 @@ def _follow(found: ParsedTasks, typed: Secret) -> None:
     session.follow_requests.follow(app().tracker(), found.generations, typed)
     troubles = sorted((*found.refused, *found.invalid), key=lambda trouble: trouble.number)
     if troubles:
-        told = [say(Text("Number {number}: {why}", number=one.number, why=one.text)) for one in troubles]
+        told = [Text("Number {number}: {why}", number=one.number, why=one.text) for one in troubles]
         session.tell(Text("Not all of it could be followed. {troubles}", troubles=listed(told, MAX_TROUBLES, " ")))
 
 

@@ -53,7 +53,7 @@ class OfMany(Mixin):
             try:
                 self.act(context, task)
             except BadInput as error:
-                troubles.append(say(error.trouble))
+                troubles.append(error.trouble)
         if troubles:
             self.report({"ERROR"}, say(listed(troubles, 3, " ")))
         return {"FINISHED"}

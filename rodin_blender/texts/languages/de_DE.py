@@ -82,7 +82,7 @@ TEXTS = {
     "'{file}' cannot be imported. {why} {advice}": "„{file}“ kann nicht importiert werden. {why} {advice}",
     "'{file}' could not be imported. {why} {advice}": "„{file}“ konnte nicht importiert werden. {why} {advice}",
     "'{file}' cannot be read: {reason}.": "„{file}“ kann nicht gelesen werden: {reason}.",
-    "Blender says: {said}.": "Blender sagt: {said}.",
+    "Blender says: {said}": "Blender sagt: {said}",
     "Enable the add-on glTF 2.0 in the preferences.": "In den Einstellungen das Add-on glTF 2.0 einschalten.",
     "Enable the add-on FBX format in the preferences.": "In den Einstellungen das Add-on FBX format einschalten.",
     "It may have been built without; Blender from blender.org has it.": "Es wurde vielleicht ohne das gebaut; Blender von blender.org hat es.",
