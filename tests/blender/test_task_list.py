@@ -171,6 +171,8 @@ def test_clearing_is_one_step_that_can_be_taken_back(rodin: Rodin, several: dict
     rodin.preferences.import_after_download = False
     bpy.ops.rodin.download_all()
     rodin.until(lambda: all(rodin.item(several[name]).downloaded for name in ("Vase", "goblet")), "both are downloaded")
+    # An item tells what is known; its row, and with it the group, follows within the budget of a call of the timer.
+    rodin.until(lambda: not rodin.session.dirty_tasks, "the rows tell it, too")
     assert not bpy.ops.rodin.download_all.poll()
     bpy.ops.rodin.clear_finished()
     bpy.ops.rodin.clear_failed()
