@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from importlib.abc import InspectLoader
@@ -23,7 +25,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import CodeType
 from typing import Any
 
-from .service.errors import BadInput, trace
+from .service.errors import BadInput, frames
+from .storage import paths
 from .tasks.task import Status, Task
 from .texts.text import Text
 
@@ -59,8 +62,14 @@ _loaded: set[str] = set()
 
 
 def named() -> str:
-    """The file that RODIN_HOOKS names; "" for none, and for one whose functions are in the lists already."""
+    """The whole path of the file that RODIN_HOOKS names, "" where it names none."""
     path = os.environ.get(VARIABLE, "").strip()
+    return str(paths.from_start(path)) if path else ""
+
+
+def unread() -> str:
+    """The same, but "" for a file whose functions are in the lists already."""
+    path = named()
     return "" if path in _loaded else path
 
 
@@ -84,7 +93,7 @@ def load() -> None:
 
     Raises BadInput for one that cannot be used.
     """
-    path = named()
+    path = unread()
     if path:
         read(path)()
 
@@ -106,7 +115,7 @@ def _run(path: str, spec: ModuleSpec, code: CodeType) -> None:
 
 
 def _unusable(path: str, error: Exception) -> BadInput:
-    _log.error("The file that %s names raised:\n%s", VARIABLE, trace(error))
+    _tell(f"The file that {VARIABLE} names", error)
     text = "The file that {variable} names cannot be used ({path}): {kind}."
     return BadInput(Text(text, variable=VARIABLE, path=path, kind=type(error).__name__))
 
@@ -139,8 +148,16 @@ def call(functions: list[Callable[..., None]], *arguments: Any) -> list[Text]:
             function(*arguments)
         except Exception as error:
             name = f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', repr(function))}"
-            # The text of a stranger's exception goes to the console only.
-            _log.error("The handler %s raised %s: %s", name, type(error).__name__, error)
+            _tell(f"The handler {name}", error)
             text = "The handler {name} failed ({kind}); the console says more."
             troubles.append(Text(text, name=name, kind=type(error).__name__))
     return troubles
+
+
+def _tell(what: str, error: Exception) -> None:
+    """Log what a stranger's code raised, and where. Its text may quote a secret, so only the console has that."""
+    kind = type(error).__name__
+    _log.error("%s raised %s:\n%s", what, kind, frames(error))
+    # A program without a console has no standard error, and to make a text of a stranger's exception may raise, too.
+    with suppress(Exception):
+        sys.stderr.write(f"Rodin: {kind}: {error}\n")

@@ -63,7 +63,7 @@ class Session:
         self.made_from: dict[str, dict[str, None]] = {}
         """The ids of the tasks that were made from another one, by that one's id, the oldest first."""
         self.pending_calls: deque[tuple[Any, ...]] = deque()
-        """Lists of handlers and what they are to be called with, once the properties show it."""
+        """What `Hooks.call` is to be called with, once the properties show it."""
         self.tab_wanted: tuple[int, float] | None = None
         """The address of an area whose sidebar is to show the Rodin tab, and until when that is tried."""
         self._idle_after = -1

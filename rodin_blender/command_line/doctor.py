@@ -90,7 +90,7 @@ def _hooks() -> dict[str, str]:
         handlers.load()
     except BadInput as error:
         trouble = str(error)
-    return {"path": os.environ.get(handlers.VARIABLE, "").strip(), "trouble": trouble}
+    return {"path": handlers.named(), "trouble": trouble}
 
 
 def _certificates(host: Host) -> dict[str, str]:

@@ -181,5 +181,10 @@ def os_reason(error: OSError) -> str:
 
 def trace(error: BaseException) -> str:
     """A traceback for the console, without the lines of the sources, which would be read from the disk."""
-    calls = [f"  {frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
-    return "\n".join([*calls, f"{type(error).__name__}: {error}"])
+    return "\n".join([frames(error), f"{type(error).__name__}: {error}"]).lstrip("\n")
+
+
+def frames(error: BaseException) -> str:
+    """Where in the code an exception was raised. Its own text is left out, since it may quote a secret."""
+    calls = traceback.walk_tb(error.__traceback__)
+    return "\n".join(f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_name}" for frame, line in calls)

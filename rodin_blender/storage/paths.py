@@ -47,7 +47,8 @@ def from_start(written: str) -> Path:
 
     A relative one is meant from the folder that the program was started in, whatever is the current one later.
     """
-    return Path(_STARTED_IN, Path(written).expanduser())
+    # Unlike `Path.expanduser` this one does not raise for a user who is not known: nothing is found there then.
+    return Path(_STARTED_IN, os.path.expanduser(written))  # noqa: PTH111
 
 
 class UndefinedVariable(BadInput):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -30,12 +29,6 @@ _log = logging.getLogger(__name__)
 
 _QUOTED = re.compile(r"'.*'", re.DOTALL)
 """The names of tasks and files stand in quotes in all sentences."""
-
-
-def frames(error: Exception) -> str:
-    """Where in the code an exception was raised. Its own text is left out, since it may quote a secret."""
-    calls = traceback.walk_tb(error.__traceback__)
-    return "\n".join(f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_name}" for frame, line in calls)
 
 
 class TaskLog:

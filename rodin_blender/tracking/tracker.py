@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from ..service.errors import BadInput, trouble_of
+from ..service.errors import BadInput, frames, trouble_of
 from ..service.keys import Generation
 from ..storage import folders
 from ..storage.database import StoreError
@@ -29,7 +29,6 @@ from ..texts.actions import Action
 from ..texts.text import Text, Trouble
 from .account import Account
 from .downloads import Downloads, not_started
-from .log import frames
 from .messages import (
     PENDING,
     Blocker,

@@ -15,9 +15,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from ..service.connection import Connection
-from ..service.errors import Aborted, ClientUnavailable, RodinError, trouble_of
+from ..service.errors import Aborted, ClientUnavailable, RodinError, frames, trouble_of
 from ..texts.text import Text
-from .log import frames
 
 if TYPE_CHECKING:
     # It imports `requests`, which takes 100 ms and may be missing: a worker's matter.

@@ -6,14 +6,13 @@ import os
 import runpy
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import bpy
 import pytest
-from conftest import Rodin, Service
-from test_extension import READY
+from conftest import READY, Rodin, Service
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_they_are_called_within_the_budget_of_the_timer(rodin: Rodin, service: S
 
 
 def test_one_that_raises_is_told_by_name_and_stays(
-    rodin: Rodin, service: Service, handlers: ModuleType, caplog: pytest.LogCaptureFixture
+    rodin: Rodin, service: Service, handlers: ModuleType, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture
 ) -> None:
     called = []
 
@@ -112,7 +111,8 @@ def test_one_that_raises_is_told_by_name_and_stays(
     assert "test_handlers.test_one_that_raises_is_told_by_name_and_stays.<locals>.publish failed (KeyError)" in (
         rodin.session.news.notice
     )
-    assert "raised KeyError: 'show'" in caplog.text
+    assert "raised KeyError" in caplog.text and "test_handlers.py:" in caplog.text and "'show'" not in caplog.text
+    assert "KeyError: 'show'" in capsys.readouterr().err
     assert handlers.task_done[0] is publish
 
 
@@ -182,6 +182,56 @@ def test_a_file_on_a_disk_that_does_not_answer_holds_up_nothing_but_its_function
     rodin.until(lambda: called, "it is called")
     rodin.until(lambda: bpy.data.collections["A vase"].get("published"), "the file's functions, too, in their order")
     assert bpy.context.scene["studio"] == "A vase"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among its files")
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("meanwhile", ["nothing", "other step undone", "undone", "removed", "another file"])
+def test_an_import_that_is_gone_when_the_file_has_been_read_is_not_told(
+    rodin: Rodin,
+    saved: Callable[..., str],
+    handlers: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: str,
+    own: bool,
+) -> None:
+    task_id = saved()
+    file = tmp_path / "studio.py"
+    os.mkfifo(file)
+    monkeypatch.setenv("RODIN_HOOKS", str(file))
+    rodin.disable()
+    rodin.enable()
+    rodin.until(lambda: rodin.item(task_id), "the list is read")
+    called: list[tuple[str, str]] = []
+    handlers.import_done.append(lambda task, collection: called.append((task.name, collection.name)))
+    try:
+        bpy.ops.ed.undo_push(message="Before")
+        bpy.ops.rodin.import_model(task_id=task_id, collection="OWN" if own else "ACTIVE")
+        bpy.ops.ed.undo_push(message="Import")
+        collection = "A glazed vase" if own else bpy.context.scene.collection.name
+        match meanwhile:
+            case "other step undone":
+                bpy.data.objects.new("Other", None)
+                bpy.ops.ed.undo_push(message="Other")
+                bpy.ops.ed.undo()
+            case "undone":
+                bpy.ops.ed.undo()
+            case "removed" if own:
+                bpy.data.collections.remove(bpy.data.collections[collection])
+            case "removed":
+                old = bpy.context.scene
+                bpy.context.window.scene = bpy.data.scenes.new("New")
+                bpy.data.scenes.remove(old)
+            case "another file":
+                bpy.ops.wm.read_homefile(use_empty=True)
+        assert called == []
+    finally:
+        file.write_text("def import_done(task, collection): collection['published'] = True\n")
+    rodin.until(lambda: not rodin.app.hooks.pending and not rodin.session.pending_calls, "what has waited is told")
+    stays = meanwhile in ("nothing", "other step undone") or (meanwhile == "undone" and not own)
+    assert called == ([("A glazed vase", collection)] if stays else [])
+    assert "failed" not in rodin.session.news.notice
 
 
 @pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")

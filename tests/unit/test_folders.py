@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from rodin_blender import handlers
 from rodin_blender.command_line.host import plain
 from rodin_blender.configuration import named_file
 from rodin_blender.storage import folders
@@ -55,11 +56,18 @@ def test_a_relative_folder_is_meant_from_where_the_program_was_started(
     monkeypatch.setenv("RODIN_CONFIG", "show/rodin.toml")
     monkeypatch.chdir(tmp_path)
     assert folders.user_folder() == started_in / "show/rodin", "and not from where a script has gone since"
+    monkeypatch.setenv("RODIN_HOOKS", " show/hooks.py ")
     assert named_file() == str(started_in / "show/rodin.toml")
+    assert handlers.named() == str(started_in / "show/hooks.py")
     monkeypatch.setenv("RODIN_CONFIG", "~/rodin.toml")
+    monkeypatch.setenv("RODIN_HOOKS", "~/hooks.py")
     assert named_file() == "/home/ada/rodin.toml"
+    assert handlers.named() == "/home/ada/hooks.py"
+    monkeypatch.setenv("RODIN_HOOKS", "~nobody-of-this-name/hooks.py")
+    assert handlers.named().endswith("~nobody-of-this-name/hooks.py"), "no file, which is told with its path"
     monkeypatch.setenv("RODIN_CONFIG", " ")
-    assert named_file() == ""
+    monkeypatch.setenv("RODIN_HOOKS", " ")
+    assert named_file() == handlers.named() == ""
 
 
 def test_a_portable_blender_has_a_folder_of_its_own_and_rodin_folder_goes_before_it(

@@ -126,6 +126,20 @@ def test_one_that_fails_is_told_in_json_and_in_the_exit_code(shell: Shell, studi
     assert (task["event"], task["status"], error["exit"]) == ("task", "DONE", 7)
 
 
+@pytest.mark.parametrize(
+    "failing", ["def task_done(task): raise KeyError('my-token')", "task_done = len\nraise ValueError('my-token')"]
+)
+def test_the_log_has_where_one_failed_and_the_console_alone_what_it_says(
+    shell: Shell, studio: Studio, failing: str
+) -> None:
+    log, hooks = shell.folder.parent / "rodin.log", shell.file("hooks.py", failing)
+    ran = shell.run(
+        "wait", shell.keys(shell.add([[(0.0, "Done")]])), RODIN_HOOKS=str(hooks), RODIN_LOG_FILE=str(log)
+    )
+    assert ran.code in (2, 7) and "Error: " in ran.err and "my-token" in ran.err
+    assert "Error" in log.read_text() and "hooks.py:" in log.read_text() and "my-token" not in log.read_text()
+
+
 def test_what_they_print_is_no_part_of_the_json(shell: Shell, studio: Studio) -> None:
     printing = "import os, sys\ndef task_done(task):\n    print('no end of line', end='')\n    os.write(1, b'nor here')"
     ran = shell.json(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from rodin_blender.configuration import FIELDS, Setting, logs
+from rodin_blender.service.errors import frames
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import log_file
 from rodin_blender.storage.log_file import LogFile
@@ -108,7 +109,7 @@ def test_what_an_exception_says_is_left_out() -> None:
     try:
         raise ValueError("a secret")
     except ValueError as error:
-        told = log.frames(error)
+        told = frames(error)
     assert "test_log.py" in told and "secret" not in told
 
 

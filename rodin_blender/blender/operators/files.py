@@ -268,7 +268,7 @@ class RODIN_OT_import_model(OfTask, bpy.types.Operator):
         if self.as_asset:
             catalogs.add_catalog()
         in_scene.scan()
-        app().hooks.call(handlers.import_done, task, imported.collection)
+        app().hooks.call(handlers.import_done, task, imported.collection.session_uid)
 
 
 class RODIN_OT_delete_files(OfTask, bpy.types.Operator):
