@@ -54,7 +54,7 @@ def _set_path(self: "RODIN_Picture", path: str) -> None:
         self.number = max(paths, default=0) + 1
     paths[self.number] = path
     # The picture is checked at once, so that one that is too small is reported before the press of Generate.
-    app().threads.run(partial(_fault_of, path), partial(_set_fault, path))
+    app().threads.run(partial(_fault_of, path), partial(_set_fault, path), only_reads=True)
     show()
 
 

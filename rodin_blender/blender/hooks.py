@@ -31,7 +31,7 @@ class Hooks:
         path = handlers.unread()
         self.pending = bool(path)
         if path:
-            self._threads.run(partial(_read, path), self._run)
+            self._threads.run(partial(_read, path), self._run, only_reads=True)
 
     def call(self, functions: list[Callable[..., None]], task: Task, collection: int | None = None) -> None:
         """Call one of the lists, and tell of those that raised; by the timer where the file is still being read.

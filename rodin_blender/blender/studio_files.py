@@ -34,7 +34,7 @@ class StudioFiles:
         if named != self._name:
             self._name, self.values = named, {}
             self.pending, self.trouble = True, _PENDING
-            self._threads.run(partial(_read, named), partial(self._on_read, named))
+            self._threads.run(partial(_read, named), partial(self._on_read, named), only_reads=True)
 
     def read_now(self) -> None:
         """The same at once: for the command line, which may wait. Raises BadInput."""

@@ -9,6 +9,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
+import bpy
+
 T = TypeVar("T")
 
 
@@ -17,8 +19,12 @@ class Threads:
         self._under_way: set[threading.Thread] = set()
         self._done: SimpleQueue[tuple[threading.Thread, Callable[[], None]]] = SimpleQueue()
 
-    def run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Do `work`, then hand what it returns to `then` on the main thread. `run_callbacks` raises what it raised."""
+    def run(self, work: Callable[[], T], then: Callable[[T], None], *, only_reads: bool = False) -> None:
+        """Do `work`, then hand what it returns to `then` on the main thread. `run_callbacks` raises what it raised.
+
+        The program's end waits for work that writes, so that its file is complete, and not for what `only_reads`: a
+        share that does not answer would hold it up forever, as it still does where Blender is a Python module.
+        """
 
         def do() -> None:
             try:
@@ -27,8 +33,9 @@ class Threads:
                 ended = partial(_raise, error)
             self._done.put((thread, ended))
 
-        # The thread is no daemon, so that the file it writes is complete when the program ends.
-        thread = threading.Thread(target=do, name="rodin-disk")
+        # As a Python module, Blender 4.2 crashes and 4.5 hangs at its end while any daemon thread is alive.
+        daemon = only_reads and bool(bpy.app.binary_path)
+        thread = threading.Thread(target=do, name="rodin-disk", daemon=daemon)
         self._under_way.add(thread)
         thread.start()
 

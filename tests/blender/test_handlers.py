@@ -12,7 +12,8 @@ from types import ModuleType
 
 import bpy
 import pytest
-from conftest import READY, Rodin, Service
+from conftest import PACKAGE, READY, Rodin, Service, wait_for_no_thread
+from test_extension import ENABLE, blender
 
 
 @pytest.fixture
@@ -232,6 +233,33 @@ def test_an_import_that_is_gone_when_the_file_has_been_read_is_not_told(
     stays = meanwhile in ("nothing", "other step undone") or (meanwhile == "undone" and not own)
     assert called == ([("A glazed vase", collection)] if stays else [])
     assert "failed" not in rodin.session.news.notice
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes among its files")
+@pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel cannot end while a daemon thread is alive")
+@pytest.mark.parametrize("what", ["RODIN_HOOKS", "RODIN_CONFIG", "picture"])
+def test_exit_does_not_wait_for_a_disk_that_does_not_answer(rodin: Rodin, tmp_path: Path, what: str) -> None:
+    rodin.disable()
+    wait_for_no_thread()
+    file = tmp_path / "never.py"
+    os.mkfifo(file)
+    script = tmp_path / "exit.py"
+    script.write_text(
+        "import importlib, os, threading, time\n"
+        + (f"os.environ[{what!r}] = {str(file)!r}\n" if what != "picture" else "")
+        + ENABLE
+        + f"run = importlib.import_module({PACKAGE + '.blender.timer'!r}).run\n"
+        + f"app = importlib.import_module({PACKAGE + '.blender.app'!r}).app\n"
+        + (f"bpy.context.window_manager.rodin.form.images.add().path = {str(file)!r}\n" if what == "picture" else "")
+        + "end = time.monotonic() + 2\n"
+        "while time.monotonic() < end: run(); time.sleep(0.05)\n"
+        "assert app().threads.busy\n"
+        "print('LEAVING', time.time(), flush=True)\n"
+    )
+    done = blender(script)
+    assert done.returncode == 0 and "LEAVING" in done.stdout, done.stdout[-2000:]
+    left = float(next(line for line in done.stdout.splitlines() if "LEAVING" in line).split()[-1])
+    assert done.ended - left < 10.0
 
 
 @pytest.mark.skipif(not bpy.app.binary_path, reason="the wheel is no program that takes --command")
