@@ -791,11 +791,13 @@ def test_doctor_in_words(shell: Shell) -> None:
 
 def test_doctor_tells_the_whole_path_of_what_the_environment_names_by_a_relative_one(shell: Shell) -> None:
     name = os.path.relpath(shell.folder, ROOT)
-    ran = shell.run("doctor", RODIN_FOLDER=name, RODIN_CONFIG=os.path.relpath(shell.file("studio.toml", ""), ROOT))
+    config, hooks = shell.file("studio.toml", ""), shell.file("hooks.py", "def task_done(task): pass")
+    files = {"RODIN_CONFIG": os.path.relpath(config, ROOT), "RODIN_HOOKS": os.path.relpath(hooks, ROOT)}
+    ran = shell.run("doctor", RODIN_FOLDER=name, **files)
     whole = Path(ROOT, name)
     assert f"folders: user {whole} can be written" in ran.out.splitlines()
     assert f"list: {whole / 'tasks.sqlite'} does not exist yet" in ran.out.splitlines()
-    assert f"files: {ROOT}/" in ran.out and f"environment: RODIN_FOLDER = {name}" in ran.out
+    assert f"files: {ROOT}/" in ran.out and f"hooks: {ROOT}/" in ran.out and f"environment: RODIN_FOLDER = {name}" in ran.out
 
 
 def test_doctor_says_what_is_wrong_and_ends_with_1(shell: Shell) -> None:
