@@ -45,9 +45,9 @@ lint:
 	@$(PYTHON) tools/lint.py
 
 pictures:
-	@$(PYTHON) tools/lanes.py --only window-4.3 --pictures dist/pictures
+	@$(PYTHON) tools/lanes.py --only window-5.2 --pictures dist/pictures
 	@$(PYTHON) tools/demo.py
-	@$(PYTHON) tools/pictures.py dist/pictures/4.3 docs
+	@$(PYTHON) tools/pictures.py dist/pictures/5.2 docs
 
 bench:
 	@$(TOOL) tools.bench $(SECTIONS)

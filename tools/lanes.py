@@ -49,7 +49,7 @@ from tools.side_by_side import PROCESSORS, run_all, run_session
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
 _WINDOWS = tuple(f"window-{name}" for name in WINDOWED)
 LANES = ("unit", "http", *blenders.WHEELS, *WINDOWED, *_WINDOWS, "demo", "farm", "faults")
-_FIRST = ("unit", *reversed(WINDOWED), *(f"window-{name}" for name in WINDOWED), "farm")
+_FIRST = (*reversed(_WINDOWS), "unit", *reversed(WINDOWED), "farm")
 """The long lanes begin first, so that none of them runs on when all others are done."""
 MAY_BE_MISSING = ("5.2", "window-5.2")
 _DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "4"]}
@@ -60,8 +60,8 @@ LONGEST_LANE = 30 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
-SLOTS = 3 * PROCESSORS
-"""How much runs at once. A test waits more than it computes, so a processor has room for three slots."""
+SLOTS = 4 * PROCESSORS
+"""How much runs at once. A test waits more than it computes, so a processor has room for four slots."""
 UNIT_PROCESSES = 2 * PROCESSORS
 _printing = threading.Lock()
 
@@ -207,7 +207,10 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
             environment["RODIN_IN_ROOT"] = "1"
         if prepared.pictures:
             environment["RODIN_PICTURES"] = str(prepared.pictures.resolve() / blender.name)
-        _tests(lane, [*pytest, *prepared.of("tests/window")], environment)
+        environment["RODIN_FIRST_SCREEN"] = str(100 * (WINDOWED.index(blender.name) + 1))
+        # Most of the time a window waits for what a user would wait for.
+        spread = [] if prepared.tests else ["-n", "2", "--dist", "worksteal"]
+        _tests(lane, [*pytest, *spread, *prepared.of("tests/window")], environment)
         return
     with _simulator(prepared.python) as root:
         environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": str(folder / "profile")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,9 @@ import pytest
 from tools.simulator import API_KEY, Simulator
 
 SCREEN = "1600x900x24"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+XVFB = ["xvfb-run", "-a", "-n", str(int(os.environ.get("RODIN_FIRST_SCREEN", "99")) + 10 * WORKER), "-s", f"-screen 0 {SCREEN}"]
+"""A screen of the next free number from there on: two that look for one at the same time would find the same."""
 LONGEST_RUN = 240.0
 
 
@@ -40,7 +44,7 @@ class Window:
         self._folder = folder
         self._profile = shutil.copytree(installed, folder / "profile")
         starter = folder / "start-in-window"
-        starter.write_text(f'#!/bin/sh\nexec xvfb-run -a -s "-screen 0 {SCREEN}" blender "$@"\n')
+        starter.write_text(f'#!/bin/sh\nexec {shlex.join(XVFB)} blender "$@"\n')
         starter.chmod(0o755)
         self._starter = starter
 
@@ -61,7 +65,7 @@ class Window:
         if os.environ.get("RODIN_IN_ROOT"):
             environment["IN_ROOT"] = str(self._starter)
         else:
-            command = [*("xvfb-run", "-a", "-s", f"-screen 0 {SCREEN}"), *command]
+            command = [*XVFB, *command]
         with (folder / "output.txt").open("w+") as output:
             # A session of its own, so that all it started can be ended by its id.
             process = subprocess.Popen(
