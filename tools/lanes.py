@@ -60,8 +60,8 @@ LONGEST_LANE = 30 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
-SLOTS = 4 * PROCESSORS
-"""How much runs at once. A test waits more than it computes, so a processor has room for four slots."""
+SLOTS = 5 * PROCESSORS
+"""How much runs at once. A test waits more than it computes, so a processor has room for five slots."""
 UNIT_PROCESSES = 2 * PROCESSORS
 _printing = threading.Lock()
 
@@ -207,6 +207,8 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
             environment["RODIN_IN_ROOT"] = "1"
         if prepared.pictures:
             environment["RODIN_PICTURES"] = str(prepared.pictures.resolve() / blender.name)
+        # Mesa draws without a graphics card, and its threads cost more than they bring where processors are few.
+        environment["LP_NUM_THREADS"] = "0"
         environment["RODIN_FIRST_SCREEN"] = str(100 * (WINDOWED.index(blender.name) + 1))
         # Most of the time a window waits for what a user would wait for.
         spread = [] if prepared.tests else ["-n", "2", "--dist", "worksteal"]
