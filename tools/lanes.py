@@ -60,8 +60,8 @@ LONGEST_LANE = 30 * 60
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
-SLOTS = 5 * PROCESSORS
-"""How much runs at once. A test waits more than it computes, so a processor has room for five slots."""
+SLOTS = 4 * PROCESSORS
+"""How much runs at once. A test waits more than it computes, so a processor has room for four slots."""
 UNIT_PROCESSES = 2 * PROCESSORS
 _printing = threading.Lock()
 

@@ -56,6 +56,11 @@ def waiting(trouble: Trouble, due: float = 0.0) -> Change:
     return change
 
 
+def as_seen(seen: Task, change: Change) -> Change:
+    """The change, but for a task whose sender has moved it on since it was looked at."""
+    return lambda task: change(task) if task.status is seen.status else task
+
+
 def left(trouble: Trouble, now: float) -> Change:
     """Not sent, and to be sent when the user says so, unless a program is still to send it by itself."""
     return lambda task: task if will_be_retried(task, now) else waiting(trouble)(task)

@@ -357,11 +357,10 @@ class Submissions:
             # Nobody knows whether it was before or after the first byte that the folder was lost.
             self._apply(task_id, transitions.uncertain(troubles.uncertain(Outcome(trouble=troubles.LOST_AND_GONE))))
         elif state is State.UNSENT and open_one:
-            # A task that is uncertain in the list is left alone: an older copy of the folder does not know that it was
-            # sent.
-            self._apply(task_id, transitions.left(troubles.NOT_YET, time.time()))
+            # One that is uncertain in the list is left alone: an older copy of the folder knows of no sending.
+            self._apply(task_id, transitions.as_seen(task, transitions.left(troubles.NOT_YET, time.time())))
         elif state is State.SENDING:
-            self._apply(task_id, transitions.sending())
+            self._apply(task_id, transitions.as_seen(task, transitions.sending()))
         elif state is State.UNCERTAIN and task.status is not Status.UNCERTAIN:
             lost = Outcome(trouble=troubles.LOST, before=self.outbox.last_attempt(task_id).balance)
             self._apply(task_id, transitions.uncertain(troubles.uncertain(lost)))

@@ -15,6 +15,7 @@ from rodin_blender.storage.store import LimitReached, Store
 from rodin_blender.tasks import transitions
 from rodin_blender.tasks.submission import Accepted
 from rodin_blender.tasks.task import Status, Task
+from rodin_blender.texts.text import Trouble
 from rodin_blender.tracking import send_limits, submitting
 from rodin_blender.tracking.messages import TaskChanged
 from tests.unit import test_submitting
@@ -128,3 +129,11 @@ def test_the_setting_reaches_what_asks(shell: Shell) -> None:
     assert len(shell.simulator.asked("status")) == 2
     process.kill()
     process.communicate()
+
+
+def test_what_was_seen_is_not_written_over_what_its_sender_has_done_since() -> None:
+    """Another program looks whether one is sent, and its sender begins before it can note what it saw."""
+    seen = Task("t0", "Vase", Secret(""), status=Status.UNSENT, kind="generate")
+    note = transitions.as_seen(seen, transitions.left(Trouble("not_sent", "It was not sent yet."), time.time()))
+    sent = transitions.sending()(seen)
+    assert note(seen).trouble and note(sent) == sent
