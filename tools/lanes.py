@@ -63,6 +63,8 @@ BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 SLOTS = 4 * PROCESSORS
 """How much runs at once. A test waits more than it computes, so a processor has room for four slots."""
 UNIT_PROCESSES = 2 * PROCESSORS
+WINDOWS_AT_ONCE = 2
+"""Of a lane: most of the time a window waits for what a user would wait for."""
 _printing = threading.Lock()
 
 
@@ -103,6 +105,10 @@ class Prepared:
 
     def of(self, folder: str) -> list[str]:
         return shlex.split(self.tests) or [folder]
+
+    def spread(self, folder: str, processes: int) -> list[str]:
+        """The same over several processes. Each reads all tests first, so some that were picked are run by one."""
+        return self.of(folder) if self.tests else ["-n", str(processes), "--dist", "worksteal", folder]
 
 
 def main() -> int:
@@ -185,9 +191,7 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
     python = str(prepared.python)
     pytest = [python, "-m", "pytest", "-q"]
     if lane.name == "unit":
-        # Each process reads all tests first, which takes longer than a few tests.
-        spread = [] if prepared.tests else ["-n", str(UNIT_PROCESSES), "--dist", "worksteal"]
-        _tests(lane, [*pytest, *spread, *prepared.of("tests/unit")], environment)
+        _tests(lane, [*pytest, *prepared.spread("tests/unit", UNIT_PROCESSES)], environment)
         return
     if lane.name == "http":
         tests = [f"tests/unit/test_{name}.py" for name in ("client", "proxies", "certificates", "submit", "answers")]
@@ -210,9 +214,7 @@ def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str,
         # Mesa draws without a graphics card, and its threads cost more than they bring where processors are few.
         environment["LP_NUM_THREADS"] = "0"
         environment["RODIN_FIRST_SCREEN"] = str(100 * (WINDOWED.index(blender.name) + 1))
-        # Most of the time a window waits for what a user would wait for.
-        spread = [] if prepared.tests else ["-n", "2", "--dist", "worksteal"]
-        _tests(lane, [*pytest, *spread, *prepared.of("tests/window")], environment)
+        _tests(lane, [*pytest, *prepared.spread("tests/window", WINDOWS_AT_ONCE)], environment)
         return
     with _simulator(prepared.python) as root:
         environment |= {"RODIN_SIMULATOR": root, "BLENDER_USER_RESOURCES": str(folder / "profile")}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..service.keys import printable
 from ..tasks.task import Status, Task
-from ..texts.phrases import quoted
+from ..texts.phrases import listed, quoted
 from ..texts.text import Text, Trouble
 from .voice import say
 
@@ -88,14 +88,11 @@ def _ended_text(tasks: list[Task]) -> Text:
     if len(tasks) == 1:
         return _one_ended(tasks[0])
     parts = []
-    for status in (Status.FAILED, Status.PARTLY_FAILED, Status.DONE):
+    for status in (Status.DONE, Status.PARTLY_FAILED, Status.FAILED):
         names = [printable(task.name, 20) for task in tasks if task.status is status]
         if names:
             parts.append(_several_ended(status, len(names), quoted(names, MAX_NAMES)))
-    whole = parts[0]
-    for part in parts[1:]:
-        whole = Text("{first}; {rest}", first=part, rest=whole)
-    return whole
+    return listed(parts, len(parts), "; ")
 
 
 def _several_ended(status: Status, count: int, names: Text) -> Text:

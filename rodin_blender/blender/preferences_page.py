@@ -9,6 +9,7 @@ import bpy
 
 from ..configuration import FIELDS, GENERATE
 from ..service.proxies import masked
+from ..tasks.options import OPTIONS
 from ..texts.text import Text
 from . import links
 from .app import app
@@ -23,8 +24,11 @@ _LABELS = {
     "import_merge_distance": Text("Merge by Distance in m (0: off)"),
     "import_max_triangles": Text("Ask Above (triangles)"),
     "max_credits_per_task": Text("Most Credits (0: no limit)"),
-    f"{GENERATE}faces": Text("Faces (0: automatic)"),
-    f"{GENERATE}seed": Text("Seed (-1: automatic)"),
+    **{
+        f"{GENERATE}{it.name}": Text("{option} ({value}: automatic)", option=Text(it.label), value=it.default)
+        for it in OPTIONS.values()
+        if type(it.default) is int
+    },
 }
 """Words for a field where its name alone does not say enough."""
 IMPORT_SETTINGS = tuple(name for name in FIELDS if name.startswith("import_") and name != "import_when_done")

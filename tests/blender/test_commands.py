@@ -40,11 +40,15 @@ def start(environment: dict[str, str], *words: str) -> subprocess.Popen[str]:
     )
 
 
+def events(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
 def run(environment: dict[str, str], *words: str, given: str = "") -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, the JSON objects that were printed, and all that was printed."""
     process = start(environment, *words, "--json")
     out, err = process.communicate(given, timeout=90)
-    return process.returncode, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
+    return process.returncode, events(out), out + err
 
 
 SERIES = f"""{ENABLE if IS_MODULE else ""}
@@ -83,7 +87,7 @@ def series(environment: dict[str, str], tmp_path: Path) -> Iterator[Series]:
         print(json.dumps([environment, [*words, "--json"], given]), file=process.stdin, flush=True)
         line = next(line for line in process.stdout if line.startswith("["))
         code, out, err = json.loads(line)
-        return code, [json.loads(line) for line in out.splitlines() if line.startswith("{")], out + err
+        return code, events(out), out + err
 
     yield run
     process.stdin.close()

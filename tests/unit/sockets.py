@@ -7,9 +7,9 @@ from rodin_blender.service.answers import ResultFile
 from rodin_blender.service.client import Client
 from rodin_blender.service.connection import Connection
 from rodin_blender.service.keys import Secret
-from tools.testing.sockets import answering, hanging, serving
+from tools.testing.sockets import answering, closed_port, hanging, letting_nobody_in, serving
 
-__all__ = ["Direct", "answering", "hanging", "serving"]
+__all__ = ["Direct", "answering", "closed_port", "hanging", "letting_nobody_in", "serving"]
 
 
 class Direct(Client):

@@ -33,7 +33,7 @@ from rodin_blender.service.errors import (
     Unreachable,
 )
 from rodin_blender.service.keys import Secret
-from tests.unit.sockets import answering, hanging, serving
+from tests.unit.sockets import answering, closed_port, hanging, letting_nobody_in, serving
 from tools.simulator import API_KEY, FAULTS, Simulator
 
 KEY = Secret("a-subscription-key")
@@ -254,10 +254,8 @@ def test_headers_of_any_form_end_in_a_service_error(head):
 
 
 def test_a_port_without_a_service_is_refused():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
     with pytest.raises(Unreachable) as caught:
-        client_of(f"http://127.0.0.1:{port}").balance()
+        client_of(f"http://127.0.0.1:{closed_port()}").balance()
     assert caught.value.cause == "refused"
 
 
@@ -726,15 +724,9 @@ def test_abort_ends_a_call_through_a_proxys_tunnel(authority, monkeypatch, proxy
 
 
 def test_a_call_aborted_while_it_connects_ends_as_such_by_the_connect_timeout():
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
-        waiting = [socket.socket() for _ in range(3)]
-        for sock in waiting:
-            sock.setblocking(False)
-            sock.connect_ex(full.getsockname())
-        client = Client(Connection(f"http://127.0.0.1:{full.getsockname()[1]}", Secret(API_KEY), 1.5, 20.0))
+    with letting_nobody_in() as port:
+        client = Client(Connection(f"http://127.0.0.1:{port}", Secret(API_KEY), 1.5, 20.0))
         error, seconds = ended_by_abort(client, client.balance)
-        for sock in waiting:
-            sock.close()
     assert type(error) is Aborted
     assert seconds < 2.0
     with pytest.raises(Aborted):

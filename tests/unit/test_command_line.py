@@ -10,7 +10,6 @@ import random
 import re
 import shlex
 import shutil
-import socket
 import sqlite3
 import ssl
 import subprocess
@@ -40,7 +39,7 @@ from rodin_blender.tracking.due_queue import DueQueue
 from tests.unit import disks
 from tests.unit import shell as shells
 from tests.unit.shell import FILES, GLB, ROOT, RUNNING, Shell, check_event, key_of, wait_until
-from tests.unit.sockets import serving
+from tests.unit.sockets import closed_port, serving
 from tests.unit.test_client import Proxy
 from tools.simulator import API_KEY, Simulator
 
@@ -55,11 +54,6 @@ COMMANDS = (
     "generate", "settle", "status", "wait", "track", "list", "pause", "resume", "forget", "download", "import", "batch", "balance", "doctor",
     "files", "spending",
 )  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 # Help.
@@ -438,7 +432,7 @@ def test_with_offline_access_not_allowed_it_ends_with_5(
 
 
 def test_a_service_out_of_reach_ends_with_1(shell: Shell) -> None:
-    address = f"http://127.0.0.1:{free_port()}/api/v2"
+    address = f"http://127.0.0.1:{closed_port()}/api/v2"
     for words in (["balance"], ["status", KEY], ["doctor"]):
         ran = shell.json(*words, RODIN_API_URL=address)
         assert ran.code == 1 and "refused the connection" in ran.out
@@ -928,7 +922,7 @@ def test_a_studios_proxy_and_its_own_ca_are_used(shell: Shell, authority: tuple[
             assert ran.code == 1 and "RODIN_CA_FILE" in ran.event["text"]
             ran = shell.json("balance", **{**through, "REQUESTS_CA_BUNDLE": "/gone/ca.pem"})
             assert ran.code == 1 and "REQUESTS_CA_BUNDLE" in ran.event["text"]
-        ran = shell.json("balance", **{**through, "HTTPS_PROXY": f"http://me:pass-word@127.0.0.1:{free_port()}"})
+        ran = shell.json("balance", **{**through, "HTTPS_PROXY": f"http://me:pass-word@127.0.0.1:{closed_port()}"})
         assert ran.code == 1 and "(HTTPS_PROXY) refused" in ran.event["text"] and "pass-word" not in ran.out + ran.err
         assert secure.requests and all(asked.host == "service.studio" for asked in secure.requests)
 

@@ -15,7 +15,7 @@ from rodin_blender.service.connection import Connection
 from rodin_blender.service.errors import Unreachable
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.proxies import masked, unmasked
-from tests.unit.sockets import answering, serving
+from tests.unit.sockets import answering, closed_port, serving
 from tests.unit.test_client import Proxy, told
 from tools.simulator import API_KEY, Simulator
 
@@ -49,11 +49,6 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext,
 def secure(authority):
     with Simulator(tls=authority[0]) as simulator:
         yield simulator
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 # Which one is used.

@@ -27,7 +27,7 @@ from rodin_blender.service.multipart import Multipart
 from rodin_blender.tasks.refusals import of_submission
 from rodin_blender.tasks.submission import accepted, fields, submission
 from tests.unit.pictures import jpeg, png, webp
-from tests.unit.sockets import hanging, serving
+from tests.unit.sockets import closed_port, hanging, serving
 from tools.simulator import API_KEY, Simulator
 
 FIELDS = fields(submission("a vase", 0, {}))
@@ -127,11 +127,6 @@ def test_it_says_how_long_it_is(tmp_path: Path) -> None:
 # What surely has not left: it may be sent again.
 
 
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
-
-
 def not_sent(client: Client, cause: str, **given: Any) -> None:
     error = outcome(client, **given)
     assert isinstance(error, NotSent), repr(error)
@@ -140,7 +135,7 @@ def not_sent(client: Client, cause: str, **given: Any) -> None:
 
 
 def test_refused_connections_are_not_sent() -> None:
-    not_sent(client_of(f"http://127.0.0.1:{unused_port()}"), "refused")
+    not_sent(client_of(f"http://127.0.0.1:{closed_port()}"), "refused")
 
 
 def test_a_host_without_a_name_is_not_sent() -> None:
@@ -188,7 +183,7 @@ def test_a_proxy_that_refuses_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> No
     with serving(handle) as address:
         monkeypatch.setenv("HTTPS_PROXY", address)
         not_sent(client_of("https://rodin.invalid"), "proxy")
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port()}")
     not_sent(client_of("https://rodin.invalid"), "proxy")
 
 

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -52,7 +52,7 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.polling import WORKERS
 from tests.unit import disks, watching
 from tests.unit.disks import fill
-from tests.unit.sockets import serving
+from tests.unit.sockets import closed_port, letting_nobody_in, serving
 from tests.unit.watching import AT_ONCE, PACE, SOON, Begin, threads_after, wait_until
 from tools.simulator import API_KEY, FAULTS, Simulator
 
@@ -229,26 +229,10 @@ def test_trouble_leaves_the_last_known_status_and_jobs(begin: Begin, simulator: 
     assert watched.becomes(task, lambda t: t.failures == 0).message == ""
 
 
-@contextmanager
-def _without_room() -> Iterator[int]:
-    """The port of one who listens and accepts nobody: a connection to it hangs."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
-        for _ in range(3):
-            one = waiting.enter_context(socket.socket())
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
-        yield full.getsockname()[1]
-
-
-@contextmanager
-def _without_service() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    yield port
-
-
 @pytest.mark.parametrize(
-    ("lost", "told"), [(_without_service, "unreachable_refused"), (_without_room, "unreachable_timeout")], ids=["refused", "hangs"]
+    ("lost", "told"),
+    [(lambda: nullcontext(closed_port()), "unreachable_refused"), (letting_nobody_in, "unreachable_timeout")],
+    ids=["refused", "hangs"],
 )
 def test_a_service_that_lets_nobody_in_is_told_and_asked_again(
     begin: Begin, lost: Callable[[], AbstractContextManager[int]], told: str

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 
 @contextmanager
@@ -48,6 +48,23 @@ def serving(
         for connection in connections:
             with suppress(OSError):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def closed_port() -> int:
+    """One of loopback that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@contextmanager
+def letting_nobody_in() -> Iterator[int]:
+    """The port of one who listens and accepts nobody: a connection to it hangs while it is made."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
 
 def answering(head: bytes, body: bytes = b"") -> Callable[[socket.socket], None]:
