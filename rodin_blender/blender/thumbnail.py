@@ -19,7 +19,7 @@ LENS = 65.0
 ABOVE = math.radians(14)
 """How high the camera stands, seen from the models."""
 MARGIN = 1.1
-SAMPLES, LONGEST_RENDER = 48, 12.0
+SAMPLES, LONGEST_RENDER = 16, 12.0
 """Whichever comes first; in seconds. The denoiser needs a few more seconds, and makes up for the missing samples."""
 UNDENOISED_SAMPLES, LONGEST_UNDENOISED_RENDER = 160, 16.0
 
