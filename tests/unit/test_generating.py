@@ -244,13 +244,19 @@ def test_killed_at_any_moment_nothing_is_sent_twice_and_nothing_is_lost(shell: S
     shell.run("generate", "--prompt", "whole", "--image", pictures[0], "--image", pictures[1])
     whole = time.monotonic() - began
     count, killed = int(os.environ.get("RODIN_KILLS", "6")), 0
-    for number in range(count):
+    for number in range(3 * count):
         process = shell.start("generate", "--prompt", f"wish {number}", "--image", pictures[0], "--image", pictures[1])
         time.sleep(moments.uniform(0.2, 0.9) * whole)
-        killed += process.poll() is None
+        if process.poll() is None:
+            killed += 1
+        else:
+            # The whole one was measured while the machine was busier.
+            whole *= 0.7
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert killed >= count // 2
+        if killed == count:
+            break
+    assert killed == count
     time.sleep(1.0)
     # Whoever looks next finds what became of each.
     shell.run("generate", "--prompt", "last")

@@ -165,6 +165,14 @@ class Ui:
         yield 0.6
         subprocess.run(["import", "-window", "root", str(self.folder / f"{name}.png")], check=True, timeout=30)
 
+    def picture_of_materials(self, name: str, x: float, y: float) -> Iterator[Step]:
+        """The same with the mouse out of the way, and the viewport in colors: only for a picture, since that is slow."""
+        if KEEPS_PICTURES:
+            self.area.spaces.active.shading.type = "MATERIAL"
+            yield 4.0
+            self.move(x, y)
+            yield from self.picture(name)
+
 
 def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[], float | None]:
     """A timer callback that goes through the scenario and calls `finish` with its trouble, or ""."""

@@ -319,10 +319,7 @@ def download_and_import(ui, given):
     yield 0.5
     ui.facts["imported"] = [item.name for item in bpy.context.selected_objects]
     ui.facts["operator"] = bpy.context.window_manager.operators[-1].bl_idname
-    ui.area.spaces.active.shading.type = "MATERIAL"
-    yield 4.0
-    ui.move(700, 400)
-    yield from ui.picture("imported")
+    yield from ui.picture_of_materials("imported", 700, 400)
     yield from ui.press("Z", ctrl=True)
     yield (lambda: _scene() == before), "one Ctrl+Z takes the model away, and nothing else"
     yield from ui.press("Z", ctrl=True, shift=True)
@@ -380,10 +377,7 @@ def asset_browser(ui, given):
     area.ui_type = "ASSETS"
     yield 1.0
     area.spaces.active.params.asset_library_reference = "LOCAL"
-    ui.area.spaces.active.shading.type = "MATERIAL"
-    yield 4.0
-    ui.move(700, 500)
-    yield from ui.picture("assets")
+    yield from ui.picture_of_materials("assets", 700, 500)
     ui.facts["catalog"] = (pathlib.Path(given["blend"]).parent / "blender_assets.cats.txt").read_text()
 
 
