@@ -138,11 +138,11 @@ class Rodin:
         return next((item for item in self.view.tasks if item.task_id == task_id), None)
 
     def until(self, condition: Callable[[], object], what: str, patience: float = 30.0) -> None:
-        """Call the timer as Blender would, until the condition holds."""
-        run = self.module("blender.timer").run
-        end = time.monotonic() + patience
-        while not condition():
-            wait = run()
+        """Call the timer as Blender would, until the condition holds once a call has left nothing for the next one."""
+        timer = self.module("blender.timer")
+        end, wait = time.monotonic() + patience, None
+        while wait == timer.BUSY_INTERVAL or not condition():
+            wait = timer.run()
             assert time.monotonic() < end, f"not within {patience} s: {what}; {self._known()}"
             time.sleep(min(wait or 0.02, 0.05))
 

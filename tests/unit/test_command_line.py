@@ -320,7 +320,7 @@ def test_ctrl_c_ends_wait_with_130_and_run_again_it_goes_on(shell: Shell) -> Non
 
 def test_keys_that_come_by_standard_input_are_in_no_list_of_processes(shell: Shell) -> None:
     answer = shell.add("stuck")
-    process = shell.start("wait", "-", "--timeout", "6", forked=False)
+    process = shell.start("wait", "-", "--timeout", "2", forked=False)
     process.stdin.write(key_of(answer).encode())  # type: ignore[union-attr]
     process.stdin.close()  # type: ignore[union-attr]
     process.stdin = None
