@@ -38,8 +38,8 @@ from rodin_blender.tasks import schedule
 from rodin_blender.tasks.schedule import CLOCK_SLACK, Pace
 from rodin_blender.tasks.task import Status, Task, Watch
 from rodin_blender.texts.text import Trouble
+from tests.unit.forking import ROOT, Forked
 
-ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
 BUDGET = 5
 """Requests a minute here: so few that they are used up."""
@@ -102,35 +102,27 @@ class Model:
     def newest_first(self) -> list[Task]:
         return sorted(self.tasks.values(), key=lambda task: task.tracked_at)[::-1]
 
-KILLED = """
+KILLED_WHILE_WRITING = """
 import os, sys
 from pathlib import Path
 from rodin_blender.storage.store import Store
 
-for line in sys.stdin:
-    child = os.fork()
-    if child == 0:
-        try:
-            path = line.rstrip("\\n")
-            db = Store(Path(path))._db
-            # Too small a cache: the change is written into the file, and what was there before into the journal.
-            db.execute("PRAGMA cache_size = 1")
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("UPDATE task SET trouble = ?, subscription_key = task_id, claim = 'x'", ("x" * 20_000,))
-            db.execute("DELETE FROM request")
-            os._exit(7 if os.stat(f"{path}-journal").st_size > 4096 else 8)
-        finally:
-            os._exit(9)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+try:
+    path = Path(sys.argv[1])
+    db = Store(path)._db
+    # Too small a cache: the change is written into the file, and what was there before into the journal.
+    db.execute("PRAGMA cache_size = 1")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("UPDATE task SET trouble = ?, subscription_key = task_id, claim = 'x'", ("x" * 20_000,))
+    db.execute("DELETE FROM request")
+    os._exit(7 if Path(f"{path}-journal").stat().st_size > 4096 else 8)
+finally:
+    os._exit(9)
 """
-"""Ends a process for each path that it reads. It is one of its own, since a fork of the tests' process copies all that
-Hypothesis remembers."""
+"""A program of its own: a fork of the tests' process would copy all that Hypothesis remembers."""
 
 
 class StoreMachine(RuleBasedStateMachine):
-    killed: subprocess.Popen[str]
-    """Runs KILLED."""
-
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None))
@@ -333,12 +325,17 @@ class StoreMachine(RuleBasedStateMachine):
             else:
                 self.stores[by].change(self._task(which).task_id, change)
 
-    @precondition(lambda self: self.model.tasks and hasattr(os, "fork"))
+    @precondition(lambda self: self.model.tasks)
     @rule()
     def killed_in_the_middle(self) -> None:
         """Another process ends with its change half in the file, which the next one to look takes back."""
-        print(self.path, file=self.killed.stdin, flush=True)
-        assert self.killed.stdout.readline() == "7\n"
+        words = [KILLED_WHILE_WRITING, str(self.path)]
+        if sys.platform == "linux":
+            process = Forked(words[0], words[1:], {**os.environ})
+        else:
+            process = subprocess.Popen([sys.executable, "-c", *words], cwd=ROOT)
+        with process:
+            assert process.wait(60) == 7
 
     @rule(by=blenders, which=picks, how=st.sampled_from(["row", "row", "table", "index"]), often=st.integers(0, 4))
     def damaged(self, by: int, which: int, how: str, often: int) -> None:
@@ -470,18 +467,15 @@ def test_a_list_without_one_of_its_tables_is_set_aside_with_all_its_tasks_kept(t
 @pytest.mark.timeout(600)
 def test_the_list_keeps_its_promises_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "REQUESTS_PER_MINUTE", BUDGET)
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", KILLED], text=True, stdin=pipe, stdout=pipe, cwd=ROOT) as killed:
-        monkeypatch.setattr(StoreMachine, "killed", killed, raising=False)
-        run_state_machine_as_test(
-            StoreMachine,
-            settings=settings(
-                max_examples=300,
-                stateful_step_count=50,
-                report_multiple_bugs=False,
-                phases=[Phase.reuse, Phase.generate, Phase.shrink],
-                deadline=None,
-                derandomize=bool(os.environ.get("CI")),
-                suppress_health_check=[HealthCheck.too_slow],
-            ),
-        )
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=300,
+            stateful_step_count=50,
+            report_multiple_bugs=False,
+            phases=[Phase.reuse, Phase.generate, Phase.shrink],
+            deadline=None,
+            derandomize=bool(os.environ.get("CI")),
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
