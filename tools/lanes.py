@@ -62,7 +62,7 @@ BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 
 SLOTS = 4 * PROCESSORS
 """How much runs at once. A test waits more than it computes, so a processor has room for four slots. With five or six
-the same work takes a seventh more of a processor, and tests that count seconds fail."""
+nothing ends sooner, and tests that count seconds fail."""
 UNIT_PROCESSES = 2 * PROCESSORS
 WINDOWS_AT_ONCE = 2
 """Of a lane: most of the time a window waits for what a user would wait for."""
