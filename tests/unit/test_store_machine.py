@@ -102,6 +102,7 @@ class Model:
     def newest_first(self) -> list[Task]:
         return sorted(self.tasks.values(), key=lambda task: task.tracked_at)[::-1]
 
+
 KILLED_WHILE_WRITING = """
 import os, sys
 from pathlib import Path
