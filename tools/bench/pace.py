@@ -198,7 +198,7 @@ OURS: dict[str, Checks] = {
 TEXT = """{promises}
 
 Requests for a task · mean delay until Done is noticed, over {tasks} simulated tasks for each figure. A tier's durations
-spread by {spread:.0%} (log-normal). *Ours* is the extension's own schedule, with its first check after half a second,
+spread by {spread:.0%} (log-normal). *Ours* is the extension's own schedule, with its first check after {first:g} s,
 which tells whether the key is right.
 
 {found}
@@ -232,6 +232,7 @@ def section() -> str:
         promises=_promises(found, curves),
         tasks=TASKS,
         spread=SPREAD,
+        first=schedule.FIRST_CHECK,
         found=_table(found),
         verdict=_verdict(found, curves),
         schedule=schedule,
