@@ -19,9 +19,9 @@ LENS = 65.0
 ABOVE = math.radians(14)
 """How high the camera stands, seen from the models."""
 MARGIN = 1.1
-SAMPLES, LONGEST_RENDER = 16, 12.0
-"""Whichever comes first; in seconds. The denoiser needs a few more seconds, and makes up for the missing samples."""
-UNDENOISED_SAMPLES, LONGEST_UNDENOISED_RENDER = 160, 16.0
+DENOISED, UNDENOISED = (16, 0.02, 12.0), (160, 0.05, 16.0)
+"""The most samples of a pixel, the noise at which it gets no more, and for how many seconds samples are taken at most.
+The denoiser needs a few more seconds, and makes up for the missing samples."""
 
 
 class NoCycles(Exception):
@@ -80,19 +80,16 @@ def _set_renderer(scene: bpy.types.Scene, picture: Path) -> None:
         raise NoCycles(f"Blender {bpy.app.version_string} has no Cycles, which renders without a window") from None
     scene.cycles.device = "CPU"
     scene.cycles.use_adaptive_sampling = True
-    scene.cycles.adaptive_threshold = 0.02
     scene.cycles.max_bounces = 5
     # Without this limit bright light in mirrors leaves fireflies.
     scene.cycles.sample_clamp_indirect = 4.0
+    limits, scene.cycles.use_denoising = DENOISED, True
     try:
         scene.cycles.denoiser = "OPENIMAGEDENOISE"
     except TypeError:
         # Debian's builds are without it.
-        scene.cycles.use_denoising = False
-        scene.cycles.samples, scene.cycles.time_limit = UNDENOISED_SAMPLES, LONGEST_UNDENOISED_RENDER
-    else:
-        scene.cycles.use_denoising = True
-        scene.cycles.samples, scene.cycles.time_limit = SAMPLES, LONGEST_RENDER
+        limits, scene.cycles.use_denoising = UNDENOISED, False
+    scene.cycles.samples, scene.cycles.adaptive_threshold, scene.cycles.time_limit = limits
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
     scene.render.image_settings.color_mode = "RGB"
