@@ -1,4 +1,5 @@
-"""Runs inside a Blender with a window: plays one scenario of scenarios.py step by step, and writes down what came of it.
+"""Runs inside a Blender with a window: plays a scenario of scenarios.py step by step, and writes down what came of it.
+With RODIN_NEXT it then waits for a file of that name, which has the environment of the next one; else it quits.
 
 A scenario is a generator: it yields either seconds to wait, or a condition and what it means, which must come true
 within forty seconds. Between two steps Blender's own event loop runs, so all that is tested happens as it does for a user.
@@ -6,12 +7,14 @@ within forty seconds. Between two steps Blender's own event loop runs, so all th
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.util
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,10 +25,11 @@ import bpy
 
 PACKAGE = "bl_ext.user_default.rodin_blender"
 PATIENCE = 40.0
-IDLE = 0.005
-"""Seconds that Blender sleeps in each turn of its loop where nothing happens, but not with --enable-event-simulate: then
-it keeps a processor busy, which the other lanes could use."""
+IDLE = 0.02
+"""Seconds of sleep in each turn of Blender's loop: with --enable-event-simulate it leaves out its own, and keeps a
+processor busy that the other lanes could use."""
 KEEPS_PICTURES = "RODIN_PICTURES" in os.environ
+NEXT = os.environ.get("RODIN_NEXT", "")
 
 Step = float | tuple[Callable[[], bool], str]
 
@@ -42,8 +46,14 @@ class Ui:
         """Where the mouse is."""
         self.presses = 0
         """Clicks and keys; what is typed is no press."""
-        bpy.types.SpaceView3D.draw_handler_add(self._viewport_drawn, (), "WINDOW", "POST_PIXEL")
-        bpy.types.SpaceView3D.draw_handler_add(self._sidebar_drawn, (), "UI", "POST_PIXEL")
+        self._handlers = [
+            (bpy.types.SpaceView3D.draw_handler_add(counted, (), region, "POST_PIXEL"), region)
+            for counted, region in ((self._viewport_drawn, "WINDOW"), (self._sidebar_drawn, "UI"))
+        ]
+
+    def close(self) -> None:
+        for handler, region in self._handlers:
+            bpy.types.SpaceView3D.draw_handler_remove(handler, region)
 
     def _viewport_drawn(self) -> None:
         self.viewport_draws += 1
@@ -53,6 +63,17 @@ class Ui:
 
     def count_from_here(self) -> None:
         self.viewport_draws = self.sidebar_draws = 0
+
+    def at_rest(self, seconds: float = 3.0) -> Iterator[Step]:
+        """Until the viewport is not drawn for so long; from there on draws are counted.
+
+        A change is drawn several times, ever smoother; and all windows once more when Blender has loaded a picture.
+        """
+        while True:
+            self.count_from_here()
+            yield seconds
+            if not self.viewport_draws:
+                return
 
     @property
     def window(self) -> bpy.types.Window:
@@ -174,8 +195,8 @@ class Ui:
             yield from self.picture(name)
 
 
-def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[], float | None]:
-    """A timer callback that goes through the scenario and calls `finish` with its trouble, or ""."""
+def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> None:
+    """Go through the scenario by a timer, and call `finish` with its trouble, or ""."""
     waiting: list[Any] = [None, 0.0, ""]
 
     def step() -> float | None:
@@ -197,7 +218,7 @@ def play(scenario: Iterator[Step], finish: Callable[[str], None]) -> Callable[[]
             finish(traceback.format_exc())
         return None
 
-    return step
+    bpy.app.timers.register(step, persistent=True)
 
 
 def _rest() -> float:
@@ -216,29 +237,76 @@ def _scenario(name: str) -> Callable[[Ui, Any], Iterator[Step]]:
     raise LookupError(name)
 
 
-def main() -> None:
-    name, folder = os.environ["RODIN_SCENARIO"], Path(os.environ["RODIN_FOLDER"])
+def _prefer() -> None:
     bpy.context.preferences.view.show_splash = False
     if not KEEPS_PICTURES:
         # Without a graphics card each of the viewport's samples takes a third of a second of a processor.
         bpy.context.preferences.system.viewport_aa = "OFF"
-    sys.path.insert(0, str(Path(__file__).parent.parent))
-    import main_thread
 
-    main_thread.watch(PACKAGE)
+
+def _play_one(first_wait: float) -> None:
+    """Play the scenario that the environment names; then quit, or wait for the next one."""
+    folder = Path(os.environ["RODIN_FOLDER"])
     ui = Ui(folder)
-    given = json.loads((folder / "given.json").read_text())
+
+    def whole() -> Iterator[Step]:
+        yield first_wait
+        yield from _scenario(os.environ["RODIN_SCENARIO"])(ui, json.loads((folder / "given.json").read_text()))
+        if NEXT:
+            bpy.ops.preferences.addon_disable(module=PACKAGE)
+            yield _no_thread, "no thread is left"
 
     def finish(trouble: str) -> None:
-        ui.facts["offences"] = main_thread.offences
-        (folder / "result.json").write_text(json.dumps({"trouble": trouble, "facts": ui.facts, "quit_at": time.time()}))
+        ui.close()
+        ui.facts["offences"] = list(main_thread.offences)
         if trouble:
             print(trouble)
             subprocess.run(["import", "-window", "root", str(folder / "trouble.png")], check=False, timeout=30)
+        # A test looks at what was printed as soon as there is a result.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        ctypes.CDLL(None).fflush(None)
+        written = folder / "result.part"
+        written.write_text(json.dumps({"trouble": trouble, "facts": ui.facts, "quit_at": time.time()}))
+        written.rename(folder / "result.json")
+        if trouble or not NEXT:
+            bpy.ops.wm.quit_blender()
+        else:
+            bpy.app.timers.register(_play_next, persistent=True)
+
+    play(whole(), finish)
+
+
+def _no_thread() -> bool:
+    return not any(thread.name.startswith("rodin") for thread in threading.enumerate())
+
+
+def _play_next() -> float | None:
+    """Begin the next scenario once there is one, in a Blender as it was after its start; quit where there is none left."""
+    if not Path(NEXT).exists():
+        return 0.05
+    environment = json.loads(Path(NEXT).read_text())
+    Path(NEXT).unlink()
+    if not environment:
         bpy.ops.wm.quit_blender()
+        return None
+    for name in [name for name in os.environ if name.startswith(("RODIN_", "HYPER3D_"))]:
+        del os.environ[name]
+    os.environ.update(environment)
+    main_thread.offences.clear()
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        # This enables the extension, too.
+        bpy.ops.wm.read_userpref()
+        _prefer()
+        bpy.ops.wm.read_homefile(use_splash=False)
+    _play_one(0.7)
+    return None
 
-    bpy.app.timers.register(_rest, persistent=True)
-    bpy.app.timers.register(play(_scenario(name)(ui, given), finish), first_interval=1.5, persistent=True)
 
+_prefer()
+sys.path.insert(0, str(Path(__file__).parent.parent))
+import main_thread  # noqa: E402
 
-main()
+main_thread.watch(PACKAGE)
+bpy.app.timers.register(_rest, persistent=True)
+_play_one(1.5)

@@ -8,14 +8,6 @@ import bpy
 from mathutils import Vector
 
 
-def _at_rest(ui, seconds=3.0):
-    while True:
-        ui.count_from_here()
-        yield seconds
-        if not ui.viewport_draws:
-            return
-
-
 def _blocks(count):
     """As many boxes in a row, all selected."""
     bpy.data.batch_remove(list(bpy.data.objects))
@@ -37,7 +29,7 @@ def make_this(ui, given):
     ui.facts["presses"], ui.facts["viewport_draws"] = [], []
     for number in range(given["presses"]):
         items = _blocks(given["objects"])
-        yield from _at_rest(ui)
+        yield from ui.at_rest(1.5)
         began = time.perf_counter()
         bpy.ops.rodin.generate_from_selected(prompt=f"{{name}} of press {number}")
         ui.facts["presses"].append(time.perf_counter() - began)
@@ -48,7 +40,7 @@ def make_this(ui, given):
         ui.facts["viewport_draws"].append(ui.viewport_draws)
     ui.rodin.form.prompt = "{name}, made of oak"
     _blocks(3)
-    yield from _at_rest(ui)
+    yield from ui.at_rest(1.5)
     ui.move(700, 500)
     region = next(region for region in ui.area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
@@ -59,7 +51,7 @@ def make_this(ui, given):
     yield from ui.press("RET")
     yield (lambda: ui.task("Chair 1, made of oak") is not None), "it is in the list"
     ui.facts["left_in_form"] = ui.rodin.form.prompt
-    yield from _at_rest(ui)
+    yield from ui.at_rest(1.5)
     yield (lambda: ui.task("Chair 3, made of oak").status == "DONE"), "it is done"
     yield 0.5
     ui.facts["draws_until_done"] = ui.viewport_draws

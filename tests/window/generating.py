@@ -14,15 +14,6 @@ OPTIONS = (0.3, 263)
 GENERATE = (0.5, 300)
 
 
-def _viewport_at_rest(ui, seconds=3.0):
-    """A change is drawn several times, ever smoother; and all windows once more when Blender has loaded a picture."""
-    while True:
-        ui.count_from_here()
-        yield seconds
-        if not ui.viewport_draws:
-            return
-
-
 def form_and_model(ui, given):
     """Type a prompt, drop a picture, press, go on: the model comes to where the cursor was."""
     yield from ui.open_sidebar("GENERATE")
@@ -36,14 +27,14 @@ def form_and_model(ui, given):
     ui.facts["field"] = ui.rodin.form.prompt
     yield from ui.drop(given["pictures"])
     yield (lambda: len(ui.rodin.form.images) == len(given["pictures"])), "the pictures are in the form"
-    yield from _viewport_at_rest(ui)
+    yield from ui.at_rest()
     yield from ui.picture("form")
     yield from ui.click_sidebar(*OPTIONS)
     yield from ui.picture("form-options")
     yield from ui.click_sidebar(*OPTIONS)
     ui.facts["pictures"] = [item.path for item in ui.rodin.form.images]
     bpy.context.scene.cursor.location = (2.5, 0.0, -1.0)
-    yield from _viewport_at_rest(ui)
+    yield from ui.at_rest()
     yield from ui.click_sidebar(*GENERATE)
     yield (lambda: ui.task(given["prompt"]) is not None), "it is in the list"
     ui.facts["draws_by_click"] = ui.viewport_draws
@@ -52,7 +43,7 @@ def form_and_model(ui, given):
     yield from ui.picture("sending")
     ui.facts["draws_while_sending"] = ui.viewport_draws
     bpy.context.scene.cursor.location = (0.0, 0.0, 0.0)
-    yield from _viewport_at_rest(ui)
+    yield from ui.at_rest()
     yield (lambda: ui.task(given["prompt"]).status == "GENERATING"), "it is generated"
     yield 0.5
     ui.facts["draws_while_generating"] = ui.viewport_draws
@@ -74,7 +65,7 @@ def press_many_megabytes(ui, given):
     yield 1.0
     ui.module("blender.form").fill("", given["pictures"])
     # Ten megabytes take their time on a busy machine.
-    yield from _viewport_at_rest(ui, 10.0)
+    yield from ui.at_rest(10.0)
     ui.facts["presses"], ui.facts["viewport_draws"] = [], []
     for number in range(given["presses"]):
         ui.module("blender.form").fill(f"Vase {number}", given["pictures"])
@@ -117,7 +108,7 @@ def viewport_pictures(ui, given):
         ui.area.spaces[0].shading.color_type = "TEXTURE"
     names = [scene.name for scene in bpy.data.scenes], [item.name for item in bpy.data.objects]
     space, region = ui.area.spaces[0], next(region for region in ui.area.regions if region.type == "WINDOW")
-    yield from _viewport_at_rest(ui)
+    yield from ui.at_rest()
 
     def drawn_once():
         canvas = gpu.types.GPUOffScreen(1024, 1024)
@@ -149,7 +140,7 @@ def viewport_pictures(ui, given):
         path = pathlib.Path(ui.rodin.form.images[count].path)
         (ui.folder / f"viewport-{name}{given['suffix']}.png").write_bytes(path.read_bytes())
         # The view is drawn anew as an operator's press may have it, and once more for the icon; then it rests.
-        yield from _viewport_at_rest(ui, 2.0)
+        yield from ui.at_rest(2.0)
     ui.facts["called"] = [pathlib.Path(item.path).name for item in ui.rodin.form.images]
     ui.facts["refused"] = []
     for arguments in ({}, {"source": "FOUR"}):

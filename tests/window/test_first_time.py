@@ -5,11 +5,11 @@ from __future__ import annotations
 from tools.simulator import API_KEY, Simulator
 
 
-def test_a_first_time_artist_comes_from_the_zip_to_a_model_by_ten_presses(window):
+def test_a_first_time_artist_comes_from_the_zip_to_a_model_by_ten_presses(new_window):
     with Simulator() as simulator:
         simulator.story = [[(0, "Waiting"), (1, "Generating"), (2, "Done")]]
         given = {"url": simulator.url, "api_key": API_KEY, "prompt": "A vase on the table"}
-        outcome = window.play("first_time_artist", given, RODIN_API_URL="https://rodin.invalid/api/v2")
+        outcome = new_window.play("first_time_artist", given, RODIN_API_URL="https://rodin.invalid/api/v2")
         (sent,) = simulator.submissions
     facts = outcome.facts
     assert sent.prompt == given["prompt"]

@@ -9,7 +9,7 @@ from test_generating import pictures
 
 
 @pytest.mark.parametrize("scale", [0.0, 1.5], ids=["usual", "narrow"])
-def test_a_list_tells_its_tasks_apart_at_a_glance(window, folder, connected, simulator, scale):
+def test_a_list_tells_its_tasks_apart_at_a_glance(new_window, folder, connected, simulator, scale):
     done, saved = ["A glazed vase", "A brass goblet"], ["A brass goblet"]
     tasks = [simulator.add([[[0, "Done"]]], prompt=name) for name in done]
     tasks.append(simulator.add([[[0, "Failed"]]], prompt="fantasy sword with runes along the blade"))
@@ -25,12 +25,12 @@ def test_a_list_tells_its_tasks_apart_at_a_glance(window, folder, connected, sim
         "language": "de_DE",
     }
     size = ("--window-geometry", "0", "0", "700", "900") if scale else ()
-    outcome = window.play("list_looks", given, *size, **connected)
+    outcome = new_window.play("list_looks", given, *size, **connected)
     assert outcome.facts["offences"] == []
     assert outcome.facts["said"] == "1 von 2 Aufgaben"
 
 
-def test_the_chosen_task_is_active_after_a_restart(window, connected, simulator):
+def test_the_chosen_task_is_active_after_a_restart(new_window, connected, simulator):
     names = ["A glazed vase", "A brass goblet", "A chair"]
     given = {
         "tasks": [simulator.add([[[0, "Done"]]], prompt=name) for name in names],
@@ -38,12 +38,12 @@ def test_the_chosen_task_is_active_after_a_restart(window, connected, simulator)
         "saved": [],
         "row": 1,
     }
-    before = window.play("choose_before_restart", given, **connected)
+    before = new_window.play("choose_before_restart", given, **connected)
     assert (before.facts["active"], before.facts["active_row"]) == ("A brass goblet", 0)
     after = before.folder.with_name("chosen_after_restart")
     after.mkdir()
     shutil.copy(before.folder / "tasks.sqlite", after)
-    outcome = window.play("chosen_after_restart", given, **connected)
+    outcome = new_window.play("chosen_after_restart", given, **connected)
     assert (outcome.facts["active"], outcome.facts["active_row"]) == ("A brass goblet", 0)
     assert outcome.facts["offences"] == []
 

@@ -98,9 +98,9 @@ def test_each_trouble_is_told_in_plain_words(window, simulator, connected):
     assert outcome.facts["offences"] == []
 
 
-def test_a_narrow_sidebar_still_tells_all(window, simulator, connected):
+def test_a_narrow_sidebar_still_tells_all(new_window, simulator, connected):
     astrolabe = simulator.add("partly-failed", prompt="A brass astrolabe with engraved rings")
-    window.play("narrow", {"astrolabe": astrolabe}, "--window-geometry", "0", "0", "700", "900", **connected)
+    new_window.play("narrow", {"astrolabe": astrolabe}, "--window-geometry", "0", "0", "700", "900", **connected)
 
 
 def test_another_file_keeps_the_list_and_holds_no_key(window, connected, folder):
@@ -134,8 +134,8 @@ def hung(simulator):
     return {"tasks": [simulator.add("waiting", prompt=f"Task {number}") for number in range(100)]}
 
 
-def test_quitting_does_not_wait_for_a_hung_server(window, simulator, connected, hung):
-    outcome = window.play("quit_while_hung", hung, **connected)
+def test_quitting_does_not_wait_for_a_hung_server(new_window, simulator, connected, hung):
+    outcome = new_window.play("quit_while_hung", hung, **connected)
     assert len(simulator.asked("status")) == 4
     assert outcome.exit_code == 0
     assert outcome.quit_took < 4.0, "far below the ten seconds of the request's own timeout"
