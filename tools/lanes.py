@@ -174,6 +174,8 @@ def _run(lane: Lane, prepared: Prepared) -> None:
         with tempfile.TemporaryDirectory(prefix=prefix, dir="/tmp", ignore_cleanup_errors=True) as folder:
             environment = {
                 **os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, "RODIN_ZIP": str(prepared.archive),
+                # Threads that wait for work keep a processor busy after each start of a Blender, which brings NumPy.
+                "OPENBLAS_NUM_THREADS": "1",
             }  # fmt: skip
             _run_in(Path(folder), lane, prepared, environment)
     except blenders.NotAvailable as error:

@@ -250,7 +250,8 @@ def saved(rodin: Rodin, done: Callable[..., str]) -> Callable[..., str]:
     def make(files: dict[str, bytes] | None = None, prompt: str = "A glazed vase") -> str:
         task_id = done(files, prompt)
         bpy.ops.rodin.download(task_id=task_id, import_model=False)
-        rodin.until(lambda: rodin.item(task_id).downloaded, "its files are saved")
+        # The files are in the list a moment before the download has ended.
+        rodin.until(lambda: rodin.item(task_id).downloaded and not rodin.session.files.downloads, "its files are saved")
         return task_id
 
     return make

@@ -187,7 +187,7 @@ PASSING = FAULTS.keys() - REFUSED_LINKS - LASTING - {"drip"}
 
 @pytest.fixture
 def hasty(simulator: Simulator) -> Client:
-    return Client(Connection(simulator.url, Secret(API_KEY), 0.4, 0.4))
+    return Client(Connection(simulator.url, Secret(API_KEY), 1.0, 1.0))
 
 
 @pytest.mark.parametrize("fault", sorted(NOT_THE_FILE))
