@@ -19,7 +19,7 @@ from ..texts.text import Text, Trouble
 from .task import Task, Watch, new_task_id, status_of
 
 FIRST_CHECK = 0.1
-"""After tracking or resuming: at once to an eye, since the user waits to learn whether the key is right."""
+"""Seconds after tracking or resuming: the user waits to learn whether the key is right, and sees it at once."""
 GROWTH = 1.25
 EXPECTED_DELAY = 0.25
 """Seconds, at the next check; a task meets several checks around the time when it may end."""

@@ -103,7 +103,7 @@ def test_what_is_drawn_follows_each_place_that_a_setting_comes_from(
     monkeypatch.delenv("RODIN_IMPORT_HEIGHT")
     look()
     rodin.until(lambda: code() == "", "the tracker has told that nothing is in the way any more")
-    assert drawn() == 2.5
+    assert (drawn(), code()) == (2.5, "")
     (tmp_path / "studio.toml").write_text("import_height = 4.0\n")
     monkeypatch.setenv("RODIN_CONFIG", str(tmp_path / "studio.toml"))
     look()

@@ -107,6 +107,11 @@ class Ui:
     def preferences(self) -> Any:
         return bpy.context.preferences.addons[PACKAGE].preferences
 
+    @staticmethod
+    def threads() -> list[str]:
+        """The names of the extension's threads that live."""
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
+
     def task(self, name: str) -> Any:
         return next((task for task in self.rodin.tasks if task.name == name), None)
 
@@ -254,7 +259,7 @@ def _play_one(first_wait: float) -> None:
         yield from _scenario(os.environ["RODIN_SCENARIO"])(ui, json.loads((folder / "given.json").read_text()))
         if NEXT:
             bpy.ops.preferences.addon_disable(module=PACKAGE)
-            yield _no_thread, "no thread is left"
+            yield (lambda: not ui.threads()), "no thread is left"
 
     def finish(trouble: str) -> None:
         ui.close()
@@ -275,10 +280,6 @@ def _play_one(first_wait: float) -> None:
             bpy.app.timers.register(_play_next, persistent=True)
 
     play(whole(), finish)
-
-
-def _no_thread() -> bool:
-    return not any(thread.name.startswith("rodin") for thread in threading.enumerate())
 
 
 def _play_next() -> float | None:

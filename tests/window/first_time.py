@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 
 import bpy
 
@@ -96,7 +95,7 @@ def first_time_artist(ui, given):
     yield from ui.picture("first-model")
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
     yield 0.5
-    ui.facts["threads"] = [thread.name for thread in threading.enumerate() if thread.name.startswith("rodin")]
+    ui.facts["threads"] = ui.threads()
 
 
 def from_blenders_menus(ui, given):

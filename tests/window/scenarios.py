@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
-import threading
 import time
 
 import bpy
@@ -249,7 +248,7 @@ def another_file(ui, given):
     bpy.ops.ed.undo()
     yield (lambda: ui.task("A glazed vase").status == "DONE"), "it went on"
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
-    yield (lambda: not any(t.name.startswith("rodin") for t in threading.enumerate())), "no thread is left"
+    yield (lambda: not ui.threads()), "no thread is left"
 
 
 def bad_clipboards(ui, given):
@@ -290,7 +289,7 @@ def disable_while_hung(ui, given):
     began = time.perf_counter()
     bpy.ops.preferences.addon_disable(module=ui.module("blender").__package__.removesuffix(".blender"))
     ui.facts["disabling_took"] = time.perf_counter() - began
-    yield (lambda: not any(t.name.startswith("rodin") for t in threading.enumerate())), "no thread is left"
+    yield (lambda: not ui.threads()), "no thread is left"
     with contextlib.suppress(AttributeError):
         ui.facts["left"] = repr(bpy.context.window_manager.rodin)
 

@@ -11,7 +11,7 @@ from tools.simulator import API_KEY, Simulator
 
 def test_make_this_costs_the_window_nothing_until_the_model_comes(window):
     with Simulator(balance=100.0) as simulator:
-        simulator.story = [[(0, "Generating"), (8, "Done")]]
+        simulator.story = [[(0, "Generating"), (15, "Done")]]
         given = {"presses": 3, "objects": 4}
         more = {"RODIN_API_URL": simulator.url, "RODIN_API_KEY": API_KEY, "RODIN_REQUESTS_PER_MINUTE": "240"}
         outcome = window.play("make_this", given, **more)
