@@ -124,9 +124,9 @@ class Outbox:
 
     def state(self, task_id: str) -> State:
         """What may be done with it. Raises OutboxError."""
-        state, _ = self._state_and_attempt(task_id)
-        # A sender holds the lock before it makes its marker: it asks for the balance first.
-        return State.SENDING if state is State.UNSENT and self._is_locked(task_id) else state
+        state, _ = self.state_and_attempt(task_id)
+        # A sender holds its claim before it makes its marker, and until the list says what came of it.
+        return State.SENDING if state is not State.GONE and self._is_locked(task_id) else state
 
     def _is_locked(self, task_id: str) -> bool:
         try:
@@ -138,7 +138,7 @@ class Outbox:
             # The lock's file cannot be made, by a sender neither: the folder is only read, or gone.
             return False
 
-    def _state_and_attempt(self, task_id: str) -> tuple[State, int]:
+    def state_and_attempt(self, task_id: str) -> tuple[State, int]:
         """The state, and the number of the attempt that it follows from."""
         folder = self.folder / task_id
         with _disk_errors(folder):
@@ -184,25 +184,22 @@ class Outbox:
             return found
 
     @contextmanager
-    def sending(self, task_id: str, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
-        """The right to send it once, now. The balance is asked for and noted first, to be compared with later.
+    def claim(self, task_id: str) -> Iterator[Claim]:
+        """Be the only one who may send it, until the block ends, or with the process at the latest.
 
-        Raises NotSendable where it may not be sent, OutboxError, and what `ask_balance` raises; nothing is marked then.
+        To all others it is being sent meanwhile. Raises NotSendable where somebody else is at it or its request is
+        gone, OutboxError.
         """
         folder = self.folder / task_id
         if not (folder / REQUEST).exists():
             raise NotSendable("Its request is no longer on the disk.")
-        with _sender_lock(folder):
-            # Without locks another computer may be at it, too: the marker of the attempt after the one that was looked
-            # at here is the first's to make.
-            state, last = self._state_and_attempt(task_id)
-            if state is not State.UNSENT:
-                raise NotSendable("It was sent already.")
-            number, balance = last + 1, ask_balance()
-            with _disk_errors(folder):
-                private_files.write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
-            _create_marker(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
-            yield Sending(folder, number, balance)
+        with ExitStack() as stack:
+            try:
+                with _disk_errors(folder):
+                    stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
+            except locks.Locked:
+                raise NotSendable("It is being sent.") from None
+            yield Claim(self, task_id)
 
     def last_sending(self, task_id: str) -> Sending:
         """The last attempt, for one who has found out what came of it. Raises OutboxError."""
@@ -258,6 +255,32 @@ class Outbox:
                         shutil.rmtree(gone, ignore_errors=True)
 
 
+class Claim:
+    """The right to send a submission: nobody else sends it now. See `Outbox.claim`."""
+
+    def __init__(self, outbox: Outbox, task_id: str) -> None:
+        self.task_id = task_id
+        self._outbox = outbox
+
+    @contextmanager
+    def sending(self, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
+        """Send it once, now. The balance is asked for and noted first, to be compared with later.
+
+        Raises NotSendable where it may not be sent, OutboxError, and what `ask_balance` raises; nothing is marked then.
+        """
+        folder = self._outbox.folder / self.task_id
+        # Without locks another computer may be at it, too: the marker of the attempt after the one that was looked at
+        # here is the first's to make.
+        state, last = self._outbox.state_and_attempt(self.task_id)
+        if state is not State.UNSENT:
+            raise NotSendable("It was sent already.")
+        number, balance = last + 1, ask_balance()
+        with _disk_errors(folder):
+            private_files.write_synced(folder / f"{number}.answer.part", bytes(RESERVED))
+        _create_marker(folder / f"{number}.sent", {"at": time.time(), "balance": balance})
+        yield Sending(folder, number, balance)
+
+
 class Sending:
     """An attempt under way: one of the two methods tells what came of it, on the disk when it returns.
 
@@ -308,18 +331,6 @@ def _create_marker(path: Path, said: dict[str, object]) -> None:
             path.unlink()
         raise _outbox_error(path.parent, error) from None
     private_files.sync_folder(path.parent)
-
-
-@contextmanager
-def _sender_lock(folder: Path) -> Iterator[None]:
-    """Be the only one who sends it, which ends with the process at the latest. Raises NotSendable, OutboxError."""
-    with ExitStack() as stack:
-        try:
-            with _disk_errors(folder):
-                stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
-        except locks.Locked:
-            raise NotSendable("It is being sent.") from None
-        yield
 
 
 def _names(folder: Path) -> set[str]:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..tasks.generation_request import GenerationRequest
+from ..tasks.generation_request import GenerationRequest, unsent_task
 from ..tasks.kinds import GENERATE, KINDS
 from ..tasks.options import checked
 from ..tasks.submission import Picture
-from ..tasks.task import Box, Placement
+from ..tasks.task import Box, Placement, Task
 
 SCHEMA = 1
 
@@ -23,6 +23,9 @@ class StoredRequest:
     request: GenerationRequest
     pictures: tuple[Picture, ...]
     made_at: float
+
+    def unsent_task(self) -> Task:
+        return unsent_task(self.request, self.made_at, tuple(picture.name for picture in self.pictures))
 
 
 def to_json(stored: StoredRequest) -> dict[str, Any]:

@@ -52,23 +52,24 @@ class SendLimits:
         self._cache = cache
         self._settings = settings
 
-    def try_begin(self, task_id: str) -> float:
-        """Note a task as being sent, where it may be sent now.
-
-        Returns 0.0, or after how many seconds to try again. Raises StoreError.
-        """
+    def wait_for_turn(self, task_id: str) -> float:
+        """Returns 0.0 where a task may be sent now, or after how many seconds to try again. Raises StoreError."""
         now = time.time()
         limit = self._settings().parallel_generations
         if limit and self._cache.store.under_way() >= limit:
             return self._wait_for_room(task_id, limit, now)
-        at = self._cache.store.reserve_request(now)
-        if at > now:
-            return at - now
+        return max(self._cache.store.reserve_request(now) - now, 0.0)
+
+    def try_begin(self, task_id: str) -> float:
+        """Note a task as being sent.
+
+        Returns 0.0, or after how many seconds to try again where another Blender was quicker. Raises StoreError.
+        """
+        limit = self._settings().parallel_generations
         try:
             self._cache.change(task_id, transitions.sending(), max_under_way=limit)
         except LimitReached:
-            # Another Blender was quicker.
-            return self._wait_for_room(task_id, limit, now)
+            return self._wait_for_room(task_id, limit, time.time())
         return 0.0
 
     def _wait_for_room(self, task_id: str, limit: int, now: float) -> float:

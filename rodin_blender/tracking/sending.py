@@ -26,7 +26,7 @@ from ..service.errors import (
     Unreachable,
 )
 from ..service.keys import SHORTEST_SECRET, Secret
-from ..storage.outbox import Outbox, OutboxError, Sending, State
+from ..storage.outbox import Claim, Outbox, OutboxError, Sending, State
 from ..tasks import refusals, submission, transitions
 from ..tasks.refusals import Refusal
 from ..tasks.submission import Accepted, Submission
@@ -81,16 +81,16 @@ class Outcome:
     """Whether the balance was refused, too, so that the API key is to blame."""
 
 
-def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
-    """Send a submission that was not sent yet. `report` gets the bytes that have left and their number in all.
+def send(client: Client, outbox: Outbox, claim: Claim, gate: Gate, report: Callable[[int, int], None]) -> Outcome:
+    """Send what is claimed and was not sent yet. `report` gets the bytes that have left and their number in all.
 
     It blocks, and is for a worker's thread. The answer is on the disk before it is made sense of. Raises NotSendable
     where somebody else sends it or has sent it, OutboxError where the disk kept it from being sent.
     """
-    stored = outbox.read(task_id)
+    stored = outbox.read(claim.task_id)
     request = stored.request
     wanted = Submission(request.prompt, request.options, stored.pictures, request.proportions, request.kind)
-    folder = outbox.folder / task_id
+    folder = outbox.folder / claim.task_id
     # What a picture is called on the user's disk is not the service's business.
     names = [f"{number}{PurePath(picture.name).suffix}" for number, picture in enumerate(stored.pictures, 1)]
     pictures = [
@@ -98,7 +98,7 @@ def send(client: Client, outbox: Outbox, task_id: str, gate: Gate, report: Calla
     ]
 
     try:
-        with outbox.sending(task_id, partial(_balance_before, client)) as sending:
+        with claim.sending(partial(_balance_before, client)) as sending:
             outcome = _attempt(client, wanted, pictures, sending, gate, report)
             return outcome if outcome.refusal else replace(outcome, balance=_balance_or_none(client))
     except ServiceError as error:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Submissions: prepared and sent by workers of their own, noted in the store, never sent twice.
 
-A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `sync`. All of it
-runs in the tracker's thread, but for `_prepare` and `sending.send`.
+A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `outbox_sync`. Who
+sends one holds its claim from before the list says so until the list says what came of it. All of it runs in the
+tracker's thread, but for `_prepare` and `sending.send`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -18,33 +20,34 @@ from ..service.connection import Connection
 from ..service.errors import BadInput, trouble_of
 from ..service.keys import Secret
 from ..storage.database import StoreError
-from ..storage.outbox import NotSendable, Outbox, OutboxError, State
+from ..storage.outbox import Claim, NotSendable, Outbox, OutboxError, State
 from ..storage.store import KeyTaken
 from ..storage.stored_request import StoredRequest
 from ..tasks import transitions
-from ..tasks.generation_request import GenerationRequest, unsent_task
-from ..tasks.kinds import GENERATE
+from ..tasks.generation_request import GenerationRequest
 from ..tasks.refusals import Refusal
 from ..tasks.submission import Accepted
 from ..tasks.task import Status, Task
 from ..texts.text import Text, Trouble
 from . import send_limits, troubles
 from .messages import BalanceReceived, Message, Notice, NotSubmitted, SubmissionProgress
-from .sending import Gate, Outcome, read, send, settled, unchecked_text
+from .outbox_sync import OutboxSync
+from .send_limits import SendLimits
+from .sending import Gate, Outcome, send, settled, unchecked_text
 from .workers import Pool, WorkItem
 
 if TYPE_CHECKING:
     from ..service.client import Client
 
 SENDERS = 2
-SYNC_INTERVAL = 5.0
-"""Seconds between two looks whether the program that sends a task still lives."""
 
 
 @dataclass
 class _Running:
     item: WorkItem
-    gate: Gate = field(default_factory=Gate)
+    gate: Gate
+    release: Callable[[], None]
+    """Gives the claim back."""
 
 
 class Submissions:
@@ -79,10 +82,7 @@ class Submissions:
         """What is not yet in the store."""
         self._replaced: dict[str, str] = {}
         """Uncertain tasks that another one is to take the place of, by that one's id."""
-        self._synced_at = 0.0
-        self._sync_all = True
-        self._cleaned = False
-        self._reported: set[Trouble] = set()
+        self._outbox_sync = OutboxSync(outbox, add, self._apply, self._apply_outcome, tell)
 
     # For the tracker.
 
@@ -116,21 +116,15 @@ class Submissions:
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
         return replace(request, task_id=task_id, name=task.name, pictures=pictures, parent=task.task_id)
 
-    def send_due(self, connection: Connection, begin: Callable[[str], float]) -> None:
-        """Begin to send what is due, as far as there are free workers, and `begin` says so. Raises StoreError.
-
-        `begin` notes a task as being sent, and returns 0.0, or after how many seconds to try again.
-        """
+    def send_due(self, connection: Connection, limits: SendLimits) -> None:
+        """Begin to send what is due, as far as there are free workers and the limits allow it. Raises StoreError."""
         now = time.monotonic()
         for task_id in [task_id for task_id, due in sorted(self._due.items(), key=lambda item: item[1]) if due <= now]:
             if not self.pool.free:
                 return
-            wait = begin(task_id)
+            wait = limits.wait_for_turn(task_id) or self._begin(task_id, connection, limits)
             # This comes after the calls that may fail, so that the task stays due on a disk error.
-            still_due = self._due.pop(task_id, None) is not None
-            if not wait:
-                self._send(task_id, connection)
-            elif still_due:
+            if self._due.pop(task_id, None) is not None and wait:
                 self._due[task_id] = now + wait
 
     def send_now(self, task: Task) -> None:
@@ -181,47 +175,16 @@ class Submissions:
         """The task has left the list. Unless the user removed it, the outbox still has it."""
         self._due.pop(task.task_id, None)
         if task.kind:
-            self.sync_all()
+            self.look_at_all()
 
-    def sync_all(self) -> None:
-        """Have the next look be at all submissions, such as since the list was replaced by another one."""
-        self._synced_at, self._sync_all = 0.0, True
+    def look_at_all(self) -> None:
+        """Have the next look of `sync` be at all submissions, such as since another list has taken this one's place."""
+        self._outbox_sync.look_at_all()
 
     def sync(self, tasks: Mapping[str, Task], api_key: Secret) -> None:
-        """Have the list say what the outbox says: at the first call of all, then of those that others send.
-
-        A folder that cannot be read holds up nothing else: it is told, and looked at again. Raises StoreError.
-        """
-        now = time.monotonic()
-        if self._synced_at and now < self._synced_at + SYNC_INTERVAL:
-            return
-        everything, found = self._sync_all, set[Trouble]()
-        others = (t for t in tasks.values() if t.status is Status.SENDING or transitions.is_overdue(t, time.time()))
-        ids = {task.task_id for task in others}
-        if everything:
-            if not self._cleaned:
-                # The folder is cleaned only once, since submissions that are forgotten later can be restored.
-                self.outbox.clean()
-                self._cleaned = True
-            ids |= {task.task_id for task in tasks.values() if not task.status.submitted}
-            try:
-                ids |= set(self.outbox.ids()) - tasks.keys()
-            except OutboxError as error:
-                found.add(error.trouble)
+        """Have the list say what the outbox says of what others send or have left. Raises StoreError."""
         ours = self._running.keys() | self._due.keys() | self._preparing
-        for task_id in sorted(ids - ours):
-            try:
-                self._sync_one(task_id, tasks.get(task_id), api_key)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001, whatever it is
-                found.add(trouble_of(error))
-        # This comes last, so that the sync is repeated after an error of the list.
-        # One of ours that has left the list while it is sent is to come back with its answer.
-        self._synced_at, self._sync_all = now, everything and bool(found or (ids & ours) - tasks.keys())
-        for trouble in sorted(found - self._reported, key=str):
-            self._tell(Notice(trouble))
-        self._reported |= found
+        self._outbox_sync.run(tasks, ours, api_key)
 
     def store_pending(self) -> None:
         """Store what could not be stored before. Raises StoreError."""
@@ -242,6 +205,14 @@ class Submissions:
             if running.gate.close():
                 self.pool.cancel(running.item)
 
+    def end(self) -> None:
+        """Store what can still be stored, and leave the rest to others: nobody waits for an answer here any more."""
+        try:
+            self.store_pending()
+        finally:
+            for task_id in [*self._running]:
+                self._release(task_id)
+
     @property
     def soonest(self) -> float | None:
         """When the next is due, in seconds since the epoch; None for none."""
@@ -260,7 +231,7 @@ class Submissions:
         if isinstance(result, Exception):
             self._tell(NotSubmitted(task_id, trouble_of(result)))
             return
-        self._unstored.append(partial(self._add, _task(result)))
+        self._unstored.append(partial(self._add, result.unsent_task()))
         if replaced:
             self._unstored.append(partial(self._replace_uncertain, task_id, replaced))
         else:
@@ -276,46 +247,69 @@ class Submissions:
             # The task was settled by its answer, for example, or sent again by another Blender.
             self._change(task_id, transitions.waiting(troubles.NOT_REPLACED))
 
-    def _send(self, task_id: str, connection: Connection) -> None:
+    def _begin(self, task_id: str, connection: Connection, limits: SendLimits) -> float:
+        """Have it sent. Returns 0.0, or after how many seconds to try again. Raises StoreError."""
+        with ExitStack() as held:
+            try:
+                claim = held.enter_context(self.outbox.claim(task_id))
+            except NotSendable:
+                self.look_at_all()  # What the outbox says is found out then.
+                return 0.0
+            except OutboxError as error:
+                self._apply(task_id, transitions.waiting(troubles.not_yet(error.trouble)))
+                return 0.0
+            wait = limits.try_begin(task_id)
+            if not wait:
+                self._send(task_id, claim, connection, held.pop_all().close)
+            return wait
+
+    def _send(self, task_id: str, claim: Claim, connection: Connection, release: Callable[[], None]) -> None:
         gate = Gate()
 
         def report(sent: int, total: int) -> None:
             self._inbox.put(partial(self._tell, SubmissionProgress(task_id, sent, total)))
 
         def call(client: Client) -> Outcome:
-            return send(client, self.outbox, task_id, gate, report)
+            return send(client, self.outbox, claim, gate, report)
 
         item = WorkItem(call, partial(self._sent, task_id), connection)
-        self._running[task_id] = _Running(item, gate)
+        self._running[task_id] = _Running(item, gate, release)
         self.pool.submit(item)
 
     def _sent(self, task_id: str, outcome: Outcome | Exception) -> None:
-        running = self._running.pop(task_id)
-        if isinstance(outcome, Exception):
+        if not isinstance(outcome, Exception):
+            if outcome.balance is not None:
+                self._tell(BalanceReceived(outcome.balance))
+            if outcome.key_refused and outcome.trouble:
+                self._refuse_key(outcome.trouble)
+            self._unstored.append(self._change_by(task_id, outcome))
+        elif self._running[task_id].gate.passed or isinstance(outcome, NotSendable):
+            # What the outbox says is found out then.
+            self._unstored.append(self.look_at_all)
+        else:
             # Nothing was charged: these errors come before the first byte, and later ones become an Outcome.
-            if running.gate.passed or isinstance(outcome, NotSendable):
-                self.sync_all()  # What the outbox says is found out then.
-                return
-            self._apply(task_id, transitions.waiting(troubles.not_yet(trouble_of(outcome))))
-            return
-        if outcome.balance is not None:
-            self._tell(BalanceReceived(outcome.balance))
-        if outcome.key_refused and outcome.trouble:
-            self._refuse_key(outcome.trouble)
-        self._apply_outcome(task_id, outcome)
+            trouble = troubles.not_yet(trouble_of(outcome))
+            self._unstored.append(partial(self._change, task_id, transitions.waiting(trouble)))
+        self._unstored.append(partial(self._release, task_id))
+        self.store_pending()
 
-    def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
+    def _release(self, task_id: str) -> None:
+        self._running.pop(task_id).release()
+
+    def _change_by(self, task_id: str, outcome: Outcome) -> Callable[[], None]:
+        """Has the list say what came of an attempt. What is returned raises StoreError."""
         refusal = outcome.refusal
         if outcome.accepted:
-            self._store_soon(partial(self._accept, task_id, outcome, outcome.accepted))
-        elif refusal is None:
-            self._apply(task_id, transitions.uncertain(troubles.uncertain(outcome)))
+            return partial(self._accept, task_id, outcome, outcome.accepted)
+        if refusal is None:
+            change = transitions.uncertain(troubles.uncertain(outcome))
         elif refusal.retryable and not self.pool.stopping:
-            self._apply(task_id, partial(self._wait, refusal=refusal, asked_wait=outcome.wait))
+            change = partial(self._wait, refusal=refusal, asked_wait=outcome.wait)
         elif refusal.retryable or not refusal.left:
-            self._apply(task_id, transitions.waiting(troubles.not_yet(refusal.trouble)))
+            change = transitions.waiting(troubles.not_yet(refusal.trouble))
         else:
-            self._apply(task_id, transitions.rejected(refusal))
+            change = transitions.rejected(refusal)
+        return partial(self._change, task_id, change)
 
     def _wait(self, task: Task, refusal: Refusal, asked_wait: float | None) -> Task:
         """For `change`: the task that waits for its next attempt, which is put into `_due`."""
@@ -334,66 +328,13 @@ class Submissions:
         except KeyTaken as error:
             self._change(task_id, transitions.uncertain(troubles.uncertain(replace(outcome, trouble=error.trouble))))
 
-    def _sync_one(self, task_id: str, task: Task | None, api_key: Secret) -> None:
-        """Raises OutboxError, StoreError."""
-        state = self.outbox.state(task_id)
-        if task is None and state is not State.GONE:
-            task = self._recovered(task_id)
-            if task:
-                self._add(task)
-        if task is None:
-            return
-        open_one = task.status in (Status.UNSENT, Status.SENDING)
-        if state is State.ANSWERED:
-            outcome = self._answered(task_id, api_key)
-            if outcome.refusal and outcome.refusal.retryable:
-                self.outbox.last_sending(task_id).unsent()
-                state = State.UNSENT
-            elif outcome.accepted or open_one:
-                self._apply_outcome(task_id, outcome)
-        if state is State.GONE and task.status is Status.UNSENT:
-            self._apply(task_id, partial(_with_trouble, trouble=troubles.GONE))
-        elif state is State.GONE and open_one:
-            # Nobody knows whether it was before or after the first byte that the folder was lost.
-            self._apply(task_id, transitions.uncertain(troubles.uncertain(Outcome(trouble=troubles.LOST_AND_GONE))))
-        elif state is State.UNSENT and open_one:
-            # One that is uncertain in the list is left alone: an older copy of the folder knows of no sending.
-            self._apply(task_id, transitions.as_seen(task, transitions.left(troubles.NOT_YET, time.time())))
-        elif state is State.SENDING:
-            self._apply(task_id, transitions.as_seen(task, transitions.sending()))
-        elif state is State.UNCERTAIN and task.status is not Status.UNCERTAIN:
-            lost = Outcome(trouble=troubles.LOST, before=self.outbox.last_attempt(task_id).balance)
-            self._apply(task_id, transitions.uncertain(troubles.uncertain(lost)))
-
-    def _recovered(self, task_id: str) -> Task | None:
-        """The task of a submission that the list does not know; None for a copy of another one's folder."""
-        try:
-            stored = self.outbox.read(task_id)
-        except OutboxError as error:
-            # What is left of it may be the key of a paid model, and the user is to see it to discard it.
-            found = Task(task_id, task_id, Secret(""), status=Status.UNSENT, kind=GENERATE.name)
-            return replace(found, trouble=error.trouble, tracked_at=time.time())
-        return _task(stored) if stored.request.task_id == task_id else None
-
-    def _answered(self, task_id: str, api_key: Secret) -> Outcome:
-        before = self.outbox.last_attempt(task_id).balance
-        try:
-            return read(self.outbox.answer(task_id), api_key, before)
-        except OutboxError as error:
-            return Outcome(trouble=error.trouble, before=before)
-
     def _apply(self, task_id: str, change: Callable[[Task], Task]) -> None:
         self._store_soon(partial(self._change, task_id, change))
+
+    def _apply_outcome(self, task_id: str, outcome: Outcome) -> None:
+        self._store_soon(self._change_by(task_id, outcome))
 
     def _store_soon(self, store: Callable[[], None]) -> None:
         """Store something, now or as soon as the disk allows it."""
         self._unstored.append(store)
         self.store_pending()
-
-
-def _task(stored: StoredRequest) -> Task:
-    return unsent_task(stored.request, stored.made_at, tuple(picture.name for picture in stored.pictures))
-
-
-def _with_trouble(task: Task, trouble: Trouble) -> Task:
-    return task if task.status.submitted else replace(task, trouble=trouble)

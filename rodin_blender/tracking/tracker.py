@@ -220,7 +220,7 @@ class Tracker:
         while self._submissions.pool.busy and time.monotonic() < end:
             self._run_next(end - time.monotonic())
         self._connections.end()
-        for last in (self._polling.release_claims, self._downloads.store_pending, self._submissions.store_pending):
+        for last in (self._polling.release_claims, self._downloads.store_pending, self._submissions.end):
             self._guarded(last)
         self._cache.close()
 
@@ -255,7 +255,7 @@ class Tracker:
     def _sync_and_poll(self) -> None:
         self._polling.pool.abort_timed_out()
         if self._cache.reopen_if_moved():
-            self._submissions.sync_all()
+            self._submissions.look_at_all()
         if self._cache.load_if_changed(self._polling.unstored):
             self._downloads.find_unfinished(self._cache.by_id.values())
         self._polling.store_results()
@@ -266,7 +266,7 @@ class Tracker:
         self._store_trouble = None
         if not self._blocker():
             self._downloads.resume(self._cache.by_id.values(), self._settings.connection)
-            self._submissions.send_due(self._settings.connection, self._send_limits.try_begin)
+            self._submissions.send_due(self._settings.connection, self._send_limits)
             self._polling.ask_due()
         self._cache.renew_copy()
         self._tell_blocker()

@@ -21,6 +21,7 @@ from rodin_blender.tracking.messages import BalanceReceived
 from tests.unit import test_submitting
 from tests.unit.pictures import png_file
 from tests.unit.test_submitting import PLACE, Generating, stored
+from tests.unit.watching import wait_until
 from tools.simulator import Simulator
 
 simulator, folder, begin = test_submitting.simulator, test_submitting.folder, test_submitting.begin
@@ -90,7 +91,8 @@ def test_a_program_that_does_not_know_the_kind_sends_nothing(
     watched.tracker.send_now("0a1b2c3d")
     watched.until("0a1b2c3d", Status.SENDING)
     assert "is damaged" in watched.until("0a1b2c3d", Status.UNSENT).message
-    assert watched.outbox.state("0a1b2c3d") is State.UNSENT and simulator.submissions == []
+    wait_until(lambda: watched.outbox.state("0a1b2c3d") is State.UNSENT)
+    assert simulator.submissions == []
 
 
 def test_its_own_table_says_what_it_takes(splitting: Kind) -> None:

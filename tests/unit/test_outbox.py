@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.errors import BadInput
 from rodin_blender.storage import locks
 from rodin_blender.storage import outbox as outbox_module
-from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, State
+from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, Sending, State
 from rodin_blender.storage.stored_request import StoredRequest, to_json
 from rodin_blender.tasks import kinds, options
 from rodin_blender.tasks.generation_request import GenerationRequest
@@ -55,6 +55,12 @@ def in_other_process(outbox: Outbox, script: str, environment: dict[str, str] | 
     return subprocess.Popen([sys.executable, "-c", head + script], stdin=pipe, stdout=pipe, text=True, env=environment)
 
 
+@contextmanager
+def sending_of(outbox: Outbox, task_id: str, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
+    with outbox.claim(task_id) as claim, claim.sending(ask_balance) as sending:
+        yield sending
+
+
 def _with_option(name: str, value: str) -> bytes:
     described = to_json(StoredRequest(request(), (), 1.0))
     return json.dumps({**described, "options": {**described["options"], name: value}}).encode()
@@ -86,7 +92,7 @@ def test_a_wish_and_its_pictures_come_back_as_they_were(outbox: Outbox, tmp_path
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_only_the_user_may_read_what_is_to_be_sent(outbox: Outbox, tmp_path: Path) -> None:
     outbox.add(request(pictures=(png_file(tmp_path / "a.png"),)))
-    with outbox.sending("0a1b2c3d", lambda: 1.0) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: 1.0) as sending:
         sending.answered(ANSWER)
     for path in outbox.folder.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
@@ -113,7 +119,7 @@ def test_the_answer_has_its_room_on_a_disk_that_gets_full_meanwhile(small_disk: 
     outbox = Outbox(small_disk / "outbox")
     for number, end in enumerate((lambda sending: sending.answered(ANSWER), lambda sending: sending.unsent())):
         outbox.add(request(f"task-{number}"))
-        with outbox.sending(f"task-{number}", lambda: None) as sending:
+        with sending_of(outbox, f"task-{number}", lambda: None) as sending:
             filler = fill(small_disk)
             end(sending)
         filler.unlink()
@@ -130,7 +136,7 @@ def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
         in_other_process(
             outbox,
             "try:\n"
-            "    with box.sending('0a1b2c3d', lambda: 1.0) as s: time.sleep(0.2); s.answered(RawAnswer(201, None, b'{}')); print('sent')\n"
+            "    with box.claim('0a1b2c3d') as c, c.sending(lambda: 1.0) as s: time.sleep(0.2); s.answered(RawAnswer(201, None, b'{}')); print('sent')\n"
             "except NotSendable: print('not')\n",
         )
         for _ in range(4)
@@ -139,7 +145,7 @@ def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
 
     def send() -> None:
         try:
-            with outbox.sending("0a1b2c3d", lambda: 1.0) as sending:
+            with sending_of(outbox, "0a1b2c3d", lambda: 1.0) as sending:
                 time.sleep(0.2)
                 sending.answered(ANSWER)
             ours.append("sent")
@@ -158,14 +164,14 @@ def test_one_of_many_threads_and_processes_sends_it(outbox: Outbox) -> None:
 def test_a_sender_that_asks_for_the_balance_is_sending(outbox: Outbox) -> None:
     outbox.add(request())
     seen: list[State] = []
-    with outbox.sending("0a1b2c3d", lambda: seen.append(outbox.state("0a1b2c3d"))) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: seen.append(outbox.state("0a1b2c3d"))) as sending:
         sending.unsent()
     assert (seen, outbox.state("0a1b2c3d")) == ([State.SENDING], State.UNSENT)
 
 
 def test_so_it_is_where_the_file_system_has_no_locks(outbox: Outbox, refusing: Callable[..., dict[str, str]]) -> None:  # noqa: F811
     outbox.add(request())
-    script = "with box.sending('0a1b2c3d', lambda: print(box.state('0a1b2c3d').name)) as sending: sending.unsent()"
+    script = "with box.claim('0a1b2c3d') as c, c.sending(lambda: print(box.state('0a1b2c3d').name)) as sending: sending.unsent()"
     process = in_other_process(outbox, script, refusing(outbox.folder, flock=errno.ENOLCK))
     assert process.communicate(timeout=30)[0] == "SENDING\n"
 
@@ -173,16 +179,16 @@ def test_so_it_is_where_the_file_system_has_no_locks(outbox: Outbox, refusing: C
 def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbox: Outbox) -> None:
     outbox.add(request())
     for number in (1, 2, 3):
-        with outbox.sending("0a1b2c3d", lambda: 12.5) as sending:
+        with sending_of(outbox, "0a1b2c3d", lambda: 12.5) as sending:
             assert outbox.last_attempt("0a1b2c3d")[::2] == (number, 12.5)
             if number == 2:
                 sending.answered(RawAnswer(429, "5", b"later"))  # Kept, then found to be no answer for good.
             sending.unsent()
         assert outbox.state("0a1b2c3d") is State.UNSENT
-    with outbox.sending("0a1b2c3d", lambda: None) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
-    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), sending_of(outbox, "0a1b2c3d", lambda: None):
         pass
 
 
@@ -191,7 +197,7 @@ def test_what_is_gone_or_was_never_there_is_not_sent(outbox: Outbox) -> None:
     outbox.forget("0a1b2c3d")
     for task_id in ("0a1b2c3d", "never"):
         assert outbox.state(task_id) is State.GONE
-        with pytest.raises(NotSendable), outbox.sending(task_id, lambda: None):
+        with pytest.raises(NotSendable), sending_of(outbox, task_id, lambda: None):
             pass
 
 
@@ -201,7 +207,7 @@ def test_an_attempt_whose_marker_cannot_be_written_is_none(read_only: tuple[Path
     outbox = Outbox(folder / "outbox")
     outbox.add(request())
     subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
-    with pytest.raises(OutboxError), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(OutboxError), sending_of(outbox, "0a1b2c3d", lambda: None):
         pytest.fail("It may not be sent without a marker.")
     make_writable()
     assert outbox.state("0a1b2c3d") is State.UNSENT
@@ -212,18 +218,18 @@ def test_an_attempt_whose_marker_cannot_be_written_is_none(read_only: tuple[Path
 
 def test_a_living_sender_is_sending_and_a_killed_one_is_uncertain(outbox: Outbox) -> None:
     outbox.add(request())
-    sender = in_other_process(outbox, "with box.sending('0a1b2c3d', lambda: 12.5): print('ready', flush=True); time.sleep(60)\n")
+    sender = in_other_process(outbox, "with box.claim('0a1b2c3d') as c, c.sending(lambda: 12.5): print('ready', flush=True); time.sleep(60)\n")
     assert sender.stdout and sender.stdout.readline() == "ready\n"
     try:
         assert outbox.state("0a1b2c3d") is State.SENDING
-        with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
+        with pytest.raises(NotSendable), sending_of(outbox, "0a1b2c3d", lambda: None):
             pass
     finally:
         sender.send_signal(signal.SIGKILL)
         sender.wait()
     assert outbox.state("0a1b2c3d") is State.UNCERTAIN
     assert outbox.last_attempt("0a1b2c3d").balance == 12.5
-    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), sending_of(outbox, "0a1b2c3d", lambda: None):
         pass
 
 
@@ -251,7 +257,7 @@ def test_a_request_from_before_there_were_kinds_is_a_generation(outbox: Outbox) 
 def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: Outbox) -> None:
     outbox.add(request("kept"))
     outbox.add(request("gone"))
-    with outbox.sending("gone", lambda: None) as sending:
+    with sending_of(outbox, "gone", lambda: None) as sending:
         sending.answered(ANSWER)
     for task_id in ("gone", "never"):
         outbox.forget(task_id)
@@ -277,7 +283,7 @@ def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(
     outbox.add(request())
     sender = in_other_process(
         outbox,
-        "with box.sending('0a1b2c3d', lambda: 12.5) as s:\n"
+        "with box.claim('0a1b2c3d') as c, c.sending(lambda: 12.5) as s:\n"
         "    print('ready', flush=True)\n"
         "    sys.stdin.readline()\n"
         "    s.answered(RawAnswer(201, None, b'{}'))\n",
@@ -295,19 +301,19 @@ def test_on_two_computers_that_see_no_lock_of_each_other_one_sends(
     """The second looks, then the first sends it, twice, and then the second goes on."""
     outbox.add(request())
     other = Outbox(outbox.folder)
-    look = Outbox._state_and_attempt
+    look = Outbox.state_and_attempt
 
     def slow_look(self: Outbox, task_id: str) -> tuple[State, int]:
         found = look(self, task_id)
         if self is other:
-            with outbox.sending(task_id, lambda: None) as sending:
+            with sending_of(outbox, task_id, lambda: None) as sending:
                 sending.unsent()
-            stack.enter_context(outbox.sending(task_id, lambda: None))
+            stack.enter_context(sending_of(outbox, task_id, lambda: None))
         return found
 
     monkeypatch.setattr(locks, "acquire", lambda *_: nullcontext())
-    monkeypatch.setattr(Outbox, "_state_and_attempt", slow_look)
-    with ExitStack() as stack, pytest.raises(NotSendable), other.sending("0a1b2c3d", lambda: None):
+    monkeypatch.setattr(Outbox, "state_and_attempt", slow_look)
+    with ExitStack() as stack, pytest.raises(NotSendable), sending_of(other, "0a1b2c3d", lambda: None):
         pytest.fail("Both send it.")
 
 
@@ -316,7 +322,7 @@ def test_what_is_forgotten_on_a_computer_that_sees_no_lock_has_its_answer_all_th
 ) -> None:
     monkeypatch.setattr(locks, "acquire", lambda *_: nullcontext())
     outbox.add(request())
-    with outbox.sending("0a1b2c3d", lambda: None) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: None) as sending:
         outbox.forget("0a1b2c3d")
         sending.answered(ANSWER)
     assert outbox.answer("0a1b2c3d") == ANSWER
@@ -327,12 +333,12 @@ def test_a_folder_that_has_lost_files_is_not_sent_again_while_an_answer_is_there
     outbox: Outbox, lost: tuple[str, ...]
 ) -> None:
     outbox.add(request())
-    with outbox.sending("0a1b2c3d", lambda: None) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     for name in lost:
         (outbox.folder / "0a1b2c3d" / name).unlink()
     assert outbox.state("0a1b2c3d") is State.ANSWERED and outbox.answer("0a1b2c3d") == ANSWER
-    with pytest.raises(NotSendable), outbox.sending("0a1b2c3d", lambda: None):
+    with pytest.raises(NotSendable), sending_of(outbox, "0a1b2c3d", lambda: None):
         pytest.fail("It was paid for already.")
 
 
@@ -340,7 +346,7 @@ def test_a_folder_that_cannot_be_listed_is_trouble_and_not_unsent(
     outbox: Outbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox.add(request())
-    with outbox.sending("0a1b2c3d", lambda: None):
+    with sending_of(outbox, "0a1b2c3d", lambda: None):
         pass
 
     def stale(_path: object) -> list[str]:
@@ -355,7 +361,7 @@ def test_a_folder_that_cannot_be_listed_is_trouble_and_not_unsent(
 def test_an_answer_that_a_kill_kept_from_its_name_is_found_and_a_part_of_one_is_not(outbox: Outbox) -> None:
     for task_id, cut in (("whole", None), ("cut", -1)):
         outbox.add(request(task_id))
-        with outbox.sending(task_id, lambda: None) as sending:
+        with sending_of(outbox, task_id, lambda: None) as sending:
             sending.answered(ANSWER)
         folder = outbox.folder / task_id
         content = (folder / "1.answer").read_bytes()[:cut]
@@ -368,7 +374,7 @@ def test_an_answer_that_a_kill_kept_from_its_name_is_found_and_a_part_of_one_is_
 @pytest.mark.parametrize("content", [b"", b"{", b"[]\n{}", b'{"http_status": 201, "retry_after": null, "size": 90}\n{"uui'])
 def test_a_damaged_answer_is_a_sentence_with_its_place(outbox: Outbox, content: bytes) -> None:
     outbox.add(request())
-    with outbox.sending("0a1b2c3d", lambda: None) as sending:
+    with sending_of(outbox, "0a1b2c3d", lambda: None) as sending:
         sending.answered(ANSWER)
     (outbox.folder / "0a1b2c3d" / "1.answer").write_bytes(content)
     assert outbox.state("0a1b2c3d") is State.ANSWERED

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,8 +18,10 @@ from rodin_blender.tasks import transitions
 from rodin_blender.tasks.submission import Accepted
 from rodin_blender.tasks.task import Status, Task
 from rodin_blender.texts.text import Trouble
-from rodin_blender.tracking import send_limits, submitting
-from rodin_blender.tracking.messages import TaskChanged
+from rodin_blender.tracking import outbox_sync, send_limits, submitting
+from rodin_blender.tracking.messages import Idle, TaskChanged
+from rodin_blender.tracking.sending import Outcome
+from rodin_blender.tracking.submitting import Submissions
 from tests.unit import test_submitting
 from tests.unit.shell import Shell, shell
 from tests.unit.test_submitting import Generating, stored
@@ -35,8 +39,6 @@ def test_no_more_are_generated_at_a_time_than_the_settings_allow_by_two_programs
 ) -> None:
     monkeypatch.setattr(send_limits, "RETRY_INTERVAL", 0.1)
     two = [begin(parallel_generations=limit), begin(parallel_generations=limit)]
-    # A program that looks for the first time at the very moment when another one begins to send may take that for left.
-    wait_until(lambda: all(watched.tracker._submissions._synced_at for watched in two))
     ids = [watched.generate() for watched in two for _ in range(3)]
     most, end = 0, time.monotonic() + 40.0
     while (tasks := stored(folder)).keys() < set(ids) or not all(task.status.final for task in tasks.values()):
@@ -54,7 +56,7 @@ def test_no_more_are_generated_at_a_time_than_the_settings_allow_by_two_programs
 def test_one_whose_sender_waits_for_the_balance_is_not_taken_for_unsent_by_another_program(
     begin: Callable[..., Generating], simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(submitting, "SYNC_INTERVAL", 0.05)
+    monkeypatch.setattr(outbox_sync, "SYNC_INTERVAL", 0.05)
     sender, other = begin(timeout=30.0), begin()
     simulator.fail("check_balance", "hang")
     task_id = sender.generate()
@@ -65,6 +67,45 @@ def test_one_whose_sender_waits_for_the_balance_is_not_taken_for_unsent_by_anoth
         assert stored(folder)[task_id].status is Status.SENDING
         time.sleep(0.02)
     assert not simulator.submissions
+
+
+def test_a_sender_that_a_busy_machine_holds_up_is_left_alone_by_one_that_looks_for_the_first_time(
+    begin: Callable[..., Generating],
+    folder: Path,
+    simulator: Simulator,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is held up as it begins, once the list says that it sends, and at the end, before the list says that it did."""
+    send, accept = submitting.send, Submissions._accept
+    held_up = {"begins": threading.Event(), "ends": threading.Event()}
+    goes_on = {moment: threading.Event() for moment in held_up}
+
+    def held(moment: str) -> None:
+        held_up[moment].set()
+        assert goes_on[moment].wait(20.0)
+
+    def slow_send(*given: Any) -> Outcome:
+        held("begins")
+        return send(*given)
+
+    def slow_accept(self: Submissions, *given: Any) -> None:
+        held("ends")
+        accept(self, *given)
+
+    monkeypatch.setattr(submitting, "send", slow_send)
+    monkeypatch.setattr(Submissions, "_accept", slow_accept)
+    caplog.set_level("INFO", logger="rodin_blender")
+    task_id = begin().generate()
+    for moment, reached in held_up.items():
+        assert reached.wait(20.0)
+        looking = begin()
+        looking.next(Idle)
+        assert stored(folder)[task_id].status is Status.SENDING
+        goes_on[moment].set()
+    looking.until(task_id, Status.DONE)
+    assert len(simulator.submissions) == 1
+    assert [record.fields["event"] for record in caplog.records].count("submitted") == 1  # type: ignore[attr-defined]
 
 
 def test_without_a_limit_all_begin_at_once(begin: Callable[..., Generating], simulator: Simulator) -> None:

@@ -109,7 +109,7 @@ def test_a_wish_becomes_a_task_that_is_followed_to_its_end(
     assert [picture["size"] for picture in sent.pictures] == [(tmp_path / name).stat().st_size for name in ("a.png", "b.png")]
     assert watched.of(BalanceReceived)[-1].credits == 12.0
     assert stored(folder)[task_id] == done
-    assert watched.outbox.state(task_id) is State.ANSWERED
+    wait_until(lambda: watched.outbox.state(task_id) is State.ANSWERED)
 
 
 def test_the_bytes_that_have_left_are_told(begin: Callable[..., Generating], tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_an_uncertain_task_is_settled_by_its_answer(
     watched.tracker.settle(task_id, json.dumps(answer).encode())
     task = watched.until(task_id, Status.DONE)
     assert (task.task_uuid, task.subscription_key.reveal()) == (answer["uuid"], answer["jobs"]["subscription_key"])
-    assert watched.outbox.state(task_id) is State.ANSWERED
+    wait_until(lambda: watched.outbox.state(task_id) is State.ANSWERED)
 
 
 def test_an_uncertain_task_is_sent_again_only_as_another_one_that_takes_its_place(

@@ -53,7 +53,7 @@ def answered(folder: Path, answer: dict[str, object], request: GenerationRequest
     """The folder of a submission whose answer nobody has made sense of yet."""
     outbox = Outbox(folder / "outbox")
     outbox.add(request)
-    with outbox.sending(request.task_id, lambda: 12.5) as sending:
+    with outbox.claim(request.task_id) as claim, claim.sending(lambda: 12.5) as sending:
         sending.answered(RawAnswer(201, None, json.dumps(answer).encode()))
     return outbox.folder / request.task_id
 
@@ -174,7 +174,8 @@ def test_a_disk_that_is_full_when_the_answer_comes_loses_nothing(
         if quits:
             watched = Generating(folder, simulator)
         watched.until(task_id, Status.DONE)
-        assert len(simulator.submissions) == 1 and watched.outbox.state(task_id) is State.ANSWERED
+        assert len(simulator.submissions) == 1
+        wait_until(lambda: watched.outbox.state(task_id) is State.ANSWERED)
     finally:
         ended(watched)
 
@@ -190,7 +191,7 @@ def test_the_answer_to_another_task_settles_nothing(begin: Begin, simulator: Sim
     watched.tracker.settle(task_id, json.dumps(answer).encode())
     assert "answer to 'Another'" in str(watched.next(Notice).said)
     assert stored(folder)[task_id].status is Status.UNCERTAIN
-    assert watched.outbox.state(task_id) is State.UNCERTAIN
+    wait_until(lambda: watched.outbox.state(task_id) is State.UNCERTAIN)
 
 
 def test_an_answer_with_the_key_of_a_followed_task_holds_up_nothing(
@@ -318,7 +319,7 @@ def test_an_exception_that_nobody_expected_is_uncertain_from_the_first_byte_on(
     watched = begin()
     task_id = watched.generate()
     watched.next(TaskChanged, lambda told: told.task.status is status and bool(told.task.message))
-    assert watched.outbox.state(task_id) is (State.UNCERTAIN if after else State.UNSENT)
+    wait_until(lambda: watched.outbox.state(task_id) is (State.UNCERTAIN if after else State.UNSENT))
 
 
 def test_an_answer_that_repeats_the_api_key_is_kept_without_it(begin: Begin, simulator: Simulator, folder: Path) -> None:
