@@ -159,6 +159,8 @@ def test_a_forgotten_task_comes_back_as_it_was_and_only_when_it_is_wished(
     done = watched.gets(watched.follow(simulator.add(AT_ONCE, prompt="A vase")), Status.DONE)
     running = watched.gets(watched.follow(simulator.add("stuck", prompt="A chair")), Status.GENERATING)
     for task in (done, running):
+        other.becomes(task, lambda task: True)
+    for task in (done, running):
         watched.tracker.forget(task.task_id)
         other.next(TaskRemoved, lambda m, task=task: m.task_id == task.task_id)
     forgotten = [watched.next(Forgotten).task, watched.next(Forgotten).task]
