@@ -20,7 +20,7 @@ import pytest
 
 from tools.simulator import API_KEY, Simulator
 
-SCREEN = "1600x900x24" if "RODIN_PICTURES" in os.environ else "900x900x24"
+SCREEN = "1600x900x24" if "RODIN_PICTURES" in os.environ else "600x900x24"
 """Half of what a window costs without a graphics card are its pixels: a small one does where no picture is kept."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 XVFB = ["xvfb-run", "-a", "-n", str(int(os.environ.get("RODIN_FIRST_SCREEN", "99")) + 10 * WORKER), "-s", f"-screen 0 {SCREEN}"]

@@ -29,9 +29,9 @@ def first_time_artist(ui, given):
     # 4.3 gives the first click of a new profile to the splash, shown or not.
     yield from ui.click(viewport.x + 300, viewport.y + 100)
     ui.presses = 0
-    ui.move(viewport.x + 500, viewport.y + 250)
+    ui.move(viewport.x + 400, viewport.y + 250)
     yield 0.3
-    ui.move(viewport.x + 500, viewport.y + 300)
+    ui.move(viewport.x + 400, viewport.y + 300)
     yield 0.5
     yield from ui.press("N")
     yield (lambda: ui.sidebar.width > 1), "the sidebar is open"

@@ -108,6 +108,7 @@ def viewport_pictures(ui, given):
         ui.area.spaces[0].shading.color_type = "TEXTURE"
     names = [scene.name for scene in bpy.data.scenes], [item.name for item in bpy.data.objects]
     space, region = ui.area.spaces[0], next(region for region in ui.area.regions if region.type == "WINDOW")
+    space.overlay.show_overlays = True
     yield from ui.at_rest()
 
     def drawn_once():
