@@ -16,7 +16,7 @@ help:
 	@echo 'make test         all tests, in lanes side by side; LANES=unit for those without a Blender'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make pictures     new pictures for docs/, from the window tests and the demo'
-	@echo 'make fuzz         look for answers, pasted texts and pictures that the extension cannot cope with, for a minute'
+	@echo 'make fuzz         look for answers, pasted texts and pictures that the extension cannot cope with, and for what breaks the list'
 	@echo 'make soak         10,000 tasks on a faulty service for three minutes: nothing grows, nothing is lost'
 	@echo 'make faults       what happens when something breaks, tried out by breaking it; writes docs/reliability.md'
 	@echo 'make bench        our promises measured, into docs/benchmarks.md; SECTIONS="window draw" for some'
@@ -54,6 +54,7 @@ bench:
 
 fuzz:
 	@$(PYTHON) tools/fuzz.py
+	@$(TOOL) pytest -q tests/unit/test_store_machine.py --hypothesis-profile=fuzz
 
 soak:
 	@$(TOOL) tools.soak

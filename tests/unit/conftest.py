@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from rodin_blender.service.client import Client
 from rodin_blender.service.connection import Connection
@@ -15,6 +16,8 @@ from tools.simulator import API_KEY, Simulator
 
 LONGEST_TEST = 120.0
 """Against a hang: on a busy machine a test of two seconds can take thirty."""
+
+settings.register_profile("fuzz", max_examples=600)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

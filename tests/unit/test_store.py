@@ -695,7 +695,7 @@ def test_the_minutes_requests_are_not_forgotten_for_a_clock_that_lags(path: Path
 
 
 def test_a_clock_set_back_leaves_no_claim_no_budget_and_no_pause_of_the_future_in_the_way(path: Path) -> None:
-    filled(path, REQUESTS_PER_MINUTE + 1)
+    filled(path, REQUESTS_PER_MINUTE)
     earlier = NOW - 5 * 3600
     with closing(Store(path)) as tasks:
         claims = tasks.claim_due(NOW, REQUESTS_PER_MINUTE)

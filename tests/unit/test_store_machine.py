@@ -471,7 +471,7 @@ def test_the_list_keeps_its_promises_whatever_happens(monkeypatch: pytest.Monkey
     run_state_machine_as_test(
         StoreMachine,
         settings=settings(
-            max_examples=300,
+            # How many examples is the profile's matter: Hypothesis' own 100, or those of `make fuzz`.
             stateful_step_count=50,
             report_multiple_bugs=False,
             phases=[Phase.reuse, Phase.generate, Phase.shrink],
