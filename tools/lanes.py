@@ -52,7 +52,7 @@ LANES = ("unit", "http", *blenders.WHEELS, *WINDOWED, *_WINDOWS, "demo", "farm",
 _FIRST = (*reversed(_WINDOWS), "unit", *reversed(WINDOWED), "farm")
 """The long lanes begin first, so that none of them runs on when all others are done."""
 MAY_BE_MISSING = ("5.2", "window-5.2")
-_DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "4"]}
+_DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "3"]}
 """Small pictures, and four of the farm's twelve models: those that are told apart, for its two workers."""
 _NO_BLENDER = 2
 """A demo's exit code."""
