@@ -31,7 +31,7 @@ Job = TypeVar("Job", bound=Sized)
 
 
 def run_all(jobs: Iterable[Job], slots: int, run: Callable[[Job], None]) -> None:
-    """Run each job in a thread of its own, the first that fits first; one that is larger than all slots runs alone.
+    """Run each job in a thread of its own, in their order, as soon as it fits; one larger than all slots runs alone.
 
     An exception of a job, or a KeyboardInterrupt of the main thread, ends the sessions of all.
     """
@@ -41,11 +41,12 @@ def run_all(jobs: Iterable[Job], slots: int, run: Callable[[Job], None]) -> None
         with ThreadPoolExecutor(max(len(waiting), 1)) as pool:
             try:
                 while waiting or running:
-                    for job in [*waiting]:
-                        taken = sum(other.slots for other in running.values())
-                        if not running or taken + job.slots <= slots:
-                            waiting.remove(job)
-                            running[pool.submit(run, job)] = job
+                    while waiting:
+                        taken = sum(job.slots for job in running.values())
+                        if running and taken + waiting[0].slots > slots:
+                            break
+                        job = waiting.pop(0)
+                        running[pool.submit(run, job)] = job
                     for ended in wait(running, return_when=FIRST_COMPLETED).done:
                         del running[ended]
                         ended.result()

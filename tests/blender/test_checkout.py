@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import pytest
 from conftest import PACKAGE, Service
+from test_extension import ENABLE, IS_MODULE
 from test_outlives import Profile
 
 ROOT = Path(__file__).parents[2]
@@ -53,16 +54,18 @@ def test_the_archive_of_the_repository_is_installed_and_works_as_it_is(service: 
     profile = Profile(tmp_path, service)
     profile.install(of_code_host(tmp_path))
     script = tmp_path / "what_is_there.py"
-    script.write_text(WHAT_IS_THERE)
-    said = profile.blender("--python", str(script))
-    (found,) = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    # The command needs it again; a module's commands enable what is there.
+    script.write_text(WHAT_IS_THERE if IS_MODULE else f"{WHAT_IS_THERE}{ENABLE}")
+    answer = json.dumps(service.add([[[0, "Done"]]], prompt="A glazed vase"))
+    profile.environment["RODIN_API_KEY"] = "simulated-api-key"
+    waiting = ("--command", "rodin", "wait", "-", "--json")
+    said = profile.blender("--online-mode", "--python", str(script), *waiting, given=answer)
+    found, *tasks = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert found["preferences"] == "RODIN_Preferences" and found["tasks"] == 0
     assert found["scripting"] == f"{PACKAGE}.scripting"
     assert Path(found["file"]).parts[-3:] == ("rodin_blender", "rodin_blender", "scripting.py"), "not the built one"
     assert "False" in said.splitlines(), "disabled, it leaves nothing"
+    assert [task["status"] for task in tasks] == ["DONE"]
 
-    answer = json.dumps(service.add([[[0, "Done"]]], prompt="A glazed vase"))
-    profile.environment["RODIN_API_KEY"] = "simulated-api-key"
-    assert [task["status"] for task in profile.rodin("wait", "-", given=answer)] == ["DONE"]
     profile.install(Path(os.environ["RODIN_ZIP"]))
     assert [task["name"] for task in profile.rodin("list")] == ["A glazed vase"], "the built zip takes its place"

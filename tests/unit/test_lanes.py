@@ -37,6 +37,7 @@ def test_as_much_runs_at_once_as_there_are_slots_and_what_is_too_large_runs_alon
 
     side_by_side.run_all([Job(2), Job(9), Job(1), Job(2), Job(1), Job(1)], 4, run)
     assert len(sums) == 6 and sorted(sums)[-1] == 9 and sorted(sums)[-2] <= 4
+    assert sums[:2] == [2, 9], "none passes a larger one that waits"
     assert sum(taken > 2 for taken in sums) >= 3, "they ran at once"
 
 
