@@ -71,7 +71,8 @@ class TaskList:
         self.listing.update(task_id, task)
         if task is None:
             self.selected.discard(task_id)
-            if task_id in (self._active, self._stand_in) and row is not None and len(self.listing):
+            was_active = self._active not in self._session.tasks and task_id in (self._active, self._stand_in)
+            if was_active and row is not None and len(self.listing):
                 # The active task becomes the one that moves up to its row.
                 self.activate(self.listing[min(row, len(self.listing) - 1)])
 

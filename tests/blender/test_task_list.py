@@ -78,6 +78,8 @@ def test_a_new_task_becomes_active_and_one_that_goes_leaves_its_place_to_the_nex
     rodin.view.active_row = 2
     assert active(rodin) == "goblet"
     bpy.ops.rodin.forget(task_id=new)
+    # No call of the timer comes between the choice of another one and the end of this one.
+    time.sleep(0.5)
     rodin.until(lambda: "new" not in listed(rodin), "it is forgotten")
     assert active(rodin) == "goblet"
     bpy.ops.rodin.forget()
