@@ -15,7 +15,7 @@ def own() -> bpy.types.AddonPreferences:
 
 
 @pytest.fixture(autouse=True)
-def _without_proxy():
+def _without_proxy(rodin: Rodin):
     bpy.context.preferences.system.use_online_access = True
     yield
     bpy.context.preferences.system.use_online_access = False
