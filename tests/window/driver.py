@@ -128,6 +128,10 @@ class Ui:
         self.at = {"x": int(x), "y": int(y)}
         self.window.event_simulate("MOUSEMOVE", "NOTHING", **self.at)
 
+    def leave_sidebar(self) -> None:
+        """Move the mouse to where no button shows that it is under it: to what the sidebar leaves of the viewport."""
+        self.move((self.area.x + self.sidebar.x) / 2, 400)
+
     def click(self, x: float, y: float) -> Iterator[Step]:
         """Click at window pixels, counted from the lower left."""
         self.presses += 1

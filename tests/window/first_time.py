@@ -91,7 +91,7 @@ def first_time_artist(ui, given):
     yield (lambda: given["prompt"] in bpy.data.collections), "the model is in the scene"
     ui.facts["presses"] = ui.presses
     yield 0.5
-    ui.move(700, 400)
+    ui.leave_sidebar()
     yield from ui.picture("first-model")
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
     yield 0.5

@@ -41,7 +41,7 @@ def make_this(ui, given):
     ui.rodin.form.prompt = "{name}, made of oak"
     _blocks(3)
     yield from ui.at_rest(1.5)
-    ui.move(700, 500)
+    ui.leave_sidebar()
     region = next(region for region in ui.area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=region):
         bpy.ops.rodin.generate_from_selected("INVOKE_DEFAULT")
@@ -72,6 +72,6 @@ def make_this(ui, given):
     ui.facts["foot"] = min(p.z for p in points)
     ui.facts["hidden"] = bpy.data.objects["Chair 3"].hide_get()
     yield from ui.picture("made-this")
-    ui.move(700, 500)
+    ui.leave_sidebar()
     yield from ui.press("Z", ctrl=True)
     ui.facts["after_undo"] = [task.name in bpy.data.collections, bpy.data.objects["Chair 3"].hide_get()]

@@ -52,7 +52,7 @@ def form_and_model(ui, given):
     yield (lambda: given["prompt"] in bpy.data.collections), "the model is in the scene"
     ui.facts["stands"] = list(bpy.data.collections[given["prompt"]].instance_offset)
     yield 0.5
-    ui.move(700, 400)
+    ui.leave_sidebar()
     yield from ui.picture("generated")
     ui.facts["info"] = yield from ui.info_log()
     bpy.ops.wm.save_as_mainfile(filepath=given["blend"], compress=False)

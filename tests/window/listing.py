@@ -88,7 +88,7 @@ def list_looks(ui, given):
     yield from ui.press("ESC")
     if not given["scale"]:
         _theme("Blender_Light.xml")
-        ui.move(300, 300)
+        ui.leave_sidebar()
         yield from ui.picture("list-hidden-light")
     yield from _in_language(ui, given["language"], given["suffix"])
 
@@ -100,7 +100,7 @@ def _in_language(ui, language, suffix):
     view.language, view.use_translate_interface = language, True
     for begin_by in ("GENERATE", "FOLLOW"):
         ui.rodin.begin_by = begin_by
-        ui.move(300, 300)
+        ui.leave_sidebar()
         yield 0.5
         ui.sidebar.tag_redraw()
         yield from ui.picture(f"list-{begin_by.lower()}-{language}{suffix}")
@@ -138,7 +138,7 @@ def trouble_moves_nothing(ui, given):
     """A trouble and a piece of news come and go: two pictures of what is below their line."""
     yield from ui.open_sidebar()
     yield from _fill(ui, given)
-    ui.move(300, 300)
+    ui.leave_sidebar()
     yield (lambda: not bpy.app.timers.is_registered(ui.module("blender.timer").run)), "the timer ends by itself"
     yield from ui.picture("untroubled", checked=True)
     # The service is on this machine, which needs no leave to go online.

@@ -92,7 +92,7 @@ def track_and_download(ui, given):
     yield 0.5
     yield (lambda: "A glazed vase" in bpy.data.collections), "the model is in the scene"
     yield 0.5
-    ui.move(700, 400)  # the news waits for the mouse
+    ui.leave_sidebar()  # the news waits for the mouse
     yield 0.5
     ui.facts["folder"] = next(task.folder for task in ui.session.tasks.values() if task.folder)
     ui.facts["info"] = yield from ui.info_log()
