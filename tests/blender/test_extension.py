@@ -567,8 +567,9 @@ def test_what_the_list_showed_survives_a_kill(rodin: Rodin, service: Service, tm
             break
     time.sleep(delay)
     process.kill()
-    lines += process.communicate(timeout=30)[0].splitlines()
-    shown = {line.split()[1] for line in lines if line.startswith("SHOWN")}
+    lines += process.communicate(timeout=30)[0].splitlines(keepends=True)
+    # The kill may have cut the last line.
+    shown = {line.split()[1] for line in lines if line.startswith("SHOWN") and line.endswith("\n")}
     rodin.enable()
     rodin.until(lambda: shown <= {item.task_id for item in rodin.view.tasks}, "all that was shown is there")
     assert shown or delay < 0.5
