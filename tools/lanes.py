@@ -49,8 +49,9 @@ from tools.side_by_side import PROCESSORS, run_all, run_session
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
 _WINDOWS = tuple(f"window-{name}" for name in WINDOWED)
 LANES = ("unit", "http", *blenders.WHEELS, *WINDOWED, *_WINDOWS, "demo", "farm", "faults")
-_FIRST = (*reversed(_WINDOWS), *reversed(WINDOWED), *reversed(blenders.WHEELS), "unit", "http")
-"""The lanes that wait most begin first, so that those that compute most are there for as long as others wait."""
+_FIRST = (*reversed(_WINDOWS), *reversed(WINDOWED), *reversed(blenders.WHEELS), "http", "farm", "demo", "unit")
+"""The lanes that wait most begin first, with the short ones, one after the other, beside them. Then there is room for
+the one that computes most, while the others still wait."""
 MAY_BE_MISSING = ("5.2", "window-5.2")
 _DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "3"]}
 """Small pictures, and three of the farm's twelve models: those that are told apart, for its two workers."""
@@ -58,7 +59,7 @@ _NO_BLENDER = 2
 """A demo's exit code."""
 LONGEST_LANE = 30 * 60
 ROOM = 8 << 30
-"""Bytes; all lanes together write two or three gigabytes."""
+"""Bytes; all lanes together hold less than two gigabytes at a time."""
 BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 """The Blenders that may build the zip, the first that can be had."""
 
