@@ -66,6 +66,7 @@ def test_generate_just_after_enabling_waits_for_what_is_still_looked_up(
         rodin.until(lambda: not rodin.app.studio_files.pending, "the studio's settings are read")
         bpy.ops.rodin.generate(prompt="A chair")
         rodin.until(lambda: len(service.submissions()) == 2, "both are sent")
+        rodin.until(lambda: rodin.item(task_id) is not None, "the first is shown")
         assert rodin.item(task_id).prompt == "A brass goblet"
     finally:
         rodin.preferences.api_key = ""
