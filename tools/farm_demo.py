@@ -1,6 +1,6 @@
 """Runs the job of farm/ by Open Job Description's own tool, on a simulated service: twelve prompts, one model broken.
 
-    python3 tools/farm_demo.py [--blender NAME] [--models 3 … 12]
+    python3 tools/farm_demo.py [--blender NAME] [--models 4 … 12]
 
 One task sends the prompts of a table, each paid for once, follows and downloads all. Two workers import the models, a
 task and a Blender for each. The broken one fails its own task alone. Then its file is mended, and that task is run
@@ -47,7 +47,7 @@ NAMES = [
     "Glazed vase", "Brass goblet", "Amphora", "Oil jar", "Lantern", "Bell", "Bottle", "Urn", "Candle stand",
     "Drinking cup", "Ginger jar", "Bowl",
 ]  # fmt: skip
-PARTLY_FAILED, BROKEN = 1, 2
+PARTLY_FAILED, BROKEN = 2, 3
 """Numbers of models. Of the first some jobs fail at the service, and there is a model all the same."""
 MODEL = "base_basic_pbr.glb"
 NO_MODEL = b"glTF\x02\0\0\0\x20\0\0\0" + 20 * b"?"
@@ -159,7 +159,7 @@ def _play(farm: Farm, show: Path, simulator: str, keys: list[str]) -> None:
     _check_models(show, others)
 
     # As an artist would who got a whole file from somewhere else.
-    shutil.copy(Path(models[others[-1]]["folder"]) / MODEL, models[BROKEN]["folder"])
+    shutil.copy(Path(models[1]["folder"]) / MODEL, models[BROKEN]["folder"])
     farm.tell(f"model {BROKEN} is mended by hand; its task, and no other, is run again:")
     before = _stamps(show, others)
     _expect(farm.import_all([BROKEN]), {BROKEN: True}, "the second run")

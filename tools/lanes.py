@@ -44,6 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tools import blenders
+from tools.memory_disk import memory_disk
 from tools.side_by_side import PROCESSORS, run_all, run_session
 
 WINDOWED = ("own",) if os.environ.get("BLENDER") else tuple(blenders.DEBIAN)
@@ -53,8 +54,8 @@ _FIRST = (*reversed(_WINDOWS), *reversed(WINDOWED), *reversed(blenders.WHEELS), 
 """The lanes that wait most begin first, with the short ones, one after the other, beside them. Then there is room for
 the one that computes most, while the others still wait."""
 MAY_BE_MISSING = ("5.2", "window-5.2")
-_DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "3"]}
-"""Small pictures, and three of the farm's twelve models: those that are told apart, for its two workers."""
+_DEMOS = {"demo": ["tools/demo.py", "--small"], "farm": ["tools/farm_demo.py", "--models", "4"]}
+"""Small pictures, and four of the farm's twelve models: those that are told apart, for its two workers."""
 _NO_BLENDER = 2
 """A demo's exit code."""
 LONGEST_LANE = 30 * 60
@@ -172,7 +173,9 @@ def _run(lane: Lane, prepared: Prepared) -> None:
     began = time.monotonic()
     try:
         prefix = f"rodin-{lane.name}-"
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=_files(), ignore_cleanup_errors=True) as folder:
+        # Each write of a list would wait for a disk, which tests nothing. A Debian root sees both places.
+        place = memory_disk(ROOM) or "/tmp"
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=place, ignore_cleanup_errors=True) as folder:
             environment = {
                 **os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder, "RODIN_ZIP": str(prepared.archive),
                 # Threads that wait for work keep a processor busy after each start of a Blender, which brings NumPy.
@@ -187,15 +190,6 @@ def _run(lane: Lane, prepared: Prepared) -> None:
         print(f"\n== {lane.name}", *([] if lane.live else ["".join(lane.printed).rstrip()]), sep="\n")
         used = f"{lane.seconds:.0f} s, {lane.processor_seconds:.0f} s of a processor"
         print(f"-- {lane.name} {lane.state}: {used}", flush=True)
-
-
-def _files() -> str:
-    """Where the files of a lane lie, in a place that a Debian root sees: in memory where there is room.
-
-    Each write of a list waits for a disk, which tests nothing: what a power cut leaves is not to be had here.
-    """
-    memory = Path("/dev/shm")
-    return str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > ROOM else "/tmp"
 
 
 def _run_in(folder: Path, lane: Lane, prepared: Prepared, environment: dict[str, str]) -> None:

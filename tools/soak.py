@@ -43,6 +43,7 @@ from rodin_blender.tracking.messages import BlockerChanged, Followed, Settings, 
 from rodin_blender.tracking.tracker import Tracker
 from tools import page
 from tools.blenders import ROOT
+from tools.memory_disk import memory_disk
 from tools.simulator import API_KEY, FAULTS, Simulator
 
 PAGE = ROOT / "docs" / "reliability.md"
@@ -280,8 +281,7 @@ class Run:
 def measured(tasks: int, seconds: float) -> Run:
     run = Run(tasks, seconds)
     # In memory where that can be had: a disk's pace is not the question here.
-    memory_disk = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory_disk if memory_disk.is_dir() else None) as name:
+    with tempfile.TemporaryDirectory(dir=memory_disk()) as name:
         folder = Path(name)
         path = folder / "tasks.sqlite"
         with FaultySimulator() as simulator:

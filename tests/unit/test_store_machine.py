@@ -39,6 +39,7 @@ from rodin_blender.tasks.schedule import CLOCK_SLACK, Pace
 from rodin_blender.tasks.task import Status, Task, Watch
 from rodin_blender.texts.text import Trouble
 from tests.unit.forking import ROOT, Forked
+from tools.memory_disk import memory_disk
 
 NOW = 1_800_000_000.0
 BUDGET = 5
@@ -47,9 +48,6 @@ BLENDERS = 3
 PATIENCE = 0.5
 """Nobody holds the list locked here for long."""
 PACE = Pace(5.0, 30.0, 300.0)
-
-MEMORY_DISK = Path("/dev/shm")
-"""Where the many writes cost no disk's time; the file's promises after a power cut are not the question here."""
 
 # Any number stands for one of what there is: the tasks, the Blenders, the claims.
 picks = st.integers(0, 40)
@@ -126,7 +124,8 @@ finally:
 class StoreMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else None))
+        # The many writes cost no disk's time: the file's promises after a power cut are not the question here.
+        self.folder = Path(tempfile.mkdtemp(dir=memory_disk()))
         self.path = self.folder / "rodin" / "tasks.sqlite"
         self.clock = NOW
         self.count = 0

@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tools import blenders, build, lanes
+from tools.memory_disk import memory_disk
 from tools.side_by_side import run_all, run_session
 
 HERE = Path(__file__).parent
 SCREEN = "1024x640x24"
 LONGEST_RUN = 90.0
-MEMORY_DISK = Path("/dev/shm")
-"""For lists of tasks, where it can be had: a disk's pace is not the question here."""
 
 
 Result = TypeVar("Result")
@@ -114,5 +113,6 @@ def version(executable: Path) -> str:
 
 @contextlib.contextmanager
 def memory_folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=MEMORY_DISK if MEMORY_DISK.is_dir() else "/tmp") as folder:
+    """For lists of tasks, in memory where that can be had: a disk's pace is not the question here."""
+    with tempfile.TemporaryDirectory(dir=memory_disk() or "/tmp") as folder:
         yield Path(folder)
