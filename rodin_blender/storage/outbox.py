@@ -126,7 +126,7 @@ class Outbox:
         """What may be done with it. Raises OutboxError."""
         state, _ = self.state_and_attempt(task_id)
         # A sender holds its claim before it makes its marker, and until the list says what came of it.
-        return State.SENDING if state is not State.GONE and self._is_locked(task_id) else state
+        return State.SENDING if state in (State.UNSENT, State.ANSWERED) and self._is_locked(task_id) else state
 
     def _is_locked(self, task_id: str) -> bool:
         try:

@@ -3,7 +3,7 @@
 
 A submission lies in the outbox before it is in the list, and what the outbox says of it wins: see `outbox_sync`. Who
 sends one holds its claim from before the list says so until the list says what came of it. All of it runs in the
-tracker's thread, but for `_prepare` and `sending.send`.
+tracker's thread, but for `Outbox.add` and `sending.send`.
 """
 
 from __future__ import annotations
