@@ -178,8 +178,7 @@ class Outbox:
         folder = self.folder / task_id
         with _disk_errors(folder):
             path = folder / f"{_last(_names(folder))}.answer"
-            found = _answer_in(path)
-            if found is None:
+            if (found := _answer_in(path)) is None:
                 raise OutboxError(Text("The answer at {path} is damaged.", path=str(path)))
             return found
 
@@ -211,25 +210,26 @@ class Outbox:
         """Where the pictures of a submission lie. Does not look at the disk."""
         return [self.folder / task_id / name for name in names]
 
-    def forget(self, task_id: str) -> None:
+    def forget(self, task_id: str) -> bool:
         """Have it be no submission any more; `restore` brings it back, `clean` removes it.
 
-        Raises OutboxError, also while it is being sent.
+        Returns whether it was one. Raises OutboxError, also while it is being sent.
         """
         folder = self.folder / task_id
         with _disk_errors(folder):
             if not folder.is_dir():
-                return
+                return False
             try:
                 with locks.acquire(folder / LOCK, LOCK_TIMEOUT):
                     # Its folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
-                    if (folder / REQUEST).exists():
+                    if found := (folder / REQUEST).exists():
                         (folder / REQUEST).replace(folder / FORGOTTEN)
                     else:
                         (folder / FORGOTTEN).touch()
                     # The file's time tells from when on the submission is kept.
                     os.utime(folder / FORGOTTEN)
                     private_files.sync_folder(folder)
+                    return found
             except locks.Locked:
                 raise OutboxError("It is being sent just now: wait for the answer.") from None
 

@@ -240,9 +240,16 @@ class Submissions:
 
     def _replace_uncertain(self, task_id: str, replaced: str) -> None:
         """Send a task in the place of one that is still uncertain. Raises StoreError, OutboxError."""
-        if self._remove_uncertain(replaced):
+        removed = False
+        # The outbox comes first: another Blender that looks in between would put the task back into the list.
+        if self.outbox.forget(replaced):
+            try:
+                removed = self._remove_uncertain(replaced)
+            finally:
+                if not removed:
+                    self.outbox.restore(replaced)
+        if removed:
             self._due[task_id] = 0.0
-            self.outbox.forget(replaced)
         else:
             # The task was settled by its answer, for example, or sent again by another Blender.
             self._change(task_id, transitions.waiting(troubles.NOT_REPLACED))

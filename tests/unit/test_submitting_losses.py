@@ -17,6 +17,7 @@ from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.client import Client
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.paste_parser import generation_answer
+from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import KeyTaken, Store
 from rodin_blender.storage.stored_request import StoredRequest
@@ -258,6 +259,44 @@ def test_two_blenders_send_an_uncertain_one_again_once(
     assert sorted(task.status.submitted for task in stored(folder).values()) == [False, True]
 
 
+def test_what_is_sent_again_is_not_brought_back_by_another_blender_that_looks_meanwhile(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = begin(), begin()
+    task_id = uncertain(first, simulator)
+    second.until(task_id, Status.UNCERTAIN)
+    forget, new = Outbox.forget, new_task_id()
+
+    def forget_slowly(self: Outbox, task_id: str) -> bool:
+        second.until(new, Status.UNSENT)
+        time.sleep(0.8)  # The second one looks for changes five times meanwhile.
+        return forget(self, task_id)
+
+    monkeypatch.setattr(Outbox, "forget", forget_slowly)
+    first.tracker.send_again(task_id, new)
+    first.until(new, Status.DONE)
+    time.sleep(0.4)
+    assert stored(folder).keys() == {new} and len(simulator.submissions) == 2
+
+
+def test_what_is_sent_again_while_the_list_cannot_be_written_is_sent_again_afterwards(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = begin()
+    task_id, new = uncertain(watched, simulator), new_task_id()
+    forget, failures = Store.forget, iter((StoreError("The disk is full."),))
+
+    def forget_later(self: Store, task_id: str, status: Status | None = None) -> bool:
+        for error in failures:
+            raise error
+        return forget(self, task_id, status)
+
+    monkeypatch.setattr(Store, "forget", forget_later)
+    watched.tracker.send_again(task_id, new)
+    watched.until(new, Status.DONE)
+    assert stored(folder).keys() == {new} and len(simulator.submissions) == 2
+
+
 def test_what_is_settled_while_it_is_sent_again_is_kept_and_nothing_more_is_sent(
     begin: Begin, simulator: Simulator, folder: Path
 ) -> None:
@@ -269,6 +308,7 @@ def test_what_is_settled_while_it_is_sent_again_is_kept_and_nothing_more_is_sent
     watched.until(task_id, Status.DONE)
     wait_until(lambda: new in stored(folder) and "Meanwhile" in stored(folder)[new].message)
     assert stored(folder)[new].status is Status.UNSENT and len(simulator.submissions) == 1
+    assert Outbox(folder / "outbox").state(task_id) is State.ANSWERED
 
 
 def test_cancelling_what_is_uncertain_does_not_call_it_unsent(begin: Begin, simulator: Simulator, folder: Path) -> None:
