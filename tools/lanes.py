@@ -66,7 +66,7 @@ BUILDERS = ("own",) if os.environ.get("BLENDER") else ("4.5", "4.3")
 
 SLOTS = 5 * PROCESSORS
 """How much runs at once. A test waits more than it computes, so a processor has room for five slots."""
-UNIT_PROCESSES = 2 * PROCESSORS
+UNIT_PROCESSES = 3 * PROCESSORS
 WINDOWS_AT_ONCE = 2
 """Of a lane: most of the time a window waits for what a user would wait for."""
 _printing = threading.Lock()
