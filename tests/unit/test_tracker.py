@@ -783,21 +783,24 @@ def test_a_claim_without_an_answer_is_given_back_in_the_end(
 def test_what_it_knows_is_not_lost_where_another_blender_finds_the_list_damaged(
     begin: Begin, simulator: Simulator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks, reopen_if_moved = threading.Event(), TaskCache.reopen_if_moved
-    looks.set()
-    monkeypatch.setattr(TaskCache, "reopen_if_moved", lambda self: looks.wait(SOON) and reopen_if_moved(self))
+    one_at_a_time, reopen_if_moved = threading.Lock(), TaskCache.reopen_if_moved
+
+    def reopen_in_turn(self: TaskCache) -> bool:
+        with one_at_a_time:
+            return reopen_if_moved(self)
+
+    monkeypatch.setattr(TaskCache, "reopen_if_moved", reopen_in_turn)
     watched = begin()
     done = watched.gets(watched.follow(simulator.add(AT_ONCE)), Status.DONE)
     running = watched.gets(watched.follow(simulator.add("stuck")), Status.GENERATING)
     # On a busy machine the tracker could have restored all before the other Blender has looked.
-    looks.clear()
-    damaged = b"\0" * path.stat().st_size
-    with path.open("r+b") as file:
-        file.write(damaged)
-    # What another Blender does that starts now: nothing of it can be read.
-    with closing(Store(path)) as opened:
-        assert opened.set_aside and opened.set_aside.read_bytes() == damaged and opened.tasks() == []
-    looks.set()
+    with one_at_a_time:
+        damaged = b"\0" * path.stat().st_size
+        with path.open("r+b") as file:
+            file.write(damaged)
+        # What another Blender does that starts now: nothing of it can be read.
+        with closing(Store(path)) as opened:
+            assert opened.set_aside and opened.set_aside.read_bytes() == damaged and opened.tasks() == []
     count = len(asked_for(simulator, running))
     wait_until(lambda: len(asked_for(simulator, running)) > count + 1)
     assert watched.of(TaskRemoved) == []
