@@ -34,7 +34,9 @@ def generate(prompt: str = "", images: Iterable[str | PathLike[str]] = (), **opt
     """
     import bpy
 
-    from .blender import form, generating, placement
+    from .blender import generating
+    from .blender.properties import form
+    from .blender.scene import placement
 
     pictures = [form.file_of(fspath(image)) for image in images]
     draft = generating.Draft(prompt.strip(), pictures, placement.current(bpy.context), options)

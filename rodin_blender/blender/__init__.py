@@ -3,10 +3,11 @@
 
 import bpy
 
-from . import app, commands, file_events, languages, links, operators, panels, preferences, properties, timer
+from . import app, commands, file_events, languages, links, operators, panels, timer
+from .properties import preferences, task_properties
 
 # Each part may need the ones before it, so they are unregistered in the reverse order.
-_PARTS = (languages, preferences, properties, operators, panels, commands, links, file_events)
+_PARTS = (languages, preferences, task_properties, operators, panels, commands, links, file_events)
 
 
 def register() -> None:

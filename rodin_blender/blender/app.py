@@ -13,14 +13,14 @@ from ..storage import folders as places
 from ..texts.text import Text
 from ..tracking.messages import PENDING, Blocker
 from ..tracking.tracker import Tracker
-from . import folders
-from .api_key import ApiKey
 from .hooks import Hooks
 from .library import Library
 from .previews import Previews
-from .session import Session
-from .settings import SettingsInUse
-from .studio_files import StudioFiles
+from .settings import folders
+from .settings.api_key import ApiKey
+from .settings.in_use import SettingsInUse
+from .settings.studio_files import StudioFiles
+from .state.session import Session
 from .task_list import TaskList
 from .threads import Threads
 
@@ -41,7 +41,7 @@ class App:
         """What begins tasks once the studio's settings are known, with the tasks' ids, see generating.py."""
         self.task_list = TaskList(self.session, self.settings)
         self.positions: dict[str, int] = {}
-        """Where each task stands among the properties, see properties.py."""
+        """Where each task stands among the properties, see task_properties.py."""
         self.dialog: tuple[bpy.types.Window, bpy.types.Region] | None = None
         """Where the dialog for the API key is open."""
         self.command: object = None

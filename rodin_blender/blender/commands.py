@@ -21,9 +21,10 @@ from ..service.files import PREVIEW, preview
 from ..storage.model_file import triangles
 from ..tasks.task import Task
 from ..texts.text import Text
-from . import folders, hand_off, importing, network, thumbnail
+from . import hand_off, importing, thumbnail
 from .app import app
 from .importing import textures
+from .settings import folders, network
 
 if TYPE_CHECKING:
     # Only type checkers import these: a window that never runs a command does not pay for them.

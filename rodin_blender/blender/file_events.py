@@ -6,8 +6,10 @@ from __future__ import annotations
 import bpy
 from bpy.app.handlers import persistent
 
-from . import catalogs, form, importing, in_scene
+from . import importing
 from .app import app
+from .properties import form
+from .scene import catalogs, in_scene
 
 
 @persistent

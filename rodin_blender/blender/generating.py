@@ -14,8 +14,8 @@ from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import merged
 from ..tasks.task import Placement, new_task_id
 from ..tracking.messages import NotSubmitted
-from . import form
 from .app import app
+from .properties import form
 
 
 @dataclass(frozen=True)

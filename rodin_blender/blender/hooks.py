@@ -11,7 +11,7 @@ import bpy
 from .. import handlers
 from ..service.errors import BadInput
 from ..tasks.task import Task
-from .session import Session
+from .state.session import Session
 from .threads import Threads
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import bpy
 
 from ..texts import languages
-from .folders import PACKAGE
+from .settings.folders import PACKAGE
 
 _CONTEXTS = (bpy.app.translations.contexts.default, bpy.app.translations.contexts.operator_default)
 """Where Blender looks a text up: the latter for what stands on an operator's button."""

@@ -14,7 +14,7 @@ from ..service.errors import BadInput
 from ..storage import library
 from ..storage.disk import write_reason
 from ..texts.text import Text
-from .session import Session
+from .state.session import Session
 from .threads import Threads
 
 Command = Callable[[Path], list[str]]

@@ -7,7 +7,7 @@ import sys
 
 import bpy
 
-from .folders import PACKAGE
+from .settings.folders import PACKAGE
 
 WEBSITE = "https://hyper3d.ai"
 KEY_PAGE = "https://hyper3d.ai/api-dashboard"

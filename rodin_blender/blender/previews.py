@@ -13,7 +13,7 @@ import bpy.utils.previews
 
 from ..service.files import preview
 from ..tasks.task import Task
-from .session import Session
+from .state.session import Session
 
 _PICTURES = "/pictures"
 _FORM = "form"

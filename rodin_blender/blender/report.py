@@ -12,7 +12,7 @@ import bpy
 from ..texts.wording import clock_text
 from . import links
 from .app import app
-from .folders import PACKAGE
+from .settings.folders import PACKAGE
 
 
 def text() -> str:

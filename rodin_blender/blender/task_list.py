@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from ..tasks.listing import Arrangement, Group, Listing, Sort, group_of
 from ..tasks.task import Task
-from .session import Session
-from .settings import SettingsInUse, own
+from .settings.in_use import SettingsInUse, own
+from .state.session import Session
 
 
 class TaskList:

@@ -13,8 +13,10 @@ from collections import deque
 
 from ..service.errors import trace
 from ..tracking.messages import PENDING, BlockerChanged
-from . import form, generating, in_scene, model_imports, properties, redraw
+from . import generating, redraw
 from .app import App, app
+from .properties import form, task_properties
+from .scene import in_scene, model_imports
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def _run(running: App) -> float | None:
     while session.dirty_tasks and time.perf_counter() < end:
         task_id = next(iter(session.dirty_tasks))
         del session.dirty_tasks[task_id]
-        properties.show(task_id)
+        task_properties.show(task_id)
         running.previews.show(task_id, form.pictures_of(task_id))
     # A studio's file of functions may lie on a disk that does not answer, and nothing else is to wait for that.
     calls = deque() if running.hooks.pending else session.pending_calls
@@ -102,7 +104,7 @@ def _redraw(running: App) -> None:
     session, second = running.session, int(time.time())
     if second != running.drawn_second:
         running.drawn_second = second
-        task = properties.active_task()
+        task = task_properties.active_task()
         session.needs_redraw |= task is not None and task.followed
         if form.is_shown() and redraw.any_sidebar():
             form.touch()

@@ -122,7 +122,7 @@ class Rodin:
 
     @property
     def store(self) -> Path:
-        return self.module("blender.folders").user_folder() / "tasks.sqlite"
+        return self.module("blender.settings.folders").user_folder() / "tasks.sqlite"
 
     def track(self, answer: dict[str, Any], **more: str) -> str:
         """Track a generation answer; the id of its task."""

@@ -272,7 +272,7 @@ def test_a_model_with_too_many_triangles_is_a_question(
     task_id = saved(cubes)
     wish_import(rodin, task_id, height=3.0)
     rodin.until(lambda: rodin.session.imports.unconfirmed, "it is asked")
-    text = str(rodin.module("blender.model_imports").too_large(rodin.session.imports.unconfirmed[task_id]))
+    text = str(rodin.module("blender.scene.model_imports").too_large(rodin.session.imports.unconfirmed[task_id]))
     assert "24 triangles, more than the 23" in text and text in rodin.session.news.entries[-1].text
     rodin.until_idle()
     assert not bpy.data.collections
@@ -280,7 +280,7 @@ def test_a_model_with_too_many_triangles_is_a_question(
     assert not rodin.session.imports.unconfirmed
     wish_import(rodin, task_id, height=3.0)
     rodin.until(lambda: rodin.session.imports.unconfirmed, "it is asked again")
-    rodin.module("blender.model_imports").confirm(task_id)
+    rodin.module("blender.scene.model_imports").confirm(task_id)
     rodin.until(lambda: bpy.data.collections, "it is imported")
     assert heights(bpy.data.collections["A glazed vase"])[1] == pytest.approx(3.0), "as it was wished"
     setting(import_max_triangles=24)

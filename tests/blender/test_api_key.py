@@ -23,7 +23,7 @@ OLD_KEY = "rk-of-old-preferences-0123456789"
 def key_file(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where the key is kept; none is to begin with, and none is in the environment."""
     monkeypatch.delenv("RODIN_API_KEY")
-    path = rodin.module("blender.folders").user_folder() / "api_key"
+    path = rodin.module("blender.settings.folders").user_folder() / "api_key"
     rodin.until_idle()
     assert not path.exists()
     yield path
@@ -178,7 +178,7 @@ def test_a_commands_first_line_is_the_key_and_nothing_keeps_it(
 def test_it_is_asked_again_after_a_refusal(
     rodin: Rodin, service: Service, key_file: Path, tmp_path: Path, asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rodin.module("blender.api_key"), "SHORTEST_RENEWAL", 0.0)
+    monkeypatch.setattr(rodin.module("blender.settings.api_key"), "SHORTEST_RENEWAL", 0.0)
     monkeypatch.setenv("RODIN_API_KEY_COMMAND", printing(tmp_path, "out-of-date-0123", API_KEY))
     task_id = rodin.track(service.add("one-job"))
     rodin.until(lambda: rodin.item(task_id).status == "DONE", "it goes on by itself")

@@ -160,7 +160,7 @@ def fitted(rodin: Rodin, tmp_path: Path) -> Callable[..., Any]:
         path = tmp_path / "model.glb"
         path.write_bytes(content)
         bpy.context.view_layer.update()
-        middle, box = rodin.module("blender.blockouts").box_of(item, bpy.context.evaluated_depsgraph_get())
+        middle, box = rodin.module("blender.scene.blockouts").box_of(item, bpy.context.evaluated_depsgraph_get())
         imported = rodin.module("blender.importing").import_file(str(path), name="A vase", at=middle, box=box)
         return list(imported.collection.objects), Quaternion(box.turn)
 
@@ -206,7 +206,7 @@ def test_what_has_no_size_is_no_blockout(rodin: Rodin) -> None:
     empty = bpy.data.objects.new("Nothing", bpy.data.meshes.new("Nothing"))
     bpy.context.scene.collection.objects.link(empty)
     bpy.context.view_layer.update()
-    blockouts = rodin.module("blender.blockouts")
+    blockouts = rodin.module("blender.scene.blockouts")
     with pytest.raises(rodin.module("service.errors").BadInput, match="'Nothing' has no size"):
         blockouts.box_of(empty, bpy.context.evaluated_depsgraph_get())
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))

@@ -158,7 +158,7 @@ def test_doctor_and_exit_codes(service: Service, environment: dict[str, str], se
 
 def test_what_a_shell_spends_is_seen_in_the_window(rodin: Rodin, service: Service, environment: dict[str, str]) -> None:
     service.account(story=[[[0, "Done"]]])
-    rodin.module("blender.form").show()
+    rodin.module("blender.properties.form").show()
     rodin.until(lambda: rodin.session.account.balance == 12.5, "the balance is told")
     # The list of this Blender.
     code, _told, said = run({**environment, "RODIN_FOLDER": str(rodin.store.parent)}, "generate", "--prompt", "A pot")

@@ -403,9 +403,9 @@ def test_the_timer_looks_for_changed_settings_once_a_second_and_an_operator_at_o
     settings, timer = rodin.app.settings, rodin.module("blender.timer")
     looks: list[float] = []
     ticks: list[float] = []
-    for_tracker, active_task = settings.for_tracker, rodin.module("blender.properties").active_task
+    for_tracker, active_task = settings.for_tracker, rodin.module("blender.properties.task_properties").active_task
     monkeypatch.setattr(settings, "for_tracker", lambda: (looks.append(time.monotonic()), for_tracker())[1])
-    monkeypatch.setattr(timer.properties, "active_task", lambda: (ticks.append(time.monotonic()), active_task())[1])
+    monkeypatch.setattr(timer.task_properties, "active_task", lambda: (ticks.append(time.monotonic()), active_task())[1])
     end = time.monotonic() + 2.5
     while time.monotonic() < end:
         timer.run()

@@ -76,7 +76,7 @@ def test_many_tasks_that_end_at_once_are_one_line_that_is_not_cut(rodin: Rodin, 
     news = rodin.session.news
     rodin.until(lambda: len([told for told in news.entries if "done" in told.text or "failed" in told.text]) == 7, "ended")
     assert all(told.at > time.time() - 60 for told in news.entries), "each with its time"
-    at_once = rodin.module("blender.news").News()
+    at_once = rodin.module("blender.state.news").News()
     for task in rodin.session.tasks.values():
         at_once.tell_ended(task)
     line = at_once.line()
@@ -85,7 +85,7 @@ def test_many_tasks_that_end_at_once_are_one_line_that_is_not_cut(rodin: Rodin, 
 
 
 def test_the_last_fifty_messages_are_kept_and_the_line_says_where_they_are(rodin: Rodin) -> None:
-    news = rodin.module("blender.news").News()
+    news = rodin.module("blender.state.news").News()
     for number in range(60):
         news.tell(f"Something happened for the {number}th time")
     assert [told.text for told in news.entries] == [f"Something happened for the {number}th time" for number in range(10, 60)]
@@ -105,7 +105,7 @@ def test_the_report_of_a_bug_has_versions_and_messages_and_no_key(rodin: Rodin, 
 
 
 def test_each_setting_stands_in_one_section_of_the_preferences(rodin: Rodin) -> None:
-    page, fields = rodin.module("blender.preferences_page"), rodin.module("configuration").FIELDS
+    page, fields = rodin.module("blender.properties.preferences_page"), rodin.module("configuration").FIELDS
     shown = [name for section in page.SECTIONS for name in section.fields]
     assert sorted(shown) == sorted(fields)
     assert [section.title for section in page.SECTIONS][:2] == ["Account", "Download and Import"]

@@ -17,7 +17,7 @@ def test_a_picture_that_is_too_small_is_told_when_it_is_added(rodin: Rodin, form
     good, small = png(tmp_path / "good.png"), png(tmp_path / "small.png", side=100)
     form.prompt = "A vase"
     bpy.ops.rodin.add_pictures(directory=str(tmp_path), files=[{"name": "good.png"}, {"name": "small.png"}])
-    shown = rodin.module("blender.form")
+    shown = rodin.module("blender.properties.form")
     rodin.until(lambda: shown.fault_of(str(small)), "it was looked at")
     say = rodin.module("blender.voice").say
     assert "'small.png' is too small" in say(shown.fault_of(str(small))) and shown.fault_of(str(good)) is None
@@ -33,7 +33,7 @@ def test_a_number_that_is_left_to_the_service_reads_automatic(rodin: Rodin, form
     assert getattr(form, automatic)
     setattr(form, automatic, False)
     assert not getattr(form, automatic) and getattr(form, name) >= 0
-    rodin.module("tasks.options").checked(rodin.module("blender.form").all_chosen())
+    rodin.module("tasks.options").checked(rodin.module("blender.properties.form").all_chosen())
     setattr(form, automatic, True)
     assert getattr(form, automatic)
     assert not hasattr(form, "tier_automatic")

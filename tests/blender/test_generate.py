@@ -179,7 +179,7 @@ def test_each_option_of_the_table_is_in_the_form_and_in_the_preferences(rodin: R
     names = set(options.OPTIONS)
     assert names <= set(form.bl_rna.properties.keys())
     assert {f"generate_{name}" for name in names} <= set(rodin.preferences.bl_rna.properties.keys())
-    assert rodin.module("blender.form").all_chosen() == options.defaults()
+    assert rodin.module("blender.properties.form").all_chosen() == options.defaults()
     for name, option in options.OPTIONS.items():
         rodin.preferences.generate_tier = "Gen-2.5-Medium" if option.takes("Gen-2.5-Medium", "Raw") else "Regular"
         for choice in option.choices:
@@ -189,7 +189,7 @@ def test_each_option_of_the_table_is_in_the_form_and_in_the_preferences(rodin: R
 
 
 def test_what_the_tier_does_not_take_is_neither_shown_nor_sent(rodin: Rodin, service: Service, form) -> None:
-    module, table = rodin.module("blender.form"), rodin.module("tasks.options").OPTIONS
+    module, table = rodin.module("blender.properties.form"), rodin.module("tasks.options").OPTIONS
     form.geometry_instruct_mode = "creative"
     form.faces = 5
     assert form.faces == 20_000, "the fewest that the tier makes"

@@ -297,7 +297,7 @@ def test_an_import_that_nobody_asked_for_leaves_the_selection_alone(
     assert state() == before
     rodin.until_idle()
     # A press of the button makes it the selection, though.
-    rodin.module("blender.model_imports").request_import(task_id)
+    rodin.module("blender.scene.model_imports").request_import(task_id)
     rodin.until(lambda: "A vase.001" in bpy.data.collections, "it is imported again")
     assert bpy.context.view_layer.objects.active == bpy.data.collections["A vase.001"].objects[0]
 
@@ -326,7 +326,7 @@ def test_a_model_that_waits_keeps_the_place_and_the_scene_of_the_press(
     scene, cube = bpy.context.scene, bpy.context.object
     scene.cursor.location = (3.0, 4.0, 5.0)
     bpy.ops.object.mode_set(mode="EDIT")
-    rodin.module("blender.model_imports").request_import(task_id, bpy.context.window)
+    rodin.module("blender.scene.model_imports").request_import(task_id, bpy.context.window)
     rodin.until(lambda: rodin.session.imports.requests[task_id].waits_for, "it waits")
     scene.cursor.location = (0.0, 0.0, 0.0)
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -343,7 +343,7 @@ def test_one_undo_takes_an_import_back_and_redo_brings_it(rodin: Rodin, saved: C
     task_id = saved({"base.glb": (files / "still.glb").read_bytes()}, prompt="A vase")
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.ed.undo_push(message="Before")
-    rodin.module("blender.model_imports").request_import(task_id)
+    rodin.module("blender.scene.model_imports").request_import(task_id)
     rodin.until(lambda: "A vase" in bpy.data.collections, "it is imported")
     for _ in range(2):
         bpy.ops.ed.undo()

@@ -90,7 +90,7 @@ def export(kind: str, scene: str = "cube") -> dict[str, bytes]:
 
 def wish_import(rodin: Rodin, task_id: str, **how: object) -> None:
     """What the Import button does; without a window Blender invokes no operator."""
-    rodin.module("blender.model_imports").request_import(task_id, **how)
+    rodin.module("blender.scene.model_imports").request_import(task_id, **how)
 
 
 def has_importer(kind: str) -> bool:
@@ -337,7 +337,7 @@ def test_a_forgotten_task_is_not_imported(rodin: Rodin, service: Service, done: 
 def test_a_very_large_model_is_not_imported_by_itself(
     rodin: Rodin, done: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(rodin.module("blender.import_queue"), "LARGEST_AUTO_IMPORT", 1000)
+    monkeypatch.setattr(rodin.module("blender.state.import_queue"), "LARGEST_AUTO_IMPORT", 1000)
     task_id = done(export("glb"))
     bpy.ops.rodin.hand_off("INVOKE_DEFAULT", task_id=task_id)
     rodin.until(lambda: rodin.session.files.troubles, "it is told")

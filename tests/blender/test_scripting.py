@@ -70,7 +70,7 @@ def test_generate_just_after_enabling_waits_for_what_is_still_looked_up(
         assert rodin.item(task_id).prompt == "A brass goblet"
     finally:
         rodin.preferences.api_key = ""
-        kept = rodin.module("blender.folders").user_folder() / "api_key"
+        kept = rodin.module("blender.settings.folders").user_folder() / "api_key"
         rodin.until(lambda: not kept.exists(), "the key is kept no longer")
 
 

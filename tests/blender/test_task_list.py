@@ -206,7 +206,7 @@ def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Cal
         if item.get("rodin_task_uuid"):
             bpy.data.objects.remove(item)
     bpy.context.view_layer.update()
-    rodin.module("blender.in_scene").scan()
+    rodin.module("blender.scene.in_scene").scan()
     assert word() == "Downloaded"
 
 
@@ -221,7 +221,7 @@ def test_old_news_goes_by_itself(rodin: Rodin, monkeypatch: pytest.MonkeyPatch) 
     rodin.session.tell("Something happened.")
     assert rodin.session.news.notice == "Something happened."
     news = rodin.session.news
-    news._notice = news._notice._replace(at=time.time() - rodin.module("blender.news").NOTICE_LASTS)
+    news._notice = news._notice._replace(at=time.time() - rodin.module("blender.state.news").NOTICE_LASTS)
     assert rodin.session.news.notice == ""
     rodin.session.tell("Something else.")
     bpy.ops.rodin.dismiss()
@@ -246,7 +246,7 @@ def test_jobs_are_counted_in_words(rodin: Rodin, service: Service) -> None:
 def test_the_line_of_a_press_comes_before_what_it_could_not_follow(rodin: Rodin, service: Service) -> None:
     task_id = rodin.track(service.add("stuck", prompt="A chair"))
     session, messages = rodin.session, rodin.module("tracking.messages")
-    session.follow_requests.pending.append(rodin.module("blender.follow_requests").FollowRequest(2))
+    session.follow_requests.pending.append(rodin.module("blender.state.follow_requests").FollowRequest(2))
     session.handle(messages.Followed(session.tasks[task_id], was_known=True))
     session.handle(messages.NotFollowed(rodin.module("texts.text").Text("The disk is full.")))
     told = [entry.text for entry in session.news.entries][-2:]

@@ -60,18 +60,38 @@ def _named(path: Path) -> str:
     return ".".join(("", *parts)).removesuffix(".__init__")
 
 
-def test_no_modules_import_each_other() -> None:
-    """Nor in a circle of several; an import within a function counts, since it only hides the circle."""
+def imports_of_modules() -> dict[str, set[str]]:
+    """The modules that each module imports, all by their whole names below the package."""
     names = {_named(path): path for path in modules()}
 
     def module(name: str) -> str:
         """The module that an imported name is, or that holds it."""
         return name if name in names else name.rpartition(".")[0]
 
-    _assert_no_circle({
+    return {
         name: {module(other) for other in imported(path, running=True) if other.startswith(".")} - {name}
         for name, path in names.items()
-    })  # fmt: skip
+    }
+
+
+def test_no_modules_import_each_other() -> None:
+    """Nor in a circle of several; an import within a function counts, since it only hides the circle."""
+    _assert_no_circle(imports_of_modules())
+
+
+def test_no_parts_of_blender_import_each_other() -> None:
+    """A folder of `blender` is taken as a whole: what it is made of needs nothing of those who use it."""
+
+    def part(name: str) -> str:
+        return ".".join(name.split(".")[:3])
+
+    imports: dict[str, set[str]] = {}
+    for name, others in imports_of_modules().items():
+        if name.startswith(".blender."):
+            found = {part(other) for other in others if other.startswith(".blender.")}
+            imports.setdefault(part(name), set()).update(found - {part(name)})
+    assert imports[".blender.panels"] >= {".blender.app", ".blender.properties"}
+    _assert_no_circle(imports)
 
 
 def test_no_tools_import_each_other() -> None:

@@ -138,6 +138,6 @@ def from_blenders_menus(ui, given):
     yield (lambda: "A glazed vase" in bpy.data.collections), "it is downloaded and in the scene"
     ui.session.tell("One more thing happened.")
     yield 1.0
-    bpy.ops.preferences.addon_show(module=ui.module("blender.folders").PACKAGE)
+    bpy.ops.preferences.addon_show(module=ui.module("blender.settings.folders").PACKAGE)
     yield 1.0
     yield from ui.picture("preferences")

@@ -63,12 +63,12 @@ def press_many_megabytes(ui, given):
     yield from ui.open_sidebar("GENERATE")
     yield (lambda: ui.session.account.balance is not None), "the balance is known"
     yield 1.0
-    ui.module("blender.form").fill("", given["pictures"])
+    ui.module("blender.properties.form").fill("", given["pictures"])
     # Ten megabytes take their time on a busy machine.
     yield from ui.at_rest(10.0)
     ui.facts["presses"], ui.facts["viewport_draws"] = [], []
     for number in range(given["presses"]):
-        ui.module("blender.form").fill(f"Vase {number}", given["pictures"])
+        ui.module("blender.properties.form").fill(f"Vase {number}", given["pictures"])
         yield 0.6
         ui.count_from_here()
         began = time.perf_counter()
@@ -150,7 +150,7 @@ def viewport_pictures(ui, given):
                 bpy.ops.rodin.add_viewport("EXEC_DEFAULT", **arguments)
             except RuntimeError as error:
                 ui.facts["refused"].append(str(error))
-    ui.module("blender.form").clear()
+    ui.module("blender.properties.form").clear()
     with bpy.context.temp_override(window=ui.window, area=ui.area, region=ui.sidebar):
         bpy.ops.rodin.add_viewport("EXEC_DEFAULT", source="FOUR")
     yield (lambda: len(ui.rodin.form.images) == 4), "the four sides are in the form"
@@ -231,12 +231,12 @@ def pictures_in_local_view(ui, given):
     yield (lambda: space.local_view), "it shows the monkey only"
     seen = [item.local_view_get(space) for item in (monkey, cube)]
     yield from add("local view")
-    ui.module("blender.form").clear()
+    ui.module("blender.properties.form").clear()
     yield from add("four sides", 4)
     ui.facts["seen as before"] = seen == [item.local_view_get(space) for item in (monkey, cube)]
     with bpy.context.temp_override(**here):
         bpy.ops.view3d.localview(frame_selected=False)
-    ui.module("blender.form").clear()
+    ui.module("blender.properties.form").clear()
     space.use_local_collections = True
     yield 0.5
     yield from add("local collections")

@@ -57,7 +57,7 @@ def import_amid_work(ui, given):
     view = (space.camera.name, space.region_3d.view_perspective)
     for name, press in (("by itself", False), ("pressed", True)):
         with bpy.context.temp_override(window=ui.window):
-            ui.module("blender.model_imports").request_import(task_id, ui.window)
+            ui.module("blender.scene.model_imports").request_import(task_id, ui.window)
         ui.session.imports.requests[task_id].automatic = not press
         known = set(bpy.data.collections)
         yield (lambda known=known: set(bpy.data.collections) - known), "it is imported"

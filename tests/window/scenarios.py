@@ -98,7 +98,7 @@ def track_and_download(ui, given):
     ui.facts["info"] = yield from ui.info_log()
     bpy.ops.rodin.test_key()
     yield (lambda: ui.session.key_test.result is not None), "the key is tested"
-    bpy.ops.preferences.addon_show(module=ui.module("blender.preferences").PACKAGE)
+    bpy.ops.preferences.addon_show(module=ui.module("blender.properties.preferences").PACKAGE)
     yield 1.0
     yield from ui.picture("preferences")
     area = bpy.context.window_manager.windows[-1].screen.areas[0]

@@ -8,8 +8,8 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.task import Task
 from ...texts.text import Text, Trouble
-from .. import form, properties
 from ..app import app
+from ..properties import form, task_properties
 from ..voice import say
 
 # No operator is logged in the Info editor or kept for repetition (REGISTER): keys are among the arguments.
@@ -80,7 +80,7 @@ class OfTask(Mixin):
     def task(self) -> Task:
         """Raises BadInput when there is no such task."""
         running = app()
-        task = running.session.tasks.get(self.task_id) if self.task_id else properties.active_task()
+        task = running.session.tasks.get(self.task_id) if self.task_id else task_properties.active_task()
         if task is None:
             unknown = Text("There is no task '{task}' in the list.", task=self.task_id)
             raise BadInput(unknown if self.task_id else Text("No task is selected."))

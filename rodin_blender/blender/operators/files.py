@@ -14,21 +14,12 @@ from ...storage import paths
 from ...tasks.task import Status, Task
 from ...texts.text import Text
 from ...tracking.downloads import WAITING
-from .. import (
-    blockouts,
-    catalogs,
-    field_properties,
-    hand_off,
-    importing,
-    in_scene,
-    model_imports,
-    placement,
-    previews,
-    variations,
-)
+from .. import hand_off, importing, previews
 from ..app import app
-from ..folders import blend_folder
 from ..layouts import paragraph
+from ..scene import blockouts, catalogs, in_scene, model_imports, placement, variations
+from ..settings import field_properties
+from ..settings.folders import blend_folder
 from ..voice import say
 from .base import NO_MODEL, OfTask, check_accepted, text_property
 

@@ -12,9 +12,13 @@ from ...tasks.option_words import price_text
 from ...tasks.options import TIERS
 from ...tasks.task import Task
 from ...texts.text import Text
-from .. import blockouts, folders, form, generating, open_images, placement, variations
+from .. import generating
 from ..app import app
 from ..layouts import paragraph
+from ..pictures import open_images
+from ..properties import form
+from ..scene import blockouts, placement, variations
+from ..settings import folders
 from ..voice import say
 from .base import NOT_BEGUN_HERE, OfTask, StartsGeneration, refuse, text_property
 

@@ -7,8 +7,10 @@ from ...service.errors import BadInput
 from ...tasks.options import OPTIONS
 from ...tasks.task import Placement
 from ...texts.text import Text
-from .. import blockouts, form, generating, placement
+from .. import generating
 from ..app import app
+from ..properties import form
+from ..scene import blockouts, placement
 from ..voice import say
 from .base import INTERNAL, StartsGeneration, refuse, text_property
 from .base import OPTIONS as BUTTON

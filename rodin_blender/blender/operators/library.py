@@ -19,7 +19,7 @@ from ...tasks.task import Task
 from ...texts.text import Text
 from .. import library
 from ..app import app
-from ..folders import PACKAGE
+from ..settings.folders import PACKAGE
 from ..voice import say
 from .base import NO_MODEL, OfTask, refuse
 from .base import OPTIONS as BUTTON

@@ -9,8 +9,10 @@ from ...tasks.listing import Group
 from ...tasks.task import Download, Status, Task
 from ...texts.phrases import listed, quoted
 from ...texts.text import Text
-from .. import hand_off, importing, model_imports, placement, properties, words
+from .. import hand_off, importing, words
 from ..app import app
+from ..properties import task_properties
+from ..scene import model_imports, placement
 from ..voice import say
 from . import files, following
 from .base import INTERNAL, OPTIONS, Mixin, text_property
@@ -252,7 +254,7 @@ class RODIN_OT_show_all_tasks(bpy.types.Operator):
     bl_options = INTERNAL
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        properties.show_all()
+        task_properties.show_all()
         return {"FINISHED"}
 
 

@@ -8,7 +8,8 @@ import bpy
 from ...service.errors import BadInput
 from ...tasks.submission import MAX_PICTURES
 from ...texts.text import Text
-from .. import capture, form, open_images
+from ..pictures import capture, open_images
+from ..properties import form
 from ..voice import say
 from .base import INTERNAL, OPTIONS, Mixin, refuse, text_property
 

@@ -8,9 +8,10 @@ from ...tasks.option_words import price_text
 from ...tasks.submission import answer_in
 from ...tasks.task import Status, Task, new_task_id
 from ...texts.text import Text
-from .. import folders, form
 from ..app import app
 from ..layouts import paragraph
+from ..properties import form
+from ..settings import folders
 from ..voice import say
 from .base import NOT_BEGUN_HERE, WIDTH, OfTask
 

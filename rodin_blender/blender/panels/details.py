@@ -12,9 +12,12 @@ from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
 from ...texts import phrases
 from ...texts.text import Text
 from ...texts.wording import size_text
-from .. import model_imports, preferences_page, properties, settings, words
+from .. import words
 from ..app import app
 from ..layouts import paragraph
+from ..properties import preferences_page, task_properties
+from ..scene import model_imports
+from ..settings import in_use
 from ..voice import say
 from . import submissions
 
@@ -39,7 +42,7 @@ def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> 
 
     if task.kind:
         submissions.draw_request(layout, task, width)
-    preferences = settings.own()
+    preferences = in_use.own()
     if task.status is not Status.FAILED and isinstance(preferences, bpy.types.AddonPreferences):
         header, body = layout.panel("rodin_import", default_closed=True)
         header.label(text="Import Settings for All Tasks")
@@ -282,7 +285,7 @@ class RODIN_MT_models(bpy.types.Menu):
     bl_label = "Import Another Model"
 
     def draw(self, context: bpy.types.Context) -> None:
-        task = properties.active_task()
+        task = task_properties.active_task()
         if task:
             for file in models(task.files):
                 text = f"{file.name}  ({size_text(file.size)})"

@@ -13,9 +13,11 @@ from ...tasks.option_words import price_text
 from ...tasks.options import OPTIONS
 from ...texts.text import Text
 from ...tracking.messages import Blocker
-from .. import blockouts, form, open_images
 from ..app import app
 from ..layouts import fits, font_size, paragraph, text_width, ui_scale
+from ..pictures import open_images
+from ..properties import form
+from ..scene import blockouts
 from ..voice import say
 from . import welcome
 

@@ -7,9 +7,11 @@ import bpy
 
 from ...service.files import models
 from ...tasks.task import Task
-from .. import blockouts, form, importing, properties
+from .. import importing
 from ..app import app
-from ..folders import PACKAGE
+from ..properties import form, task_properties
+from ..scene import blockouts
+from ..settings.folders import PACKAGE
 
 MAX_MODELS = 20
 
@@ -54,7 +56,7 @@ class RODIN_MT_task(bpy.types.Menu):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        task = properties.active_task()
+        task = task_properties.active_task()
         if task:
             layout.label(text=task.name, translate=False)
         for names in (

@@ -6,9 +6,9 @@ from __future__ import annotations
 import bpy
 
 from ...texts.text import Text
-from .. import properties
 from ..app import app
 from ..layouts import paragraph
+from ..properties import task_properties
 from . import details, form, messages, status, task_list
 
 
@@ -48,7 +48,7 @@ class RODIN_PT_tasks(bpy.types.Panel):
 
 def _draw_chosen(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The active task's details, or what is to be done with the selected ones."""
-    task = properties.active_task()
+    task = task_properties.active_task()
     if app().task_list.selecting:
         details.draw_selection(layout)
     elif task and task.task_id not in app().task_list.listing:

@@ -11,8 +11,8 @@ from ...tasks.listing import Group
 from ...texts.text import Text
 from ...tracking.messages import Blocker
 from ..app import app
-from ..folders import PACKAGE
 from ..layouts import fits, paragraph, ui_scale
+from ..settings.folders import PACKAGE
 from ..voice import say
 from . import welcome
 

@@ -10,9 +10,10 @@ from ...tasks.options import OPTIONS, TIERS, Option
 from ...tasks.task import Status, Task
 from ...texts.actions import Action
 from ...texts.text import Text, Trouble
-from .. import form, variations
 from ..app import app
 from ..layouts import paragraph
+from ..properties import form
+from ..scene import variations
 from ..voice import say
 
 MAX_LINES = 6

@@ -2,51 +2,9 @@
 """German, in the words of Blender's own interface."""
 
 TEXTS = {
-    # blender/account.py
-    "'{name}' was rejected. {why}": "„{name}“ wurde abgelehnt. {why}",
-    "Nobody knows whether '{name}' was accepted; see the sidebar": "Niemand weiß, ob „{name}“ angenommen wurde; siehe die Seitenleiste",
-    # blender/api_key.py
-    "The API key is being read.": "Der API-Schlüssel wird gelesen.",
-    "The API key command is being asked.": "Der Befehl für den API-Schlüssel wird gefragt.",
-    "Another API key is in use than the one of {origin}, which is kept in {file}.": "Ein anderer API-Schlüssel ist in Gebrauch als der von {origin}, der in {file} aufgehoben ist.",
-    "The API key of {origin}'s preferences could not be kept in {folder}: {reason}.": "Der API-Schlüssel aus den Einstellungen von {origin} konnte nicht in {folder} aufgehoben werden: {reason}.",
-    # blender/blockouts.py
-    "'{object}' has no size that a model could have. Select another object.": "„{object}“ hat keine Größe, die ein Modell haben könnte. Ein anderes Objekt auswählen.",
-    # blender/capture.py
-    "There is no 3D viewport in this window. Open one, then add its picture.": "In diesem Fenster ist kein 3D-Ansichtsfenster. Eines öffnen, dann sein Bild hinzufügen.",
-    "No object is selected. Select what the picture is to show.": "Kein Objekt ist ausgewählt. Auswählen, was das Bild zeigen soll.",
-    "The service takes {most} pictures at most, and the form has room for {room} more. Remove some first.": "Der Dienst nimmt höchstens {most} Bilder, und im Formular ist Platz für {room} weitere. Zuerst einige entfernen.",
-    "The picture of the viewport": "Das Bild des Ansichtsfensters",
-    "The four views": "Die vier Ansichten",
-    "The scene has no camera. Add one, or add what the viewport shows.": "Die Szene hat keine Kamera. Eine hinzufügen, oder das Ansichtsfenster aufnehmen.",
-    "The selected objects have no size. Select what the pictures are to show.": "Die ausgewählten Objekte haben keine Größe. Auswählen, was die Bilder zeigen sollen.",
-    "Blender cannot draw a picture here: {reason}": "Blender kann hier kein Bild zeichnen: {reason}",
-    "It shows no object. Turn the view to what you want to make, or select it.": "Es zeigt kein Objekt. Die Ansicht auf das drehen, was entstehen soll, oder es auswählen.",
-    # blender/catalogs.py
-    "The asset catalog Rodin could not be noted in {folder}: {reason}. The asset is there.": "Der Asset-Katalog Rodin konnte nicht in {folder} eingetragen werden: {reason}. Das Asset ist da.",
-    # blender/follow_requests.py
-    "{count} tasks are followed now": "{count} Aufgaben wird jetzt gefolgt",
-    "already in the list: {names}": "schon in der Liste: {names}",
-    "1 task is followed now; already in the list: {names}": "1 Aufgabe wird jetzt gefolgt; schon in der Liste: {names}",
-    "{count} tasks are followed now; already in the list: {names}": "{count} Aufgaben wird jetzt gefolgt; schon in der Liste: {names}",
-    # blender/form.py
-    "The picture {path} cannot be read: {reason}. Choose it again.": "Das Bild {path} kann nicht gelesen werden: {reason}. Es neu wählen.",
-    "Number": "Nummer",
-    "Path": "Pfad",
-    "The picture's file": "Die Datei des Bildes",
-    "Prompt": "Prompt",
-    "What you want to make, in your own words": "Was entstehen soll, in eigenen Worten",
-    "Automatic": "Automatisch",
-    "The service chooses the number": "Der Dienst wählt die Zahl",
-    "'{path}' is no whole path of a picture. Give one such as /home/me/vase.png.": "„{path}“ ist kein vollständiger Pfad eines Bildes. Einen angeben wie /home/me/vase.png.",
-    "'{file}' is none of the pictures that the service takes: PNG, JPEG, WebP.": "„{file}“ ist keines der Bilder, die der Dienst nimmt: PNG, JPEG, WebP.",
-    "Generating is switched off by {where}: tasks can only be followed.": "Das Erzeugen ist abgeschaltet durch {where}: Aufgaben kann nur gefolgt werden.",
-    "This costs about {price}, and at most {most} are allowed for a task ({origin}). Choose something cheaper.": "Das kostet etwa {price}, und höchstens {most} sind für eine Aufgabe erlaubt ({origin}). Etwas Günstigeres wählen.",
     # blender/hand_off.py
     "There is no operator '{operator}' to hand the task to; set the download operator in the preferences.": "Es gibt keinen Operator „{operator}“, dem die Aufgabe übergeben werden könnte; in den Einstellungen den Download-Operator setzen.",
     "The download operator '{operator}' takes no task_id; set another one in the preferences.": "Der Download-Operator „{operator}“ nimmt keine task_id; in den Einstellungen einen anderen setzen.",
-    # blender/import_queue.py
-    "The model has {size:size}: Blender stands still while it imports that. Press Import when you can wait.": "Das Modell hat {size:size}: Blender steht still, während es das importiert. Importieren drücken, wenn Zeit dafür ist.",
     # blender/importing/__init__.py
     "No model can be imported just now. Try again when {what}.": "Gerade kann kein Modell importiert werden. Neu versuchen, sobald {what}.",
     "'{file}' holds no model.": "„{file}“ enthält kein Modell.",
@@ -100,32 +58,6 @@ TEXTS = {
     "Help": "Hilfe",
     "Website": "Website",
     "Report a Bug": "Fehler melden",
-    # blender/model_imports.py
-    "'{name}' is done. Its download needs the task uuid: press Download.": "„{name}“ ist fertig. Zum Herunterladen fehlt die Aufgaben-UUID: Herunterladen drücken.",
-    "It has {triangles:n} triangles, more than the {limit:n} of the Import Settings: Blender stands still while it imports them, and may be slow after that.": "Es hat {triangles:n} Dreiecke, mehr als die {limit:n} der Import-Einstellungen: Blender steht still, während es sie importiert, und ist danach vielleicht langsam.",
-    "{why} It waits for a press of Import Anyway.": "{why} Es wartet auf Trotzdem importieren.",
-    "{why} Open Folder shows the files.": "{why} Ordner öffnen zeigt die Dateien.",
-    # blender/network.py
-    "Blender was started in offline mode: start it without --offline-mode.": "Blender wurde im Offline-Modus gestartet: ohne --offline-mode starten.",
-    "Blender is not allowed to go online.": "Blender darf nicht online gehen.",
-    # blender/news.py
-    "{count} messages, see Messages in the sidebar": "{count} Meldungen, siehe Meldungen in der Seitenleiste",
-    "1 done, ready to download ({names})": "1 fertig, bereit zum Herunterladen ({names})",
-    "{count} tasks are done, ready to download ({names})": "{count} Aufgaben sind fertig, bereit zum Herunterladen ({names})",
-    "{count} failed in part ({names})": "{count} teilweise fehlgeschlagen ({names})",
-    "{count} failed ({names})": "{count} fehlgeschlagen ({names})",
-    "'{name}' is done, ready to download": "„{name}“ ist fertig, bereit zum Herunterladen",
-    "'{name}' failed in part ({done} of {total} jobs done); the download can be tried": "„{name}“ ist teilweise fehlgeschlagen ({done} von {total} Jobs fertig); das Herunterladen kann versucht werden",
-    "'{name}' failed; Retry puts it back into the form": "„{name}“ ist fehlgeschlagen; Wiederholen legt es zurück ins Formular",
-    "'{name}' failed; start it again at Hyper3D, or ask their support": "„{name}“ ist fehlgeschlagen; bei Hyper3D neu beginnen oder deren Support fragen",
-    # blender/open_images.py
-    "The image '{image}' has no pixels that can be read.": "Das Bild „{image}“ hat keine Pixel, die gelesen werden können.",
-    "The image '{image}' has no pixels: its file is gone, or nothing was rendered into it.": "Das Bild „{image}“ hat keine Pixel: Seine Datei ist weg, oder es wurde nichts hineingerendert.",
-    "The image '{image}' has {width} x {height} pixels; the service takes up to 4096 x 4096.": "Das Bild „{image}“ hat {width} x {height} Pixel; der Dienst nimmt bis zu 4096 x 4096.",
-    "The render is still under way. Add it when it has ended.": "Das Rendern läuft noch. Danach hinzufügen.",
-    "The scene '{scene}' has no render yet. Render an image (F12), then add it.": "Die Szene „{scene}“ hat noch kein gerendertes Bild. Ein Bild rendern (F12), dann hinzufügen.",
-    "It has {channels} channels, and the service takes pictures with colors.": "Es hat {channels} Kanäle, und der Dienst nimmt farbige Bilder.",
-    "The image '{image}'": "Das Bild „{image}“",
     # blender/opening.py
     "The folder could not be opened, so its address is in the clipboard now: {target}": "Der Ordner konnte nicht geöffnet werden; seine Adresse ist jetzt in der Zwischenablage: {target}",
     "The page could not be opened, so its address is in the clipboard now: {target}": "Die Seite konnte nicht geöffnet werden; ihre Adresse ist jetzt in der Zwischenablage: {target}",
@@ -306,6 +238,7 @@ TEXTS = {
     # blender/operators/from_scene.py
     "Have a model made of each selected object, in its proportions. It comes in its place, and the object is hidden": "Aus jedem ausgewählten Objekt ein Modell machen lassen, in dessen Proportionen. Es kommt an dessen Stelle, und das Objekt wird verborgen",
     "Make This with Rodin": "Dies mit Rodin machen",
+    "Prompt": "Prompt",
     "What you want to make; {name} is the object's name": "Was entstehen soll; {name} ist der Name des Objekts",
     "This is for objects: leave the mode first": "Das ist für Objekte: zuerst den Modus verlassen",
     "Select a rough object first, such as a cube of the size that you want": "Zuerst ein grobes Objekt auswählen, etwa einen Würfel in der gewünschten Größe",
@@ -652,16 +585,46 @@ TEXTS = {
     "Enter Another Key": "Anderen Schlüssel eingeben",
     "Did a script, your studio's tool or another Blender start it? Copy the answer that Rodin gave there, and paste it here: its subscription key says which task it is. (Your account's API key is another one.)": "Hat ein Skript, das Werkzeug des Studios oder ein anderes Blender sie begonnen? Die Antwort kopieren, die Rodin dort gab, und hier einfügen: Ihr Abo-Schlüssel sagt, welche Aufgabe es ist. (Der API-Schlüssel des Kontos ist ein anderer.)",
     "About Subscription Keys": "Über Abo-Schlüssel",
-    # blender/picture_files.py
+    # blender/pictures/capture.py
+    "There is no 3D viewport in this window. Open one, then add its picture.": "In diesem Fenster ist kein 3D-Ansichtsfenster. Eines öffnen, dann sein Bild hinzufügen.",
+    "No object is selected. Select what the picture is to show.": "Kein Objekt ist ausgewählt. Auswählen, was das Bild zeigen soll.",
+    "The service takes {most} pictures at most, and the form has room for {room} more. Remove some first.": "Der Dienst nimmt höchstens {most} Bilder, und im Formular ist Platz für {room} weitere. Zuerst einige entfernen.",
+    "The picture of the viewport": "Das Bild des Ansichtsfensters",
+    "The four views": "Die vier Ansichten",
+    "The scene has no camera. Add one, or add what the viewport shows.": "Die Szene hat keine Kamera. Eine hinzufügen, oder das Ansichtsfenster aufnehmen.",
+    "The selected objects have no size. Select what the pictures are to show.": "Die ausgewählten Objekte haben keine Größe. Auswählen, was die Bilder zeigen sollen.",
+    "Blender cannot draw a picture here: {reason}": "Blender kann hier kein Bild zeichnen: {reason}",
+    "It shows no object. Turn the view to what you want to make, or select it.": "Es zeigt kein Objekt. Die Ansicht auf das drehen, was entstehen soll, oder es auswählen.",
+    # blender/pictures/open_images.py
+    "The image '{image}' has no pixels that can be read.": "Das Bild „{image}“ hat keine Pixel, die gelesen werden können.",
+    "The image '{image}' has no pixels: its file is gone, or nothing was rendered into it.": "Das Bild „{image}“ hat keine Pixel: Seine Datei ist weg, oder es wurde nichts hineingerendert.",
+    "The image '{image}' has {width} x {height} pixels; the service takes up to 4096 x 4096.": "Das Bild „{image}“ hat {width} x {height} Pixel; der Dienst nimmt bis zu 4096 x 4096.",
+    "The render is still under way. Add it when it has ended.": "Das Rendern läuft noch. Danach hinzufügen.",
+    "The scene '{scene}' has no render yet. Render an image (F12), then add it.": "Die Szene „{scene}“ hat noch kein gerendertes Bild. Ein Bild rendern (F12), dann hinzufügen.",
+    "It has {channels} channels, and the service takes pictures with colors.": "Es hat {channels} Kanäle, und der Dienst nimmt farbige Bilder.",
+    "The image '{image}'": "Das Bild „{image}“",
+    # blender/pictures/picture_files.py
     "{what} was not added. {why}": "Nicht hinzugefügt: {what}. {why}",
     "there is not enough memory": "es ist nicht genug Speicher da",
     "{what} was not added: it could not be written to {folder}: {reason}.": "Nicht hinzugefügt: {what}. In {folder} kann nicht geschrieben werden: {reason}.",
-    # blender/preferences.py
+    # blender/properties/form.py
+    "The picture {path} cannot be read: {reason}. Choose it again.": "Das Bild {path} kann nicht gelesen werden: {reason}. Es neu wählen.",
+    "Number": "Nummer",
+    "Path": "Pfad",
+    "The picture's file": "Die Datei des Bildes",
+    "What you want to make, in your own words": "Was entstehen soll, in eigenen Worten",
+    "Automatic": "Automatisch",
+    "The service chooses the number": "Der Dienst wählt die Zahl",
+    "'{path}' is no whole path of a picture. Give one such as /home/me/vase.png.": "„{path}“ ist kein vollständiger Pfad eines Bildes. Einen angeben wie /home/me/vase.png.",
+    "'{file}' is none of the pictures that the service takes: PNG, JPEG, WebP.": "„{file}“ ist keines der Bilder, die der Dienst nimmt: PNG, JPEG, WebP.",
+    "Generating is switched off by {where}: tasks can only be followed.": "Das Erzeugen ist abgeschaltet durch {where}: Aufgaben kann nur gefolgt werden.",
+    "This costs about {price}, and at most {most} are allowed for a task ({origin}). Choose something cheaper.": "Das kostet etwa {price}, und höchstens {most} sind für eine Aufgabe erlaubt ({origin}). Etwas Günstigeres wählen.",
+    # blender/properties/preferences.py
     "The way to begin that the sidebar showed last": "Womit die Seitenleiste zuletzt begann",
     "The order of the sidebar's list": "Die Reihenfolge der Liste in der Seitenleiste",
     "Active Task": "Aktive Aufgabe",
     "The id of the task that was chosen last": "Die ID der zuletzt gewählten Aufgabe",
-    # blender/preferences_page.py
+    # blender/properties/preferences_page.py
     "Stop Checking After (min)": "Prüfen beenden nach (min)",
     "Warn Above (GB)": "Warnen ab (GB)",
     "Height in m (0: as it is)": "Höhe in m (0: wie sie ist)",
@@ -683,7 +646,7 @@ TEXTS = {
     "No API key yet.": "Noch kein API-Schlüssel.",
     "Fixed by {origin}: {value}": "Festgelegt durch {origin}: {value}",
     "Fixed by {origin}": "Festgelegt durch {origin}",
-    # blender/properties.py
+    # blender/properties/task_properties.py
     "UUID": "UUID",
     "Status": "Zustand",
     "The service's word, as it came": "Das Wort des Dienstes, wie es kam",
@@ -740,13 +703,50 @@ TEXTS = {
     "Select Several": "Mehrere auswählen",
     "Check several tasks, to download them, bring them into the scene, pause or forget them together": "Mehrere Aufgaben ankreuzen, um sie zusammen herunterzuladen, in die Szene zu bringen, zu pausieren oder zu vergessen",
     "A subscription key, or the whole answer that came back when a task was started": "Ein Abo-Schlüssel, oder die ganze Antwort, die beim Start einer Aufgabe zurückkam",
-    # blender/session.py
-    "For the file before, but not yet imported: {names}. Press Import to have it here.": "Für die vorige Datei, aber noch nicht importiert: {names}. Importieren holt sie hierher.",
-    # blender/settings.py
+    # blender/scene/blockouts.py
+    "'{object}' has no size that a model could have. Select another object.": "„{object}“ hat keine Größe, die ein Modell haben könnte. Ein anderes Objekt auswählen.",
+    # blender/scene/catalogs.py
+    "The asset catalog Rodin could not be noted in {folder}: {reason}. The asset is there.": "Der Asset-Katalog Rodin konnte nicht in {folder} eingetragen werden: {reason}. Das Asset ist da.",
+    # blender/scene/model_imports.py
+    "'{name}' is done. Its download needs the task uuid: press Download.": "„{name}“ ist fertig. Zum Herunterladen fehlt die Aufgaben-UUID: Herunterladen drücken.",
+    "It has {triangles:n} triangles, more than the {limit:n} of the Import Settings: Blender stands still while it imports them, and may be slow after that.": "Es hat {triangles:n} Dreiecke, mehr als die {limit:n} der Import-Einstellungen: Blender steht still, während es sie importiert, und ist danach vielleicht langsam.",
+    "{why} It waits for a press of Import Anyway.": "{why} Es wartet auf Trotzdem importieren.",
+    "{why} Open Folder shows the files.": "{why} Ordner öffnen zeigt die Dateien.",
+    # blender/settings/api_key.py
+    "The API key is being read.": "Der API-Schlüssel wird gelesen.",
+    "The API key command is being asked.": "Der Befehl für den API-Schlüssel wird gefragt.",
+    "Another API key is in use than the one of {origin}, which is kept in {file}.": "Ein anderer API-Schlüssel ist in Gebrauch als der von {origin}, der in {file} aufgehoben ist.",
+    "The API key of {origin}'s preferences could not be kept in {folder}: {reason}.": "Der API-Schlüssel aus den Einstellungen von {origin} konnte nicht in {folder} aufgehoben werden: {reason}.",
+    # blender/settings/in_use.py
     "{setting} cannot be used: {why} Set another folder in the preferences.": "{setting} ist nicht brauchbar: {why} In den Einstellungen einen anderen Ordner setzen.",
     "{setting} cannot be used: {why} Save it, or set another folder in the preferences.": "{setting} ist nicht brauchbar: {why} Sie speichern, oder in den Einstellungen einen anderen Ordner setzen.",
-    # blender/studio_files.py
+    # blender/settings/network.py
+    "Blender was started in offline mode: start it without --offline-mode.": "Blender wurde im Offline-Modus gestartet: ohne --offline-mode starten.",
+    "Blender is not allowed to go online.": "Blender darf nicht online gehen.",
+    # blender/settings/studio_files.py
     "The studio's settings are being read.": "Die Einstellungen des Studios werden gelesen.",
+    # blender/state/account.py
+    "'{name}' was rejected. {why}": "„{name}“ wurde abgelehnt. {why}",
+    "Nobody knows whether '{name}' was accepted; see the sidebar": "Niemand weiß, ob „{name}“ angenommen wurde; siehe die Seitenleiste",
+    # blender/state/follow_requests.py
+    "{count} tasks are followed now": "{count} Aufgaben wird jetzt gefolgt",
+    "already in the list: {names}": "schon in der Liste: {names}",
+    "1 task is followed now; already in the list: {names}": "1 Aufgabe wird jetzt gefolgt; schon in der Liste: {names}",
+    "{count} tasks are followed now; already in the list: {names}": "{count} Aufgaben wird jetzt gefolgt; schon in der Liste: {names}",
+    # blender/state/import_queue.py
+    "The model has {size:size}: Blender stands still while it imports that. Press Import when you can wait.": "Das Modell hat {size:size}: Blender steht still, während es das importiert. Importieren drücken, wenn Zeit dafür ist.",
+    # blender/state/news.py
+    "{count} messages, see Messages in the sidebar": "{count} Meldungen, siehe Meldungen in der Seitenleiste",
+    "1 done, ready to download ({names})": "1 fertig, bereit zum Herunterladen ({names})",
+    "{count} tasks are done, ready to download ({names})": "{count} Aufgaben sind fertig, bereit zum Herunterladen ({names})",
+    "{count} failed in part ({names})": "{count} teilweise fehlgeschlagen ({names})",
+    "{count} failed ({names})": "{count} fehlgeschlagen ({names})",
+    "'{name}' is done, ready to download": "„{name}“ ist fertig, bereit zum Herunterladen",
+    "'{name}' failed in part ({done} of {total} jobs done); the download can be tried": "„{name}“ ist teilweise fehlgeschlagen ({done} von {total} Jobs fertig); das Herunterladen kann versucht werden",
+    "'{name}' failed; Retry puts it back into the form": "„{name}“ ist fehlgeschlagen; Wiederholen legt es zurück ins Formular",
+    "'{name}' failed; start it again at Hyper3D, or ask their support": "„{name}“ ist fehlgeschlagen; bei Hyper3D neu beginnen oder deren Support fragen",
+    # blender/state/session.py
+    "For the file before, but not yet imported: {names}. Press Import to have it here.": "Für die vorige Datei, aber noch nicht importiert: {names}. Importieren holt sie hierher.",
     # blender/voice.py
     "Press Check Now to ask once more.": "Jetzt prüfen fragt noch einmal.",
     "Press Resume to go on.": "Mit Fortsetzen geht es weiter.",
@@ -960,9 +960,9 @@ TEXTS = {
     "The request at {path} is damaged.": "Die Anfrage in {path} ist beschädigt.",
     "The answer at {path} is damaged.": "Die Antwort in {path} ist beschädigt.",
     "Its request is no longer on the disk.": "Ihre Anfrage ist nicht mehr auf der Platte.",
-    "It was sent already.": "Sie wurde schon gesendet.",
-    "It is being sent just now: wait for the answer.": "Sie wird gerade gesendet: auf die Antwort warten.",
     "It is being sent.": "Sie wird gesendet.",
+    "It is being sent just now: wait for the answer.": "Sie wird gerade gesendet: auf die Antwort warten.",
+    "It was sent already.": "Sie wurde schon gesendet.",
     "What is to be sent cannot be kept in {folder}: {reason}.": "Was zu senden ist, kann nicht in {folder} aufgehoben werden: {reason}.",
     # storage/paths.py
     "{path} is no whole path: write one such as {example}, or //rodin beside the .blend file.": "{path} ist kein vollständiger Pfad: einen schreiben wie {example}, oder //rodin neben der .blend-Datei.",
