@@ -7,7 +7,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from ..storage.outbox import Outbox, State
+from ..storage.outbox import Outbox, OutboxError, State
 from ..storage.task_folder import FolderLocked, remove
 from ..tasks.task import Task
 from .following import CommandEnd, open_store
@@ -26,12 +26,14 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
                 trouble = "It is being sent just now: wait for the answer."
             else:
                 trouble = _delete(task) if given.files and task.folder else ""
+            try:
+                if not (trouble or outbox.forget(task, store.forget) or task.status.submitted):
+                    trouble = "Another program has just changed it."
+            except OutboxError as error:
+                trouble = str(error)
             if trouble:
                 kept.append(f"'{task.name}' stays in the list. {trouble}")
                 continue
-            if task.kind:
-                outbox.forget(task.task_id)
-            store.forget(task.task_id)
             output.task(replace(task, folder="", files=()) if given.files else task)
     if kept:
         raise CommandEnd(Exit.TROUBLE, " ".join(kept))

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..configuration import GENERATE
 from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
-from ..storage.outbox import Outbox, State
+from ..storage.outbox import Outbox, OutboxError, State
 from ..tasks import options
 from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import OPTIONS, Value
@@ -74,8 +74,11 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
                 what = "is being sent just now" if task.status is Status.SENDING else "was accepted by the service"
                 raise BadInput(f"'{task.name}' {what}, so there is nothing to settle.")
         for task in tasks if given.discard else ():
-            outbox.forget(task.task_id)
-            store.forget(task.task_id)
+            try:
+                if not outbox.forget(task, store.forget):
+                    raise BadInput(f"'{task.name}' was not discarded: another program has just changed it.")
+            except OutboxError as error:
+                raise CommandEnd(Exit.TROUBLE, f"'{task.name}' was not discarded. {error}") from None
             output.tell("task", f"{task.task_id}  {task.name}  discarded", **describe(task))
         if given.answer:
             changed = store.change(tasks[0].task_id, settled(outbox, tasks[0], answer, store.tasks()))

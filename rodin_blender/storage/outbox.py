@@ -18,20 +18,18 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ..service.answers import RawAnswer
 from ..service.errors import BadInput, RodinError, os_reason
-from ..service.files import safe_name
-from ..service.pictures import check_picture
 from ..tasks.generation_request import GenerationRequest
-from ..tasks.submission import Picture
+from ..tasks.task import Status, Task
 from ..texts.actions import Action
 from ..texts.text import Text
 from . import locks, private_files
-from .stored_request import StoredRequest, from_json, to_json
+from .stored_request import StoredRequest, copied, from_json, to_json
 
 REQUEST = "request.json"
 LOCK = ".lock"
@@ -45,7 +43,6 @@ _REMOVED = ".forgotten-"
 FORGOTTEN_LASTS = 24 * 3600.0
 """Seconds for which what was forgotten can come back."""
 _NEW = ".new-"
-_ENDINGS = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp"}
 
 
 class OutboxError(RodinError):
@@ -93,7 +90,7 @@ class Outbox:
         with _disk_errors(self.folder):
             try:
                 new.mkdir(parents=True, mode=0o700)
-                pictures = tuple(_copied(path, new, number) for number, path in enumerate(request.pictures, 1))
+                pictures = tuple(copied(path, new, number) for number, path in enumerate(request.pictures, 1))
                 stored = StoredRequest(request, pictures, time.time())
                 private_files.write_synced(new / REQUEST, json.dumps(to_json(stored)).encode())
                 private_files.sync_folder(new)
@@ -178,7 +175,8 @@ class Outbox:
         folder = self.folder / task_id
         with _disk_errors(folder):
             path = folder / f"{_last(_names(folder))}.answer"
-            if (found := _answer_in(path)) is None:
+            found = _answer_in(path)
+            if found is None:
                 raise OutboxError(Text("The answer at {path} is damaged.", path=str(path)))
             return found
 
@@ -210,36 +208,49 @@ class Outbox:
         """Where the pictures of a submission lie. Does not look at the disk."""
         return [self.folder / task_id / name for name in names]
 
-    def forget(self, task_id: str) -> bool:
-        """Have it be no submission any more; `restore` brings it back, `clean` removes it.
+    def forget(self, task: Task, remove: Callable[[str, Status | None], bool]) -> bool:
+        """Take a task off the list by `remove`, and then have its submission be none; `restore` brings it back.
 
-        Returns whether it was one. Raises OutboxError, also while it is being sent.
+        `remove` gets the id and, for a task without a key, the status in which alone it is to be removed, and returns
+        whether it was. So does this. Nobody sends it meanwhile, nor puts it into the list again, see `OutboxSync`.
+        Raises OutboxError, also while it is being sent, and what `remove` raises.
         """
-        folder = self.folder / task_id
-        with _disk_errors(folder):
-            if not folder.is_dir():
-                return False
-            try:
-                with locks.acquire(folder / LOCK, LOCK_TIMEOUT):
+        folder, status = self.folder / task.task_id, None if task.status.submitted else task.status
+        with self._held(task) as there:
+            removed = remove(task.task_id, status)
+            if there and removed:
+                with _disk_errors(folder):
                     # Its folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
-                    if found := (folder / REQUEST).exists():
-                        (folder / REQUEST).replace(folder / FORGOTTEN)
-                    else:
-                        (folder / FORGOTTEN).touch()
-                    # The file's time tells from when on the submission is kept.
-                    os.utime(folder / FORGOTTEN)
+                    (folder / REQUEST).touch()  # The file's time tells from when on the submission is kept.
+                    (folder / REQUEST).replace(folder / FORGOTTEN)
                     private_files.sync_folder(folder)
-                    return found
-            except locks.Locked:
-                raise OutboxError("It is being sent just now: wait for the answer.") from None
+            return removed
 
-    def restore(self, task_id: str) -> None:
-        """Undo `forget`, where it was not cleaned since. Raises OutboxError."""
-        folder = self.folder / task_id
-        with _disk_errors(folder):
-            if (folder / FORGOTTEN).exists():
-                (folder / FORGOTTEN).replace(folder / REQUEST)
-                private_files.sync_folder(folder)
+    def restore(self, task: Task, add: Callable[[], Task]) -> Task:
+        """Undo `forget`, where it was not cleaned since: have it be a submission, and in the list again by `add`.
+
+        Returns what that returned. Raises OutboxError, and what `add` raises.
+        """
+        folder = self.folder / task.task_id
+        with self._held(task) as there:
+            if there and (folder / FORGOTTEN).exists():
+                with _disk_errors(folder):
+                    (folder / FORGOTTEN).replace(folder / REQUEST)
+                    private_files.sync_folder(folder)
+            return add()
+
+    @contextmanager
+    def _held(self, task: Task) -> Iterator[bool]:
+        """Keep all others from its submission, as long as the block runs. Yields whether there is one."""
+        folder = self.folder / task.task_id
+        with ExitStack() as stack:
+            with _disk_errors(folder):
+                there = bool(task.kind) and folder.is_dir()
+                try:
+                    stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT) if there else nullcontext())
+                except locks.Locked:
+                    raise OutboxError("It is being sent just now: wait for the answer.") from None
+            yield there
 
     def clean(self) -> None:
         """Remove what was forgotten long ago, and what a killed program was still copying an hour ago."""
@@ -367,24 +378,6 @@ def _answer_in(path: Path) -> RawAnswer | None:
         return RawAnswer(int(said["http_status"]), wait, body[:size]) if whole else None
     except (ValueError, TypeError, KeyError):
         return None
-
-
-def _copied(path: Path, folder: Path, number: int) -> Picture:
-    """Raises BadInput for one that cannot be read or that the service would not take."""
-    try:
-        with path.open("rb") as source:
-            kind = check_picture(path.name, source, os.fstat(source.fileno()).st_size)
-            source.seek(0)
-            content = source.read()
-    except OSError as error:
-        text = "The picture {path} cannot be read: {reason}. Choose it again."
-        raise BadInput(Text(text, path=str(path), reason=os_reason(error))) from None
-    # Each picture has a folder of its own, so that it keeps the user's file name, whatever the others are called.
-    name = f"{number}/{safe_name(path.stem + _ENDINGS[kind])}"
-    (folder / name).parent.mkdir(mode=0o700)
-    private_files.write_synced(folder / name, content)
-    private_files.sync_folder((folder / name).parent)
-    return Picture(name, kind)
 
 
 @contextmanager

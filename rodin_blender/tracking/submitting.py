@@ -57,21 +57,21 @@ class Submissions:
         inbox: SimpleQueue[Callable[[], None]],
         add: Callable[[Task], None],
         change: Callable[[str, Callable[[Task], Task]], None],
-        remove_uncertain: Callable[[str], bool],
+        remove: Callable[[str, Status | None], bool],
         refuse_key: Callable[[Trouble], None],
         tell: Callable[[Message], None],
     ) -> None:
-        """`add` stores a new task, `change` applies a function to a stored one; both raise StoreError.
+        """`add` stores a new task, `change` applies a function to a stored one, `remove` takes one off the list, see
+        `TaskCache.remove`; all raise StoreError.
 
-        `remove_uncertain` takes a task off the list that is still uncertain, and returns whether it was. `refuse_key`
-        is called with why the API key is not accepted. `tell` sends the owner a message.
+        `refuse_key` is called with why the API key is not accepted. `tell` sends the owner a message.
         """
         self.outbox = outbox
         self.pool = Pool("rodin-submit", SENDERS, inbox)
         self._inbox = inbox
         self._add = add
         self._change = change
-        self._remove_uncertain = remove_uncertain
+        self._remove = remove
         self._refuse_key = refuse_key
         self._tell = tell
         self._preparing: set[str] = set()
@@ -80,7 +80,7 @@ class Submissions:
         """When each task is sent that this program was told to send, by id, as `time.monotonic` has it."""
         self._unstored: list[Callable[[], None]] = []
         """What is not yet in the store."""
-        self._replaced: dict[str, str] = {}
+        self._replaced: dict[str, Task] = {}
         """Uncertain tasks that another one is to take the place of, by that one's id."""
         self._outbox_sync = OutboxSync(outbox, add, self._apply, self._apply_outcome, tell)
 
@@ -103,14 +103,14 @@ class Submissions:
         except (BadInput, OutboxError) as error:
             self._tell(NotSubmitted(task_id, error.trouble))
             return
-        self._replaced[task_id] = task.task_id
+        self._replaced[task_id] = task
         self.prepare(request, connection)
 
     def _request_again(self, task: Task, task_id: str) -> GenerationRequest:
         """Raises BadInput, OutboxError."""
         if task.status is not Status.UNCERTAIN:
             raise BadInput(Text("It is known what became of '{name}'.", name=task.name))
-        if task.task_id in self._replaced.values():
+        if any(replaced.task_id == task.task_id for replaced in self._replaced.values()):
             raise BadInput(Text("'{name}' is being sent again already.", name=task.name))
         request = self.outbox.read(task.task_id).request
         pictures = tuple(self.outbox.picture_paths(task.task_id, task.pictures))
@@ -156,20 +156,27 @@ class Submissions:
             self._tell(Notice(unchecked))
 
     def forget(self, task: Task) -> None:
-        """The task is to leave the list. Raises BadInput for one that is just being sent, OutboxError."""
+        """Take the task off the list. Raises BadInput for one that is just being sent, OutboxError, StoreError."""
         if task.task_id in self._running or task.status is Status.SENDING:
             text = "'{name}' is being sent just now. Wait for the answer, then try again."
             raise BadInput(Text(text, name=task.name))
-        if task.kind:
-            self.outbox.forget(task.task_id)
+        if not self.outbox.forget(task, self._remove) and not task.status.submitted:
+            # It was sent or settled, for example, since this program has looked.
+            raise BadInput(Text("'{name}' was not removed: another program has just changed it.", name=task.name))
 
-    def restore(self, task: Task) -> None:
-        """The task is to be in the list again. Raises BadInput where it never had a key and its request is deleted."""
-        if task.kind:
-            self.outbox.restore(task.task_id)
+    def restore(self, task: Task, add: Callable[[], Task]) -> Task:
+        """Have the task be in the list again by `add`, which raises StoreError. Returns it as it is there.
+
+        Raises BadInput where it never had a key and its request is deleted, OutboxError.
+        """
+
+        def add_if_whole() -> Task:
             if not task.status.submitted and self.outbox.state(task.task_id) is State.GONE:
                 text = "'{name}' cannot be brought back: what was written for it is deleted."
                 raise BadInput(Text(text, name=task.name))
+            return add()
+
+        return self.outbox.restore(task, add_if_whole)
 
     def drop(self, task: Task) -> None:
         """The task has left the list. Unless the user removed it, the outbox still has it."""
@@ -227,7 +234,7 @@ class Submissions:
     def _prepared(self, request: GenerationRequest, result: StoredRequest | Exception) -> None:
         task_id = request.task_id
         self._preparing.discard(task_id)
-        replaced = self._replaced.pop(task_id, "")
+        replaced = self._replaced.pop(task_id, None)
         if isinstance(result, Exception):
             self._tell(NotSubmitted(task_id, trouble_of(result)))
             return
@@ -238,16 +245,13 @@ class Submissions:
             self._due[task_id] = 0.0
         self.store_pending()
 
-    def _replace_uncertain(self, task_id: str, replaced: str) -> None:
-        """Send a task in the place of one that is still uncertain. Raises StoreError, OutboxError."""
-        removed = False
-        # The outbox comes first: another Blender that looks in between would put the task back into the list.
-        if self.outbox.forget(replaced):
-            try:
-                removed = self._remove_uncertain(replaced)
-            finally:
-                if not removed:
-                    self.outbox.restore(replaced)
+    def _replace_uncertain(self, task_id: str, replaced: Task) -> None:
+        """Send a task in the place of one that is still uncertain. Raises StoreError."""
+        try:
+            removed = self.outbox.forget(replaced, self._remove)
+        except OutboxError as error:
+            self._change(task_id, transitions.waiting(troubles.not_removed(error.trouble)))
+            return
         if removed:
             self._due[task_id] = 0.0
         else:

@@ -130,6 +130,13 @@ class TaskCache:
             self.on_change(task)
             self._tell(TaskChanged(task))
 
+    def remove(self, task_id: str, status: Status | None) -> bool:
+        """Take a task off the list, where a status is given only in that one. Returns whether it was done."""
+        removed = self.store.forget(task_id, status)
+        if removed or status is None:
+            self.removed(task_id)
+        return removed
+
     def removed(self, task_id: str) -> None:
         """A task has left the list."""
         task = self.by_id.pop(task_id, None)

@@ -24,7 +24,7 @@ from ..storage.database import StoreError
 from ..storage.outbox import Outbox, OutboxError
 from ..tasks import schedule
 from ..tasks.generation_request import GenerationRequest
-from ..tasks.task import Download, Status, Task
+from ..tasks.task import Download, Task
 from ..texts.actions import Action
 from ..texts.text import Text, Trouble
 from .account import Account
@@ -83,7 +83,7 @@ class Tracker:
             self._inbox,
             self._cache.add,
             self._cache.change,
-            self._remove_uncertain,
+            self._cache.remove,
             self._polling.key_refused,
             tell,
         )
@@ -346,26 +346,20 @@ class Tracker:
         task = self._cache.by_id.get(task_id)
         if task:
             self._submissions.forget(task)
-        self._cache.store.forget(task_id)
-        self._cache.removed(task_id)
+        else:
+            self._cache.remove(task_id, None)
 
     def _restore(self, task: Task) -> None:
+        # Its unfinished files were removed, and a download is not to go on by itself.
+        download = Download.NONE if task.download is Download.WANTED else task.download
+        known = replace(task, download=download, folder=task.folder if task.files else "")
         try:
-            self._submissions.restore(task)
-            # Its unfinished files were removed, and a download is not to go on by itself.
-            download = Download.NONE if task.download is Download.WANTED else task.download
-            restored = self._cache.store.add(replace(task, download=download, folder=task.folder if task.files else ""))
+            restored = self._submissions.restore(task, lambda: self._cache.store.add(known))
         except (OutboxError, StoreError):
             self._tell(Forgotten(task))
             raise
         self._cache.changed(restored)
         self._tell(Restored(restored.task_id))
-
-    def _remove_uncertain(self, task_id: str) -> bool:
-        removed = self._cache.store.forget(task_id, Status.UNCERTAIN)
-        if removed:
-            self._cache.removed(task_id)
-        return removed
 
     def _configure(self, settings: Settings) -> None:
         if not settings.connection.same_account(self._settings.connection):

@@ -23,6 +23,12 @@ def not_yet(why: Trouble) -> Trouble:
     return Trouble(why.code, Text("{why} It was not sent yet.", why=why.text), Action.SEND_NOW)
 
 
+def not_removed(why: Trouble) -> Trouble:
+    """It waits for the user, since the one that it is to take the place of is still there."""
+    text = "It was not sent yet, since the uncertain one that it replaces could not be removed. {why}"
+    return Trouble(why.code, Text(text, why=why.text), Action.SEND_NOW)
+
+
 def later(why: Trouble) -> Trouble:
     """It is tried again without anybody's doing."""
     return Trouble(why.code, why.text, Action.WAIT)

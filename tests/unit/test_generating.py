@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from rodin_blender.storage import locks
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from tests.unit import shell as shells
@@ -137,6 +138,18 @@ def test_what_cannot_be_sent_again_ends_the_command_and_says_why(shell: Shell) -
     ran = shell.json("settle", task_id, "--again")
     assert ran.code == 2 and "no longer on the disk" in ran.event["text"]
     assert [task.status for task in stored(shell)] == [Status.UNCERTAIN]
+
+
+@pytest.mark.parametrize("command", [("settle", "--again"), ("settle", "--discard"), ("forget",)], ids=" ".join)
+def test_while_another_program_has_it_in_hand_it_stays_and_the_command_ends_and_says_why(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    shell.simulator.fail("rodin", "taken-and-closed")
+    task_id = shell.json("generate", "--prompt", "a").events[0]["task_id"]
+    with locks.acquire(shell.folder / "outbox" / task_id / ".lock"):
+        ran = shell.json(command[0], task_id, *command[1:])
+    assert ran.code == 1 and "wait for the answer" in ran.events[-1]["text"] and "'a'" in ran.events[-1]["text"]
+    assert Status.UNCERTAIN in {task.status for task in stored(shell)} and len(shell.simulator.submissions) == 1
 
 
 def test_what_a_killed_program_was_sending_is_settled_after_a_look(shell: Shell) -> None:

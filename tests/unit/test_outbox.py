@@ -19,13 +19,15 @@ import pytest
 
 from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.errors import BadInput
+from rodin_blender.service.keys import Secret
 from rodin_blender.storage import locks
 from rodin_blender.storage import outbox as outbox_module
+from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, Sending, State
 from rodin_blender.storage.stored_request import StoredRequest, to_json
 from rodin_blender.tasks import kinds, options
 from rodin_blender.tasks.generation_request import GenerationRequest
-from rodin_blender.tasks.task import Box, Placement
+from rodin_blender.tasks.task import Box, Placement, Status, Task
 from tests.unit.disks import fill, read_only, refusing, small_disk  # noqa: F401
 from tests.unit.pictures import large_file, png_file
 
@@ -59,6 +61,19 @@ def in_other_process(outbox: Outbox, script: str, environment: dict[str, str] | 
 def sending_of(outbox: Outbox, task_id: str, ask_balance: Callable[[], float | None]) -> Iterator[Sending]:
     with outbox.claim(task_id) as claim, claim.sending(ask_balance) as sending:
         yield sending
+
+
+def task_of(task_id: str, status: Status = Status.UNSENT) -> Task:
+    return Task(task_id, "A glazed vase", Secret(""), status=status, kind="generate")
+
+
+def forget(outbox: Outbox, task_id: str) -> None:
+    assert outbox.forget(task_of(task_id), lambda _id, _status: True)
+
+
+def restore(outbox: Outbox, task_id: str) -> None:
+    task = task_of(task_id)
+    assert outbox.restore(task, lambda: task) is task
 
 
 def _with_option(name: str, value: str) -> bytes:
@@ -194,7 +209,7 @@ def test_after_a_sure_refusal_it_may_be_sent_again_and_after_an_answer_not(outbo
 
 def test_what_is_gone_or_was_never_there_is_not_sent(outbox: Outbox) -> None:
     outbox.add(request())
-    outbox.forget("0a1b2c3d")
+    forget(outbox, "0a1b2c3d")
     for task_id in ("0a1b2c3d", "never"):
         assert outbox.state(task_id) is State.GONE
         with pytest.raises(NotSendable), sending_of(outbox, task_id, lambda: None):
@@ -260,20 +275,40 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: 
     with sending_of(outbox, "gone", lambda: None) as sending:
         sending.answered(ANSWER)
     for task_id in ("gone", "never"):
-        outbox.forget(task_id)
+        forget(outbox, task_id)
         assert outbox.state(task_id) is State.GONE
     assert outbox.ids() == ["kept"]
-    outbox.restore("gone")
+    restore(outbox, "gone")
     assert outbox.state("gone") is State.ANSWERED and outbox.read("gone").request.prompt == "A glazed vase"
-    outbox.forget("gone")
+    forget(outbox, "gone")
     outbox.clean()
-    outbox.restore("gone")
+    restore(outbox, "gone")
     assert "gone" in outbox.ids(), "a slip can be undone for a day"
-    outbox.forget("gone")
+    forget(outbox, "gone")
     os.utime(outbox.folder / "gone" / "forgotten.json", (1.0, 1.0))
     outbox.clean()
-    outbox.restore("gone")
+    restore(outbox, "gone")
     assert [path.name for path in outbox.folder.iterdir()] == ["kept"]
+
+
+def test_what_stays_in_the_list_stays_a_submission_and_what_leaves_it_is_held_meanwhile(outbox: Outbox) -> None:
+    outbox.add(request())
+    seen: list[tuple[State, Status | None]] = []
+
+    def remove(task_id: str, status: Status | None) -> bool:
+        seen.append((outbox.state(task_id), status))
+        return len(seen) > 1
+
+    def fail(_task_id: str, _status: Status | None) -> bool:
+        raise StoreError("The disk is full.")
+
+    with pytest.raises(StoreError):
+        outbox.forget(task_of("0a1b2c3d"), fail)
+    assert not outbox.forget(task_of("0a1b2c3d", Status.UNCERTAIN), remove)
+    assert outbox.state("0a1b2c3d") is State.UNSENT
+    assert outbox.forget(task_of("0a1b2c3d", Status.UNKNOWN), remove)
+    assert outbox.state("0a1b2c3d") is State.GONE
+    assert seen == [(State.SENDING, Status.UNCERTAIN), (State.SENDING, None)]
 
 
 def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(
@@ -290,7 +325,7 @@ def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(
     )
     assert sender.stdout and sender.stdin and sender.stdout.readline() == "ready\n"
     with pytest.raises(OutboxError, match="being sent just now"):
-        outbox.forget("0a1b2c3d")
+        forget(outbox, "0a1b2c3d")
     sender.communicate("\n", timeout=30)
     assert sender.returncode == 0 and outbox.state("0a1b2c3d") is State.ANSWERED
 
@@ -323,7 +358,7 @@ def test_what_is_forgotten_on_a_computer_that_sees_no_lock_has_its_answer_all_th
     monkeypatch.setattr(locks, "acquire", lambda *_: nullcontext())
     outbox.add(request())
     with sending_of(outbox, "0a1b2c3d", lambda: None) as sending:
-        outbox.forget("0a1b2c3d")
+        forget(outbox, "0a1b2c3d")
         sending.answered(ANSWER)
     assert outbox.answer("0a1b2c3d") == ANSWER
 
@@ -400,5 +435,5 @@ def test_a_kill_while_pictures_are_copied_leaves_no_half_submission(outbox: Outb
             request = outbox.read(task_id)
             paths = outbox.picture_paths(task_id, tuple(picture.name for picture in request.pictures))
             assert [path.stat().st_size for path in paths] == [Path(path).stat().st_size for path in pictures]
-            outbox.forget(task_id)
+            forget(outbox, task_id)
         outbox.clean()

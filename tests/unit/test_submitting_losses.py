@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from rodin_blender.service.answers import RawAnswer
 from rodin_blender.service.client import Client
 from rodin_blender.service.keys import Secret
 from rodin_blender.service.paste_parser import generation_answer
+from rodin_blender.storage import locks
+from rodin_blender.storage import outbox as outbox_module
 from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.outbox import Outbox, State
 from rodin_blender.storage.store import KeyTaken, Store
@@ -24,8 +27,17 @@ from rodin_blender.storage.stored_request import StoredRequest
 from rodin_blender.tasks import options, transitions
 from rodin_blender.tasks.generation_request import GenerationRequest
 from rodin_blender.tasks.task import Status, Task, new_task_id
-from rodin_blender.tracking import send_limits
-from rodin_blender.tracking.messages import BlockerChanged, Notice, NotSubmitted, SubmissionProgress, TaskChanged
+from rodin_blender.tracking import outbox_sync, send_limits, tracker
+from rodin_blender.tracking.messages import (
+    BlockerChanged,
+    Forgotten,
+    Notice,
+    NotSubmitted,
+    SubmissionProgress,
+    TaskChanged,
+)
+from rodin_blender.tracking.outbox_sync import OutboxSync
+from rodin_blender.tracking.sending import read
 from tests.unit import test_submitting
 from tests.unit.disks import fill, small_disk  # noqa: F401
 from tests.unit.pictures import large_file
@@ -259,28 +271,57 @@ def test_two_blenders_send_an_uncertain_one_again_once(
     assert sorted(task.status.submitted for task in stored(folder).values()) == [False, True]
 
 
-def test_what_is_sent_again_is_not_brought_back_by_another_blender_that_looks_meanwhile(
-    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("again", [True, False], ids=["sent again", "forgotten"])
+def test_what_leaves_the_list_is_not_brought_back_by_another_blender_that_looks_meanwhile(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
+    monkeypatch.setattr(tracker, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr(outbox_sync, "SYNC_INTERVAL", 0.0)
     first, second = begin(), begin()
-    task_id = uncertain(first, simulator)
+    task_id, new = uncertain(first, simulator), new_task_id()
     second.until(task_id, Status.UNCERTAIN)
-    forget, new = Outbox.forget, new_task_id()
+    remove, looks, look = Store.forget, threading.Semaphore(0), OutboxSync.run
 
-    def forget_slowly(self: Outbox, task_id: str) -> bool:
-        second.until(new, Status.UNSENT)
-        time.sleep(0.8)  # The second one looks for changes five times meanwhile.
-        return forget(self, task_id)
+    def look_and_tell(self: OutboxSync, *given: Any) -> None:
+        self.look_at_all()
+        look(self, *given)
+        looks.release()
 
-    monkeypatch.setattr(Outbox, "forget", forget_slowly)
-    first.tracker.send_again(task_id, new)
-    first.until(new, Status.DONE)
-    time.sleep(0.4)
-    assert stored(folder).keys() == {new} and len(simulator.submissions) == 2
+    def remove_slowly(self: Store, task_id: str, status: Status | None = None) -> bool:
+        removed = remove(self, task_id, status)
+        monkeypatch.setattr(OutboxSync, "run", look_and_tell)
+        assert all(looks.acquire(timeout=20.0) for _ in range(3))
+        return removed
+
+    monkeypatch.setattr(Store, "forget", remove_slowly)
+    if again:
+        first.tracker.send_again(task_id, new)
+        first.until(new, Status.DONE)
+    else:
+        first.tracker.forget(task_id)
+        first.next(Forgotten)
+    while looks.acquire(blocking=False):
+        pass
+    assert all(looks.acquire(timeout=20.0) for _ in range(3))
+    assert stored(folder).keys() == ({new} if again else set()) and len(simulator.submissions) == 1 + again
+    assert not second.of(Notice)
 
 
-def test_what_is_sent_again_while_the_list_cannot_be_written_is_sent_again_afterwards(
-    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_a_killed_program_had_just_taken_off_the_list_is_in_it_again(
+    begin: Begin, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_sync, "SYNC_INTERVAL", 0.1)
+    Outbox(folder / "outbox").add(CHAIR)
+    with locks.acquire(folder / "outbox" / CHAIR.task_id / ".lock"):
+        watched = begin()
+        time.sleep(0.8)
+        assert stored(folder) == {}
+    watched.until(CHAIR.task_id, Status.UNSENT)
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["sent again", "forgotten"])
+def test_where_the_list_cannot_be_written_it_stays_and_can_leave_it_later(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     watched = begin()
     task_id, new = uncertain(watched, simulator), new_task_id()
@@ -292,9 +333,49 @@ def test_what_is_sent_again_while_the_list_cannot_be_written_is_sent_again_after
         return forget(self, task_id, status)
 
     monkeypatch.setattr(Store, "forget", forget_later)
-    watched.tracker.send_again(task_id, new)
+    if again:
+        watched.tracker.send_again(task_id, new)
+        watched.until(new, Status.DONE)
+    else:
+        watched.tracker.forget(task_id)
+        watched.next(Notice, lambda told: "The disk is full" in str(told.said))
+        assert Outbox(folder / "outbox").state(task_id) is State.UNCERTAIN
+        watched.tracker.forget(task_id)
+        watched.next(Forgotten)
+    assert stored(folder).keys() == ({new} if again else set()) and len(simulator.submissions) == 1 + again
+
+
+def test_where_what_it_replaces_cannot_be_removed_it_waits_and_says_why(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "LOCK_TIMEOUT", 0.1)
+    watched = begin()
+    task_id, new = uncertain(watched, simulator), new_task_id()
+    with locks.acquire(folder / "outbox" / task_id / ".lock"):
+        watched.tracker.send_again(task_id, new)
+        wait_until(lambda: new in stored(folder) and "could not be removed" in stored(folder)[new].message)
+    assert {task.status for task in stored(folder).values()} == {Status.UNCERTAIN, Status.UNSENT}
+    watched.tracker.send_now(new)
     watched.until(new, Status.DONE)
-    assert stored(folder).keys() == {new} and len(simulator.submissions) == 2
+
+
+def test_what_was_accepted_since_one_has_looked_is_not_discarded(
+    begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = begin()
+    task_id, remove = uncertain(watched, simulator), Store.forget
+    answer = json.dumps(simulator.add("done", files={})).encode()
+
+    def remove_after_another(self: Store, task_id: str, status: Status | None = None) -> bool:
+        with closing(Store(folder / "tasks.sqlite")) as other:
+            other.change(task_id, transitions.accepted(read(RawAnswer(201, None, answer), Secret("")).accepted, time.time()))
+        return remove(self, task_id, status)
+
+    monkeypatch.setattr(Store, "forget", remove_after_another)
+    watched.tracker.forget(task_id)
+    assert "was not removed: another program" in str(watched.next(Notice).said) and not watched.of(Forgotten)
+    watched.until(task_id, Status.DONE)
+    assert Outbox(folder / "outbox").state(task_id) is not State.GONE
 
 
 def test_what_is_settled_while_it_is_sent_again_is_kept_and_nothing_more_is_sent(

@@ -1092,6 +1092,7 @@ TEXTS = {
     "'{name}' was sent already.": "„{name}“ wurde schon gesendet.",
     "Another program sends '{name}', so it cannot be cancelled here.": "Ein anderes Programm sendet „{name}“, also kann es hier nicht abgebrochen werden.",
     "'{name}' is being sent just now. Wait for the answer, then try again.": "„{name}“ wird gerade gesendet. Auf die Antwort warten, dann neu versuchen.",
+    "'{name}' was not removed: another program has just changed it.": "„{name}“ wurde nicht entfernt: Ein anderes Programm hat sie gerade geändert.",
     "'{name}' cannot be brought back: what was written for it is deleted.": "„{name}“ kann nicht zurückgeholt werden: Was dafür geschrieben war, ist gelöscht.",
     # tracking/task_cache.py
     "It is no longer in the list.": "Sie ist nicht mehr in der Liste.",
@@ -1106,6 +1107,7 @@ TEXTS = {
     "Blender ended before the service had answered, and what was to be sent is no longer on the disk.": "Blender endete, bevor der Dienst geantwortet hatte, und was zu senden war, ist nicht mehr auf der Platte.",
     "Meanwhile it became known what became of the first one, so this one was not sent.": "Inzwischen wurde bekannt, was aus der ersten wurde, deshalb wurde diese nicht gesendet.",
     "{why} It was not sent yet.": "{why} Sie wurde noch nicht gesendet.",
+    "It was not sent yet, since the uncertain one that it replaces could not be removed. {why}": "Sie wurde noch nicht gesendet, da die ungewisse, die sie ersetzt, nicht entfernt werden konnte. {why}",
     "It was sent, and no usable answer came. {why} It may have been charged.": "Sie wurde gesendet, und keine brauchbare Antwort kam. {why} Sie wurde vielleicht berechnet.",
     "The account had {before} credits before it.": "Das Konto hatte davor {before} Credits.",
     "The account's credits went down from {before} to {after}, so it was probably charged.": "Die Credits des Kontos sind von {before} auf {after} gesunken, sie wurde also wahrscheinlich berechnet.",
