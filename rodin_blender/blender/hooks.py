@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A studio's functions, see `handlers`: a thread reads its file, and nothing is called before that has been run."""
+"""A studio's functions, see `handlers`: a thread runs the file with them; none is called before that has ended."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small work for the disk that is no task's: done in a thread of its own, its outcome taken in by the timer."""
+"""Work that may wait for the disk, but for the tracker's: in a thread of its own, its outcome handed to the timer."""
 
 from __future__ import annotations
 

@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
-from .. import catalog
 from ..service.errors import BadInput, os_reason
 from ..texts.text import Text
-from . import processes
+from . import asset_catalog, processes
 from .disk import replace_file
 
 LONGEST_RUN = 600.0
@@ -30,7 +29,7 @@ _ASIDE = ".rodin-"
 def prepare(folder: Path) -> None:
     """Make the folder, with the catalog in its list. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    catalog.add(folder)
+    asset_catalog.add(folder)
 
 
 def write(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Has the list of tasks say what the outbox says: of what others send, of what was left over, of what the list lost.
+"""Brings the list of tasks up to date with the outbox: what others send or have left unsent, what the list has lost.
 
 For the tracker's thread.
 """

@@ -189,11 +189,11 @@ def test_clearing_is_one_step_that_can_be_taken_back(rodin: Rodin, several: dict
 
 
 def test_done_downloaded_and_in_the_scene_are_told_apart(rodin: Rodin, done: Callable[..., str]) -> None:
-    words = rodin.module("blender.words")
+    task_states = rodin.module("blender.task_states")
     task_id = done()
 
     def word() -> Any:
-        return str(words.state(rodin.session.tasks[task_id])[1])
+        return str(task_states.state(rodin.session.tasks[task_id])[1])
 
     assert word() == "Done"
     bpy.ops.rodin.download(task_id=task_id, import_model=False)
@@ -239,7 +239,7 @@ def test_how_long_the_service_keeps_files_is_told_in_whole_days(rodin: Rodin, do
 def test_jobs_are_counted_in_words(rodin: Rodin, service: Service) -> None:
     task_id = rodin.track(service.add([[[0, "Done"]], [[0, "Waiting"], [600, "Done"]]], prompt="A chair"))
     rodin.until(lambda: rodin.item(task_id).jobs_done == 1, "one job is done")
-    said = rodin.module("blender.words").sentence(rodin.session.tasks[task_id])
+    said = rodin.module("blender.task_states").sentence(rodin.session.tasks[task_id])
     assert str(said) == "Generating, 1 of 2 jobs done"
 
 

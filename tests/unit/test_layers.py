@@ -16,8 +16,8 @@ TOOLS = PACKAGE.with_name("tools")
 LAYERS = (
     "texts", "service", "tasks", "storage", "tracking", "configuration", "command_line", "blender", "scripting"
 )  # fmt: skip
-ANYWHERE = ("handlers", "catalog")
-"""Modules beside the layers that import none of them, or only `texts`, `service`, `tasks` and `storage`."""
+ANYWHERE = ("handlers",)
+"""What stands beside the layers and imports only `texts`, `service`, `tasks` and `storage`."""
 LONGEST = 400
 """Lines of a module. What needs more holds more than one thing."""
 EFFECTS = ("wake", "tracker", "follow", "run", "tell", "show", "fill", "clear", "set_value", "enter", "renew", "touch")

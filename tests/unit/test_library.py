@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from rodin_blender.catalog import CATALOG_ID
 from rodin_blender.service.errors import BadInput
 from rodin_blender.storage import library
+from rodin_blender.storage.asset_catalog import CATALOG_ID
 from tests.unit.shell import ROOT, wait_until
 
 Command = Callable[[Path], list[str]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 
-from ...catalog import CATALOG_ID
+from ...storage.asset_catalog import CATALOG_ID
 
 
 def mark(collection: bpy.types.Collection, preview: str, description: str) -> None:

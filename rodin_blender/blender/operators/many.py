@@ -9,7 +9,7 @@ from ...tasks.listing import Group
 from ...tasks.task import Download, Status, Task
 from ...texts.phrases import listed, quoted
 from ...texts.text import Text
-from .. import hand_off, importing, words
+from .. import hand_off, importing, task_states
 from ..app import app
 from ..properties import task_properties
 from ..scene import model_imports, placement
@@ -239,7 +239,7 @@ class RODIN_OT_activate(bpy.types.Operator):
     @classmethod
     def description(cls, context: bpy.types.Context, properties: bpy.types.OperatorProperties) -> str:
         task = app().session.tasks.get(properties.task_id)
-        return f"{task.name}: {say(words.sentence(task))}" if task else ""
+        return f"{task.name}: {say(task_states.sentence(task))}" if task else ""
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         app().task_list.activate(self.task_id)

@@ -12,7 +12,7 @@ from ...tasks.task import Download, Status, Task, Watch, is_done, is_failed
 from ...texts import phrases
 from ...texts.text import Text
 from ...texts.wording import size_text
-from .. import words
+from .. import task_states
 from ..app import app
 from ..layouts import paragraph
 from ..properties import preferences_page, task_properties
@@ -28,7 +28,7 @@ RESULTS_KEPT = 7 * 86400.0
 def draw(layout: bpy.types.UILayout, context: bpy.types.Context, task: Task) -> None:
     width = context.region.width
     column = layout.column()
-    paragraph(column, task.name, width, icon=words.icon(task))
+    paragraph(column, task.name, width, icon=task_states.icon(task))
     if not task.status.submitted:
         submissions.draw(column, task, width)
         submissions.draw_request(layout, task, width)
@@ -89,10 +89,10 @@ def draw_selection(layout: bpy.types.UILayout) -> None:
 
 def _draw_state(layout: bpy.types.UILayout, task: Task, width: float) -> None:
     if task.jobs and not task.status.final:
-        text = say(words.progress(task))
+        text = say(task_states.progress(task))
         layout.progress(text=text, factor=task.jobs_done / len(task.jobs), translate=False)
         return
-    sentence = words.sentence(task)
+    sentence = task_states.sentence(task)
     if len(task.files) == 1:
         sentence = Text("{how}: 1 file, {size:size}", how=sentence, size=task.size)
     elif task.files:

@@ -7,7 +7,7 @@ import bpy
 
 from ...tasks.task import Task
 from ...texts.text import Text
-from .. import words
+from .. import task_states
 from ..app import App, app
 from ..layouts import font_size, text_width, ui_scale
 from ..voice import say
@@ -62,7 +62,7 @@ def _draw_row(
     if running.task_list.selecting:
         row.prop(item, "selected", text="")
         width -= ICON * scale
-    icon, state, _sentence = words.state(task)
+    icon, state, _sentence = task_states.state(task)
     word = say(state)
     if task.followed and (task.trouble or running.session.blocker):
         icon = "ERROR"

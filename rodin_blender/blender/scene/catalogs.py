@@ -6,8 +6,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from ... import catalog
 from ...service.errors import os_reason
+from ...storage import asset_catalog
 from ...texts.text import Text
 from .. import importing
 from ..app import app
@@ -24,7 +24,7 @@ def add_catalog() -> None:
 def _add_to(library: Path) -> Text | None:
     """Returns what went wrong, None for nothing."""
     try:
-        catalog.add(library)
+        asset_catalog.add(library)
     except OSError as error:
         text = "The asset catalog Rodin could not be noted in {folder}: {reason}. The asset is there."
         return Text(text, folder=str(library), reason=os_reason(error))

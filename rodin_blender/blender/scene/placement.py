@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a model is wanted that was generated from here: where the 3D cursor was, or in the place of a blockout."""
+"""Where a model that this Blender has made is wanted: where the 3D cursor was, or in the place of a blockout."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The user's folder as this Blender sees it, and where things lay before there was one."""
+"""The user's folder as this Blender sees it, and where earlier versions kept things, which are brought there."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Presses of Follow and Paste: what each gave to the tracker, and the one line that tells what came of it."""
+"""Presses of Follow and Paste: how many tasks each gave to the tracker, and the one line that tells what came of it."""
 
 from __future__ import annotations
 
