@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..storage.outbox import Outbox, OutboxError, State
+from ..storage.store import StatusChanged
 from ..storage.task_folder import FolderLocked, remove
 from ..tasks.task import Task
 from .following import CommandEnd, open_store
@@ -22,14 +23,14 @@ def run(host: Host, output: Output, given: Namespace) -> Exit:
     outbox = Outbox(host.outbox)
     with open_store(host.list_path, output) as store:
         for task in lookup(store, given.tasks):
-            if task.kind and outbox.state(task.task_id) is State.SENDING:
-                trouble = "It is being sent just now: wait for the answer."
-            else:
-                trouble = _delete(task) if given.files and task.folder else ""
             try:
-                if not (trouble or outbox.forget(task, store.forget) or task.status.submitted):
-                    trouble = "Another program has just changed it."
-            except OutboxError as error:
+                if task.kind and outbox.state(task.task_id) is State.SENDING:
+                    trouble = "It is being sent just now: wait for the answer."
+                else:
+                    trouble = _delete(task) if given.files and task.folder else ""
+                if not trouble:
+                    outbox.forget(task, store.forget)
+            except (OutboxError, StatusChanged) as error:
                 trouble = str(error)
             if trouble:
                 kept.append(f"'{task.name}' stays in the list. {trouble}")

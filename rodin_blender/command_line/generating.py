@@ -14,6 +14,7 @@ from ..configuration import GENERATE
 from ..service.errors import BadInput, os_reason
 from ..service.pictures import check_picture
 from ..storage.outbox import Outbox, OutboxError, State
+from ..storage.store import StatusChanged
 from ..tasks import options
 from ..tasks.generation_request import GenerationRequest
 from ..tasks.options import OPTIONS, Value
@@ -75,9 +76,8 @@ def settle(host: Host, output: Output, given: Namespace) -> Exit:
                 raise BadInput(f"'{task.name}' {what}, so there is nothing to settle.")
         for task in tasks if given.discard else ():
             try:
-                if not outbox.forget(task, store.forget):
-                    raise BadInput(f"'{task.name}' was not discarded: another program has just changed it.")
-            except OutboxError as error:
+                outbox.forget(task, store.forget)
+            except (OutboxError, StatusChanged) as error:
                 raise CommandEnd(Exit.TROUBLE, f"'{task.name}' was not discarded. {error}") from None
             output.tell("task", f"{task.task_id}  {task.name}  discarded", **describe(task))
         if given.answer:

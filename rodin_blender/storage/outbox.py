@@ -18,7 +18,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -209,48 +209,53 @@ class Outbox:
         return [self.folder / task_id / name for name in names]
 
     def forget(self, task: Task, remove: Callable[[str, Status | None], bool]) -> bool:
-        """Take a task off the list by `remove`, and then have its submission be none; `restore` brings it back.
+        """Have a task's submission be none, and take the task off the list by `remove`; `restore` brings it back.
 
-        `remove` gets the id and, for a task without a key, the status in which alone it is to be removed, and returns
-        whether it was. So does this. Nobody sends it meanwhile, nor puts it into the list again, see `OutboxSync`.
-        Raises OutboxError, also while it is being sent, and what `remove` raises.
+        `remove` gets the id and, for a task without a key, the status in which alone it is to be removed. Returns what
+        that returns. Raises OutboxError, also while it is being sent, and what `remove` raises; all is as it was then.
         """
-        folder, status = self.folder / task.task_id, None if task.status.submitted else task.status
-        with self._held(task) as there:
-            removed = remove(task.task_id, status)
-            if there and removed:
-                with _disk_errors(folder):
-                    # Its folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
-                    (folder / REQUEST).touch()  # The file's time tells from when on the submission is kept.
-                    (folder / REQUEST).replace(folder / FORGOTTEN)
-                    private_files.sync_folder(folder)
-            return removed
+        with self._renamed(task, REQUEST, FORGOTTEN):
+            return remove(task.task_id, None if task.status.submitted else task.status)
 
     def restore(self, task: Task, add: Callable[[], Task]) -> Task:
-        """Undo `forget`, where it was not cleaned since: have it be a submission, and in the list again by `add`.
+        """Undo `forget`, where it was not cleaned since, and have the task be in the list by `add`.
 
-        Returns what that returned. Raises OutboxError, and what `add` raises.
+        Returns what that returns. Raises OutboxError, and what `add` raises; all is as it was then.
         """
-        folder = self.folder / task.task_id
-        with self._held(task) as there:
-            if there and (folder / FORGOTTEN).exists():
-                with _disk_errors(folder):
-                    (folder / FORGOTTEN).replace(folder / REQUEST)
-                    private_files.sync_folder(folder)
+        with self._renamed(task, FORGOTTEN, REQUEST):
             return add()
 
     @contextmanager
-    def _held(self, task: Task) -> Iterator[bool]:
-        """Keep all others from its submission, as long as the block runs. Yields whether there is one."""
-        folder = self.folder / task.task_id
+    def _renamed(self, task: Task, old: str, new: str) -> Iterator[None]:
+        """Keep others from a task's submission and give a file of it another name: the old one if the block fails.
+
+        The outbox is changed before the list: what has left the list, and not the outbox, others put into the list.
+        """
+        folder, renamed = self.folder / task.task_id, False
         with ExitStack() as stack:
             with _disk_errors(folder):
                 there = bool(task.kind) and folder.is_dir()
                 try:
-                    stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT) if there else nullcontext())
+                    if there:
+                        stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
                 except locks.Locked:
                     raise OutboxError("It is being sent just now: wait for the answer.") from None
-            yield there
+            try:
+                with _disk_errors(folder):
+                    # The folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
+                    if there and (folder / old).exists():
+                        (folder / old).touch()  # Its time tells from when on what is forgotten is kept.
+                        (folder / old).replace(folder / new)
+                        renamed = True
+                        private_files.sync_folder(folder)
+                    elif there and new == FORGOTTEN:
+                        (folder / new).touch()
+                yield
+            except BaseException:
+                if renamed:
+                    with suppress(OSError):
+                        (folder / new).replace(folder / old)
+                raise
 
     def clean(self) -> None:
         """Remove what was forgotten long ago, and what a killed program was still copying an hour ago."""

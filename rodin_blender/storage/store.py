@@ -44,6 +44,13 @@ class LimitReached(RodinError):
         super().__init__("As many generations are under way as may be at a time.")
 
 
+class StatusChanged(RodinError):
+    """A task is to be removed only in a status that it has no more."""
+
+    def __init__(self) -> None:
+        super().__init__("Another program has just changed it.")
+
+
 class KeyTaken(RodinError):
     """A task cannot have a subscription key by which another one is followed."""
 
@@ -193,14 +200,20 @@ class Store:
             return int(self._db.execute(f"SELECT count(*) FROM task WHERE {_UNDER_WAY}").fetchone()[0])
 
     def forget(self, task_id: str, status: Status | None = None) -> bool:
-        """Remove a task, where one is given only in this status. Returns whether it was there."""
+        """Remove a task. Returns whether it was there.
+
+        Raises StatusChanged where a status is given, and it is in another one.
+        """
         # The list is locked against readers, too, so that no copy is made meanwhile.
         with self._writing("EXCLUSIVE") as db:
-            found = "DELETE FROM task WHERE task_id = ? AND (? IS NULL OR status = ?)"
-            removed = db.execute(found, (task_id, status, status)).rowcount > 0
-            if removed:
-                second_copy.forget(self.path, task_id)
-            return removed
+            task = self._find(db, "task_id", task_id)
+            if task is None:
+                return False
+            if status and task.status is not status:
+                raise StatusChanged
+            db.execute("DELETE FROM task WHERE task_id = ?", (task_id,))
+            second_copy.forget(self.path, task_id)
+            return True
 
     def claim_due(self, now: float, limit: int, exclude: Collection[str] = ()) -> list[Claim]:
         """Up to `limit` due tasks, longest due first, that no other Blender is checking; each counts as one request.

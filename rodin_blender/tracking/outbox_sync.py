@@ -63,7 +63,7 @@ class OutboxSync:
         now = time.monotonic()
         if self._synced_at and now < self._synced_at + SYNC_INTERVAL:
             return
-        everything, found, held = self._all, set[Trouble](), False
+        everything, found = self._all, set[Trouble]()
         others = (t for t in tasks.values() if t.status is Status.SENDING or transitions.is_overdue(t, time.time()))
         ids = {task.task_id for task in others}
         if everything:
@@ -78,10 +78,6 @@ class OutboxSync:
                 found.add(error.trouble)
         for task_id in sorted(ids - ours):
             try:
-                if task_id not in tasks and self._outbox.state(task_id) is State.SENDING:
-                    # Who sends it has it in the list next; who removes it has taken it off the list just now.
-                    held = True
-                    continue
                 self._sync(task_id, tasks.get(task_id), api_key)
             except StoreError:
                 raise
@@ -89,7 +85,7 @@ class OutboxSync:
                 found.add(trouble_of(error))
         # This comes last, so that the sync is repeated after an error of the list.
         # One of ours that has left the list while it is sent is to come back with its answer.
-        self._synced_at, self._all = now, everything and bool(found or held or (ids & ours) - tasks.keys())
+        self._synced_at, self._all = now, everything and bool(found or (ids & ours) - tasks.keys())
         for trouble in sorted(found - self._reported, key=str):
             self._tell(Notice(trouble))
         self._reported |= found

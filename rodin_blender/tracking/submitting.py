@@ -21,7 +21,7 @@ from ..service.errors import BadInput, trouble_of
 from ..service.keys import Secret
 from ..storage.database import StoreError
 from ..storage.outbox import Claim, NotSendable, Outbox, OutboxError, State
-from ..storage.store import KeyTaken
+from ..storage.store import KeyTaken, StatusChanged
 from ..storage.stored_request import StoredRequest
 from ..tasks import transitions
 from ..tasks.generation_request import GenerationRequest
@@ -160,9 +160,12 @@ class Submissions:
         if task.task_id in self._running or task.status is Status.SENDING:
             text = "'{name}' is being sent just now. Wait for the answer, then try again."
             raise BadInput(Text(text, name=task.name))
-        if not self.outbox.forget(task, self._remove) and not task.status.submitted:
+        try:
+            self.outbox.forget(task, self._remove)
+        except StatusChanged:
             # It was sent or settled, for example, since this program has looked.
-            raise BadInput(Text("'{name}' was not removed: another program has just changed it.", name=task.name))
+            text = "'{name}' was not removed: another program has just changed it."
+            raise BadInput(Text(text, name=task.name)) from None
 
     def restore(self, task: Task, add: Callable[[], Task]) -> Task:
         """Have the task be in the list again by `add`, which raises StoreError. Returns it as it is there.
@@ -249,6 +252,8 @@ class Submissions:
         """Send a task in the place of one that is still uncertain. Raises StoreError."""
         try:
             removed = self.outbox.forget(replaced, self._remove)
+        except StatusChanged:
+            removed = False
         except OutboxError as error:
             self._change(task_id, transitions.waiting(troubles.not_removed(error.trouble)))
             return

@@ -52,6 +52,8 @@ class TaskCache:
         self._copied_at = time.monotonic()
         self._copy_wanted = False
         self._moved = False
+        self._unread = False
+        """Whether others have written what was not read yet, such as since the disk was in the way."""
         self._to_restore: list[str] = []
         """Ids of tasks that were in the list before its file was replaced, and are not yet in the new one."""
 
@@ -109,9 +111,11 @@ class TaskCache:
 
     def load_if_changed(self, newer: Collection[str]) -> bool:
         """Take in what another Blender has written, but for the tasks of these ids, of which more is known here."""
-        if not self.store.changed_by_others():
+        self._unread |= self.store.changed_by_others()
+        if not self._unread:
             return False
         stored = {task.task_id: task for task in self.store.tasks()}
+        self._unread = False
         for task_id in self.by_id.keys() - stored.keys():
             self.removed(task_id)
         for task in stored.values():
@@ -131,10 +135,9 @@ class TaskCache:
             self._tell(TaskChanged(task))
 
     def remove(self, task_id: str, status: Status | None) -> bool:
-        """Take a task off the list, where a status is given only in that one. Returns whether it was done."""
+        """Take a task off the list, where a status is given only in that one. See `Store.forget`."""
         removed = self.store.forget(task_id, status)
-        if removed or status is None:
-            self.removed(task_id)
+        self.removed(task_id)
         return removed
 
     def removed(self, task_id: str) -> None:

@@ -24,6 +24,7 @@ from rodin_blender.storage import locks
 from rodin_blender.storage import outbox as outbox_module
 from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.outbox import NotSendable, Outbox, OutboxError, Sending, State
+from rodin_blender.storage.store import StatusChanged
 from rodin_blender.storage.stored_request import StoredRequest, to_json
 from rodin_blender.tasks import kinds, options
 from rodin_blender.tasks.generation_request import GenerationRequest
@@ -291,24 +292,31 @@ def test_what_was_forgotten_is_none_any_more_and_is_removed_after_a_day(outbox: 
     assert [path.name for path in outbox.folder.iterdir()] == ["kept"]
 
 
-def test_what_stays_in_the_list_stays_a_submission_and_what_leaves_it_is_held_meanwhile(outbox: Outbox) -> None:
+def test_it_is_forgotten_and_off_the_list_or_neither(outbox: Outbox) -> None:
     outbox.add(request())
-    seen: list[tuple[State, Status | None]] = []
+    asked: list[tuple[State, Status | None]] = []
 
     def remove(task_id: str, status: Status | None) -> bool:
-        seen.append((outbox.state(task_id), status))
-        return len(seen) > 1
+        asked.append((outbox.state(task_id), status))
+        if len(asked) == 1:
+            raise StatusChanged
+        return False
 
-    def fail(_task_id: str, _status: Status | None) -> bool:
+    def fail() -> Task:
         raise StoreError("The disk is full.")
 
-    with pytest.raises(StoreError):
-        outbox.forget(task_of("0a1b2c3d"), fail)
-    assert not outbox.forget(task_of("0a1b2c3d", Status.UNCERTAIN), remove)
+    with pytest.raises(StatusChanged):
+        outbox.forget(task_of("0a1b2c3d", Status.UNCERTAIN), remove)
     assert outbox.state("0a1b2c3d") is State.UNSENT
-    assert outbox.forget(task_of("0a1b2c3d", Status.UNKNOWN), remove)
+    assert not outbox.forget(task_of("0a1b2c3d", Status.UNKNOWN), remove)
+    assert outbox.state("0a1b2c3d") is State.GONE, "it was off the list before"
+    assert asked == [(State.GONE, Status.UNCERTAIN), (State.GONE, None)]
+    with pytest.raises(StoreError):
+        outbox.restore(task_of("0a1b2c3d"), fail)
     assert outbox.state("0a1b2c3d") is State.GONE
-    assert seen == [(State.SENDING, Status.UNCERTAIN), (State.SENDING, None)]
+    forget(outbox, "0a1b2c3d")
+    restore(outbox, "0a1b2c3d")
+    assert outbox.state("0a1b2c3d") is State.UNSENT and outbox.read("0a1b2c3d").request == request()
 
 
 def test_what_another_program_sends_cannot_be_forgotten_and_its_answer_is_kept(

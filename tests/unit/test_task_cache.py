@@ -12,6 +12,7 @@ import pytest
 
 from rodin_blender.service.keys import Secret
 from rodin_blender.storage import second_copy
+from rodin_blender.storage.database import StoreError
 from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from rodin_blender.tracking import task_cache as module
@@ -35,6 +36,27 @@ def test_a_key_that_another_program_got_outlives_the_change_of_the_lists_file(tm
     with closing(Store(path)) as store:
         (found,) = store.tasks()
     assert (found.subscription_key, found.status) == (Secret("key-of-the-chair"), Status.GENERATING)
+
+
+def test_what_others_wrote_is_read_later_where_the_disk_was_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, tasks, failures = tmp_path / "tasks.sqlite", Store.tasks, iter((StoreError("The disk does not answer."),))
+
+    def tasks_later(self: Store) -> list[Task]:
+        for error in failures:
+            raise error
+        return tasks(self)
+
+    cache = TaskCache(path, (), lambda _: None, lambda _: None)
+    with closing(Store(path)) as store:
+        store.add(SENT)
+    monkeypatch.setattr(Store, "tasks", tasks_later)
+    with pytest.raises(StoreError):
+        cache.load_if_changed(())
+    assert cache.load_if_changed(()) and cache.by_id == {SENT.task_id: SENT}
+    assert not cache.load_if_changed(())
+    cache.close()
 
 
 def test_the_second_copy_is_renewed_soon_after_a_task_was_accepted_and_else_now_and_then(

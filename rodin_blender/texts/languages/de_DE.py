@@ -973,6 +973,7 @@ TEXTS = {
     "{path} has a $ with a brace that is no variable: write {variable}, or $$ for a $.": "{path} hat ein $ mit einer Klammer, das keine Variable ist: {variable} schreiben, oder $$ für ein $.",
     # storage/store.py
     "As many generations are under way as may be at a time.": "So viele Erzeugungen laufen, wie auf einmal dürfen.",
+    "Another program has just changed it.": "Ein anderes Programm hat sie gerade geändert.",
     "The key that it got is that of '{name}', which is in the list already.": "Der Schlüssel, den sie bekam, ist der von „{name}“, die schon in der Liste ist.",
     "The list of tasks was damaged. It now lies at {path}; {count} of its tasks could still be read and are in the list.": "Die Liste der Aufgaben war beschädigt. Sie liegt jetzt unter {path}; {count} ihrer Aufgaben konnten noch gelesen werden und sind in der Liste.",
     "The list of tasks was gone. It was made anew from its second copy, with {count} tasks.": "Die Liste der Aufgaben war weg. Sie wurde aus ihrer Zweitkopie neu gemacht, mit {count} Aufgaben.",
