@@ -190,12 +190,7 @@ class Outbox:
         folder = self.folder / task_id
         if not (folder / REQUEST).exists():
             raise NotSendable("Its request is no longer on the disk.")
-        with ExitStack() as stack:
-            try:
-                with _disk_errors(folder):
-                    stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
-            except locks.Locked:
-                raise NotSendable("It is being sent.") from None
+        with _held(folder, NotSendable("It is being sent.")):
             yield Claim(self, task_id)
 
     def last_sending(self, task_id: str) -> Sending:
@@ -235,11 +230,8 @@ class Outbox:
         with ExitStack() as stack:
             with _disk_errors(folder):
                 there = bool(task.kind) and folder.is_dir()
-                try:
-                    if there:
-                        stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
-                except locks.Locked:
-                    raise OutboxError("It is being sent just now: wait for the answer.") from None
+            if there:
+                stack.enter_context(_held(folder, OutboxError("It is being sent just now: wait for the answer.")))
             try:
                 with _disk_errors(folder):
                     # The folder keeps its name: a sender on a computer that sees no lock finds it for the answer.
@@ -337,15 +329,16 @@ class Sending:
 
 def _create_marker(path: Path, said: dict[str, object]) -> None:
     """Make the marker of an attempt, which only one can. Raises NotSendable, OutboxError."""
-    try:
-        private_files.write_synced(path, json.dumps(said).encode(), exclusive=True)
-    except FileExistsError:
-        raise NotSendable("It is being sent.") from None
-    except OSError as error:
-        # Nothing was sent with this marker, so it is no attempt.
-        with suppress(OSError):
-            path.unlink()
-        raise _outbox_error(path.parent, error) from None
+    with _disk_errors(path.parent):
+        try:
+            private_files.write_synced(path, json.dumps(said).encode(), exclusive=True)
+        except FileExistsError:
+            raise NotSendable("It is being sent.") from None
+        except OSError:
+            # Nothing was sent with this marker, so it is no attempt.
+            with suppress(OSError):
+                path.unlink()
+            raise
     private_files.sync_folder(path.parent)
 
 
@@ -386,13 +379,21 @@ def _answer_in(path: Path) -> RawAnswer | None:
 
 
 @contextmanager
+def _held(folder: Path, if_locked: RodinError) -> Iterator[None]:
+    """Keep all others from the submission in a folder. Raises `if_locked` where another one does so, OutboxError."""
+    with ExitStack() as stack:
+        try:
+            with _disk_errors(folder):
+                stack.enter_context(locks.acquire(folder / LOCK, LOCK_TIMEOUT))
+        except locks.Locked:
+            raise if_locked from None
+        yield
+
+
+@contextmanager
 def _disk_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _outbox_error(folder, error) from None
-
-
-def _outbox_error(folder: Path, error: OSError) -> OutboxError:
-    text = "What is to be sent cannot be kept in {folder}: {reason}."
-    return OutboxError(Text(text, folder=str(folder), reason=os_reason(error)))
+        text = "What is to be sent cannot be kept in {folder}: {reason}."
+        raise OutboxError(Text(text, folder=str(folder), reason=os_reason(error))) from None

@@ -7,12 +7,25 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools.testing.disks import fill, mounted, preloaded, unmount
 
-__all__ = ["fill", "read_only", "refusing", "small_disk"]
+__all__ = ["fail_once", "fill", "read_only", "refusing", "small_disk"]
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: Exception) -> None:
+    """Have the next call of a method raise the error, whoever makes it, as where the disk is in the way for a moment."""
+    method, errors = getattr(owner, name), iter((error,))
+
+    def failing(*given: Any) -> Any:
+        for error in errors:
+            raise error
+        return method(*given)
+
+    monkeypatch.setattr(owner, name, failing)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ from rodin_blender.tracking.messages import (
 from rodin_blender.tracking.outbox_sync import OutboxSync
 from rodin_blender.tracking.sending import read
 from tests.unit import test_submitting
-from tests.unit.disks import fill, small_disk  # noqa: F401
+from tests.unit.disks import fail_once, fill, small_disk  # noqa: F401
 from tests.unit.pictures import large_file
 from tests.unit.test_submitting import Generating, stored
 from tests.unit.watching import wait_until
@@ -63,6 +63,18 @@ def uncertain(watched: Generating, simulator: Simulator) -> str:
     task_id = watched.generate()
     watched.until(task_id, Status.UNCERTAIN)
     return task_id
+
+
+def leave_list(watched: Generating, task_id: str, *, again: bool) -> set[str]:
+    """Have an uncertain task be sent again or forgotten, until it is. Returns the ids that are in the list then."""
+    if again:
+        new = new_task_id()
+        watched.tracker.send_again(task_id, new)
+        watched.until(new, Status.DONE)
+        return {new}
+    watched.tracker.forget(task_id)
+    watched.next(Forgotten)
+    return set()
 
 
 def answered(folder: Path, answer: dict[str, object], request: GenerationRequest = CHAIR) -> Path:
@@ -279,7 +291,7 @@ def test_what_leaves_the_list_is_not_brought_back_by_another_blender_that_looks_
     monkeypatch.setattr(tracker, "LONGEST_WAIT", 0.1)
     monkeypatch.setattr(outbox_sync, "SYNC_INTERVAL", 0.0)
     first, second = begin(), begin()
-    task_id, new = uncertain(first, simulator), new_task_id()
+    task_id = uncertain(first, simulator)
     second.until(task_id, Status.UNCERTAIN)
     remove, looks, look = Store.forget, dict[OutboxSync, int](), OutboxSync.run
 
@@ -299,14 +311,9 @@ def test_what_leaves_the_list_is_not_brought_back_by_another_blender_that_looks_
         return removed
 
     monkeypatch.setattr(Store, "forget", remove_slowly)
-    if again:
-        first.tracker.send_again(task_id, new)
-        first.until(new, Status.DONE)
-    else:
-        first.tracker.forget(task_id)
-        first.next(Forgotten)
+    left = leave_list(first, task_id, again=again)
     wait_for_looks(2)
-    assert stored(folder).keys() == ({new} if again else set()) and len(simulator.submissions) == 1 + again
+    assert stored(folder).keys() == left and len(simulator.submissions) == 1 + again
     assert not second.of(Notice)
 
 
@@ -315,25 +322,14 @@ def test_where_the_list_cannot_be_written_it_stays_and_can_leave_it_later(
     begin: Begin, simulator: Simulator, folder: Path, monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     watched = begin()
-    task_id, new = uncertain(watched, simulator), new_task_id()
-    forget, failures = Store.forget, iter((StoreError("The disk is full."),))
-
-    def forget_later(self: Store, task_id: str, status: Status | None = None) -> bool:
-        for error in failures:
-            raise error
-        return forget(self, task_id, status)
-
-    monkeypatch.setattr(Store, "forget", forget_later)
-    if again:
-        watched.tracker.send_again(task_id, new)
-        watched.until(new, Status.DONE)
-    else:
+    task_id = uncertain(watched, simulator)
+    fail_once(monkeypatch, Store, "forget", StoreError("The disk is full."))
+    if not again:
         watched.tracker.forget(task_id)
         watched.next(Notice, lambda told: "The disk is full" in str(told.said))
         assert Outbox(folder / "outbox").state(task_id) is State.UNCERTAIN
-        watched.tracker.forget(task_id)
-        watched.next(Forgotten)
-    assert stored(folder).keys() == ({new} if again else set()) and len(simulator.submissions) == 1 + again
+    left = leave_list(watched, task_id, again=again)
+    assert stored(folder).keys() == left and len(simulator.submissions) == 1 + again
 
 
 def test_where_what_it_replaces_cannot_be_removed_it_waits_and_says_why(

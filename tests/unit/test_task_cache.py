@@ -17,6 +17,7 @@ from rodin_blender.storage.store import Store
 from rodin_blender.tasks.task import Status, Task
 from rodin_blender.tracking import task_cache as module
 from rodin_blender.tracking.task_cache import TaskCache
+from tests.unit.disks import fail_once
 
 SENT = Task("0a1b2c3d", "Chair", Secret(""), status=Status.UNCERTAIN, kind="generate", tracked_at=1.0)
 
@@ -41,17 +42,11 @@ def test_a_key_that_another_program_got_outlives_the_change_of_the_lists_file(tm
 def test_what_others_wrote_is_read_later_where_the_disk_was_in_the_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, tasks, failures = tmp_path / "tasks.sqlite", Store.tasks, iter((StoreError("The disk does not answer."),))
-
-    def tasks_later(self: Store) -> list[Task]:
-        for error in failures:
-            raise error
-        return tasks(self)
-
+    path = tmp_path / "tasks.sqlite"
     cache = TaskCache(path, (), lambda _: None, lambda _: None)
     with closing(Store(path)) as store:
         store.add(SENT)
-    monkeypatch.setattr(Store, "tasks", tasks_later)
+    fail_once(monkeypatch, Store, "tasks", StoreError("The disk does not answer."))
     with pytest.raises(StoreError):
         cache.load_if_changed(())
     assert cache.load_if_changed(()) and cache.by_id == {SENT.task_id: SENT}
