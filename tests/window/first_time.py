@@ -140,4 +140,4 @@ def from_blenders_menus(ui, given):
     yield 1.0
     bpy.ops.preferences.addon_show(module=ui.module("blender.settings.folders").PACKAGE)
     yield 1.0
-    yield from ui.picture("preferences")
+    yield from ui.picture("preferences-from-menus")
