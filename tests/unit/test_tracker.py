@@ -622,6 +622,8 @@ def test_what_one_tracker_forgets_or_pauses_the_other_follows_suit(begin: Begin,
     one.next(TaskRemoved, lambda m: m.task_id == first.task_id)
     one.tracker.change(second.task_id, schedule.paused)
     two.becomes(second, lambda t: t.watch is Watch.PAUSED)
+    # A check that was begun before the pause may reach a busy service after it.
+    wait_until(lambda: not any(watched.tracker._polling.pool.busy for watched in (one, two)))
     assert nothing_is_asked(simulator)
 
 
